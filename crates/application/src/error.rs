@@ -1,0 +1,46 @@
+use merchant_otp_domain::Permission;
+use merchant_otp_ports::StoreError;
+use thiserror::Error;
+
+/// Why a use case did not do what was asked.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// No instance has the id.
+    #[error("the instance is unknown")]
+    InstanceUnknown,
+    /// An instance with the same id and another name is there.
+    #[error("another instance has the same id")]
+    InstanceConflict,
+    /// The credentials are not good for the instance.
+    #[error("the credentials were refused: {0}")]
+    Unauthorized(Refusal),
+    /// The credentials are good, and do not allow this.
+    #[error("the access token lacks the permission {0}")]
+    PermissionMissing(Permission),
+    /// The instance has no access token with the serial.
+    #[error("the access token is unknown")]
+    AccessTokenUnknown,
+    /// A device with the same id and other details is there.
+    #[error("another OTP device has the same id")]
+    OtpDeviceConflict,
+    /// The operating system gave no random bits.
+    #[error("no random bits")]
+    NoRandomness(#[source] getrandom::Error),
+    /// The storage failed; contention only after it was tried again.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why credentials are not good: for the log. A client learns only that they are not.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum Refusal {
+    /// There are none, or they cannot be read.
+    #[error("none that can be read")]
+    Missing,
+    /// The instance has no such token: unknown, revoked, or another instance's.
+    #[error("unknown to the instance")]
+    Unknown,
+    /// The token was good once.
+    #[error("expired")]
+    Expired,
+}

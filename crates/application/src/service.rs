@@ -1,0 +1,17 @@
+use std::sync::Arc;
+
+use merchant_otp_ports::{Clock, Stores};
+
+/// The use cases, over the stores and the clock they were wired with.
+pub struct Service {
+    pub(crate) stores: Stores,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Service {
+    /// Wires the use cases.
+    #[must_use]
+    pub fn new(stores: Stores, clock: Arc<dyn Clock>) -> Self {
+        Self { stores, clock }
+    }
+}

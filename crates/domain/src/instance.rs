@@ -1,0 +1,171 @@
+use std::fmt;
+
+use thiserror::Error;
+
+/// A merchant that the service keeps devices and access tokens for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instance {
+    /// The name that requests address it by.
+    pub id: InstanceId,
+    /// The name that people know it by.
+    pub name: InstanceName,
+}
+
+impl Instance {
+    /// The instance that a URL without `/instances/$INSTANCE` addresses, as it is at first.
+    #[must_use]
+    pub fn admin() -> Self {
+        Self { id: InstanceId::admin(), name: InstanceName(InstanceId::ADMIN.to_owned()) }
+    }
+}
+
+/// The identifier of an instance, as it stands in URLs.
+///
+/// Matches `^[A-Za-z0-9][A-Za-z0-9_.@-]+$` (merchant protocol, `POST /management/instances`), so it
+/// has at least 2 bytes, and at most [`InstanceId::MAX_BYTES`]. Compared byte for byte.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InstanceId(String);
+
+impl InstanceId {
+    /// The longest identifier, in bytes; the protocol names no limit.
+    pub const MAX_BYTES: usize = 255;
+
+    const ADMIN: &str = "admin";
+
+    /// Reads an identifier.
+    ///
+    /// # Errors
+    ///
+    /// If the text is too short, too long, or has a character the protocol does not allow.
+    pub fn parse(text: &str) -> Result<Self, InstanceIdError> {
+        let [first, rest @ ..] = text.as_bytes() else {
+            return Err(InstanceIdError::TooShort);
+        };
+        if rest.is_empty() {
+            return Err(InstanceIdError::TooShort);
+        }
+        if text.len() > Self::MAX_BYTES {
+            return Err(InstanceIdError::TooLong);
+        }
+        let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"_.@-".contains(byte);
+        if !first.is_ascii_alphanumeric() || !rest.iter().all(allowed) {
+            return Err(InstanceIdError::Character);
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The instance that a URL without `/instances/$INSTANCE` addresses.
+    #[must_use]
+    pub fn admin() -> Self {
+        Self(Self::ADMIN.to_owned())
+    }
+
+    /// The identifier as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for InstanceId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// Why a text is no [`InstanceId`].
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum InstanceIdError {
+    /// Fewer than 2 bytes.
+    #[error("an instance id has at least 2 characters")]
+    TooShort,
+    /// More than [`InstanceId::MAX_BYTES`].
+    #[error("an instance id has at most {} bytes", InstanceId::MAX_BYTES)]
+    TooLong,
+    /// A character outside the protocol's pattern.
+    #[error("an instance id matches ^[A-Za-z0-9][A-Za-z0-9_.@-]+$")]
+    Character,
+}
+
+/// The name of a merchant, for people.
+///
+/// 1 to [`InstanceName::MAX_BYTES`] bytes of UTF-8 without control characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstanceName(String);
+
+impl InstanceName {
+    /// The longest name, in bytes.
+    pub const MAX_BYTES: usize = 1024;
+
+    /// Reads a name.
+    ///
+    /// # Errors
+    ///
+    /// If the text is empty, too long, or has a control character.
+    pub fn parse(text: impl Into<String>) -> Result<Self, InstanceNameError> {
+        let text = text.into();
+        if text.is_empty() || text.len() > Self::MAX_BYTES {
+            return Err(InstanceNameError::Length);
+        }
+        if text.contains(char::is_control) {
+            return Err(InstanceNameError::ControlCharacter);
+        }
+        Ok(Self(text))
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Why a text is no [`InstanceName`].
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum InstanceNameError {
+    /// Empty, or more than [`InstanceName::MAX_BYTES`].
+    #[error("a name has 1 to {} bytes", InstanceName::MAX_BYTES)]
+    Length,
+    /// Names are shown on one line.
+    #[error("a name has no control characters")]
+    ControlCharacter,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pattern_of_the_protocol_decides_on_an_id() {
+        for good in ["admin", "a1", "0-", "Shop_7.b@c-d", &"x".repeat(255)] {
+            assert_eq!(InstanceId::parse(good).unwrap().as_str(), good);
+        }
+        for (bad, error) in [
+            ("", InstanceIdError::TooShort),
+            ("a", InstanceIdError::TooShort),
+            ("-a", InstanceIdError::Character),
+            (".a", InstanceIdError::Character),
+            ("a/", InstanceIdError::Character),
+            ("a b", InstanceIdError::Character),
+            ("shöp", InstanceIdError::Character),
+            ("ab\n", InstanceIdError::Character),
+            (&"x".repeat(256), InstanceIdError::TooLong),
+        ] {
+            assert_eq!(InstanceId::parse(bad), Err(error), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_admin_instance_is_valid() {
+        assert_eq!(InstanceId::parse("admin"), Ok(Instance::admin().id));
+        assert_eq!(InstanceName::parse("admin"), Ok(Instance::admin().name));
+    }
+
+    #[test]
+    fn a_name_is_one_line_of_text() {
+        assert_eq!(InstanceName::parse("Café №1").unwrap().as_str(), "Café №1");
+        assert_eq!(InstanceName::parse(""), Err(InstanceNameError::Length));
+        assert_eq!(InstanceName::parse("n".repeat(1025)), Err(InstanceNameError::Length));
+        assert_eq!(InstanceName::parse("a\nb"), Err(InstanceNameError::ControlCharacter));
+    }
+}

@@ -1,0 +1,29 @@
+//! Values, invariants and arithmetic of the merchant OTP service.
+//!
+//! A value of a type of this crate is valid: the constructors refuse everything else, so no layer
+//! above checks again. Nothing here does I/O, waits, or knows a serialization format.
+//!
+//! Errors name the rule that was broken and never quote the value that broke it: the value may be a
+//! secret, and the caller knows it anyway.
+
+mod access_token;
+mod instance;
+mod otp_algorithm;
+mod otp_device;
+mod otp_key;
+mod scope;
+mod timestamp;
+
+pub use access_token::{
+    AccessToken, AccessTokenDescription, AccessTokenDescriptionError, AccessTokenDigest,
+    AccessTokenError, AccessTokenInfo, AccessTokenSerial,
+};
+pub use instance::{Instance, InstanceId, InstanceIdError, InstanceName, InstanceNameError};
+pub use otp_algorithm::{OtpAlgorithm, OtpAlgorithmError};
+pub use otp_device::{
+    OtpCounter, OtpCounterError, OtpDevice, OtpDeviceDescription, OtpDeviceDescriptionError,
+    OtpDeviceError, OtpDeviceId, OtpDeviceIdError,
+};
+pub use otp_key::{OtpKey, OtpKeyError};
+pub use scope::{Permission, Scope, TokenScope, TokenScopeError};
+pub use timestamp::{Expiration, Lifetime, Timestamp, TimestampError};

@@ -1,0 +1,94 @@
+use thiserror::Error;
+
+/// How the codes that confirm a payment at the point of sale are computed.
+///
+/// The numbers and names are those of `otp_algorithm` in the merchant protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OtpAlgorithm {
+    /// No codes: 0, `NONE`.
+    None,
+    /// Codes of RFC 6238 for the time alone: 1, `TOTP_WITHOUT_PRICE`.
+    TotpWithoutPrice,
+    /// Codes for the time and the price: 2, `TOTP_WITH_PRICE`.
+    TotpWithPrice,
+}
+
+impl OtpAlgorithm {
+    /// All algorithms, in the order of their numbers.
+    pub const ALL: [Self; 3] = [Self::None, Self::TotpWithoutPrice, Self::TotpWithPrice];
+
+    /// The number of the algorithm in the protocol.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::None => 0,
+            Self::TotpWithoutPrice => 1,
+            Self::TotpWithPrice => 2,
+        }
+    }
+
+    /// The name of the algorithm in the protocol (v7).
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "NONE",
+            Self::TotpWithoutPrice => "TOTP_WITHOUT_PRICE",
+            Self::TotpWithPrice => "TOTP_WITH_PRICE",
+        }
+    }
+
+    /// The algorithm of a number.
+    ///
+    /// # Errors
+    ///
+    /// If no algorithm has the number.
+    pub fn from_number(number: i64) -> Result<Self, OtpAlgorithmError> {
+        Self::ALL
+            .into_iter()
+            .find(|algorithm| i64::from(algorithm.number()) == number)
+            .ok_or(OtpAlgorithmError)
+    }
+
+    /// The algorithm of a name, in any case.
+    ///
+    /// # Errors
+    ///
+    /// If no algorithm has the name.
+    pub fn from_name(name: &str) -> Result<Self, OtpAlgorithmError> {
+        Self::ALL
+            .into_iter()
+            .find(|algorithm| algorithm.name().eq_ignore_ascii_case(name))
+            .ok_or(OtpAlgorithmError)
+    }
+}
+
+/// A number or name that no [`OtpAlgorithm`] has.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("the algorithm is 0 or NONE, 1 or TOTP_WITHOUT_PRICE, 2 or TOTP_WITH_PRICE")]
+pub struct OtpAlgorithmError;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_names_of_the_protocol() {
+        for (number, name, algorithm) in [
+            (0, "NONE", OtpAlgorithm::None),
+            (1, "TOTP_WITHOUT_PRICE", OtpAlgorithm::TotpWithoutPrice),
+            (2, "TOTP_WITH_PRICE", OtpAlgorithm::TotpWithPrice),
+        ] {
+            assert_eq!(OtpAlgorithm::from_number(number), Ok(algorithm));
+            assert_eq!(OtpAlgorithm::from_name(name), Ok(algorithm));
+            assert_eq!(OtpAlgorithm::from_name(&name.to_lowercase()), Ok(algorithm));
+            assert_eq!(i64::from(algorithm.number()), number);
+            assert_eq!(algorithm.name(), name);
+        }
+        for number in [-1, 3, i64::MAX, i64::MIN, 256] {
+            assert_eq!(OtpAlgorithm::from_number(number), Err(OtpAlgorithmError));
+        }
+        for name in ["", "none ", "TOTP", "1"] {
+            assert_eq!(OtpAlgorithm::from_name(name), Err(OtpAlgorithmError));
+        }
+    }
+}

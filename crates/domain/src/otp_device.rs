@@ -1,0 +1,269 @@
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::{OtpAlgorithm, OtpKey};
+
+/// An offline device that shows one-time codes: the details a merchant registers.
+///
+/// Two devices are equal if every detail is; the keys are compared in constant time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtpDevice {
+    id: OtpDeviceId,
+    description: OtpDeviceDescription,
+    key: OtpKey,
+    algorithm: OtpAlgorithm,
+    counter: OtpCounter,
+}
+
+impl OtpDevice {
+    /// Puts a device together.
+    ///
+    /// # Errors
+    ///
+    /// If the algorithm computes codes and the key is empty: anyone could compute them then.
+    pub fn new(
+        id: OtpDeviceId,
+        description: OtpDeviceDescription,
+        key: OtpKey,
+        algorithm: OtpAlgorithm,
+        counter: OtpCounter,
+    ) -> Result<Self, OtpDeviceError> {
+        match algorithm {
+            OtpAlgorithm::TotpWithoutPrice | OtpAlgorithm::TotpWithPrice if key.is_empty() => {
+                Err(OtpDeviceError::EmptyKey)
+            }
+            OtpAlgorithm::None | OtpAlgorithm::TotpWithoutPrice | OtpAlgorithm::TotpWithPrice => {
+                Ok(Self { id, description, key, algorithm, counter })
+            }
+        }
+    }
+
+    /// The identifier, unique in its instance.
+    #[must_use]
+    pub fn id(&self) -> &OtpDeviceId {
+        &self.id
+    }
+
+    /// What people call the device.
+    #[must_use]
+    pub fn description(&self) -> &OtpDeviceDescription {
+        &self.description
+    }
+
+    /// The key that the device shares with the backend.
+    #[must_use]
+    pub fn key(&self) -> &OtpKey {
+        &self.key
+    }
+
+    /// How its codes are computed.
+    #[must_use]
+    pub fn algorithm(&self) -> OtpAlgorithm {
+        self.algorithm
+    }
+
+    /// The counter of a counter-based device.
+    #[must_use]
+    pub fn counter(&self) -> OtpCounter {
+        self.counter
+    }
+}
+
+/// Why details do not make an [`OtpDevice`].
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum OtpDeviceError {
+    /// An algorithm that computes codes from an empty key.
+    #[error("the key is empty, and the algorithm computes codes from it")]
+    EmptyKey,
+}
+
+/// The identifier of a device, unique in its instance.
+///
+/// 1 to [`OtpDeviceId::MAX_BYTES`] bytes of UTF-8 without control characters and `/`, and neither `.`
+/// nor `..`: it is a segment of a URL, and clients resolve those before they send. Compared byte for
+/// byte, without any normalization.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OtpDeviceId(String);
+
+impl OtpDeviceId {
+    /// The longest identifier, in bytes.
+    pub const MAX_BYTES: usize = 255;
+
+    /// Reads an identifier.
+    ///
+    /// # Errors
+    ///
+    /// If the text is empty, too long, or could not be addressed in a URL.
+    pub fn parse(text: impl Into<String>) -> Result<Self, OtpDeviceIdError> {
+        let text = text.into();
+        if text.is_empty() || text.len() > Self::MAX_BYTES {
+            return Err(OtpDeviceIdError::Length);
+        }
+        if text.contains(|c: char| c == '/' || c.is_control()) {
+            return Err(OtpDeviceIdError::Character);
+        }
+        if text == "." || text == ".." {
+            return Err(OtpDeviceIdError::Dots);
+        }
+        Ok(Self(text))
+    }
+
+    /// The identifier as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for OtpDeviceId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// Why a text is no [`OtpDeviceId`].
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum OtpDeviceIdError {
+    /// Empty, or more than [`OtpDeviceId::MAX_BYTES`].
+    #[error("a device id has 1 to {} bytes", OtpDeviceId::MAX_BYTES)]
+    Length,
+    /// A control character or a slash.
+    #[error("a device id has no control characters and no /")]
+    Character,
+    /// `.` or `..`, which URLs resolve.
+    #[error("a device id is neither . nor ..")]
+    Dots,
+}
+
+/// What people call a device: up to [`OtpDeviceDescription::MAX_BYTES`] bytes of UTF-8 without NUL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtpDeviceDescription(String);
+
+impl OtpDeviceDescription {
+    /// The longest description, in bytes: 64 KiB.
+    pub const MAX_BYTES: usize = 64 * 1024;
+
+    /// Reads a description.
+    ///
+    /// # Errors
+    ///
+    /// If the text is too long or has a NUL, which `PostgreSQL` cannot store.
+    pub fn parse(text: impl Into<String>) -> Result<Self, OtpDeviceDescriptionError> {
+        let text = text.into();
+        if text.len() > Self::MAX_BYTES {
+            return Err(OtpDeviceDescriptionError::TooLong);
+        }
+        if text.contains('\0') {
+            return Err(OtpDeviceDescriptionError::Nul);
+        }
+        Ok(Self(text))
+    }
+
+    /// The description as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Why a text is no [`OtpDeviceDescription`].
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum OtpDeviceDescriptionError {
+    /// More than [`OtpDeviceDescription::MAX_BYTES`].
+    #[error("a device description has at most {} bytes", OtpDeviceDescription::MAX_BYTES)]
+    TooLong,
+    /// A NUL character.
+    #[error("a device description has no NUL character")]
+    Nul,
+}
+
+/// The counter of a counter-based device: 0 to 2^63 − 1.
+///
+/// The protocol stores it; no algorithm uses it. A device without one counts from 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OtpCounter(i64);
+
+impl OtpCounter {
+    /// Takes a counter.
+    ///
+    /// # Errors
+    ///
+    /// If it is negative.
+    pub fn new(value: i64) -> Result<Self, OtpCounterError> {
+        match value {
+            0.. => Ok(Self(value)),
+            _ => Err(OtpCounterError),
+        }
+    }
+
+    /// The counter as a number, never negative.
+    #[must_use]
+    pub fn value(self) -> i64 {
+        self.0
+    }
+}
+
+/// A number that is no [`OtpCounter`].
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("the counter is 0 to 2^63 - 1")]
+pub struct OtpCounterError;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_can_be_addressed_in_a_url() {
+        for good in ["a", "till 1", "кasse-№1", "%2e", "...", "a?b#c", &"i".repeat(255)] {
+            assert_eq!(OtpDeviceId::parse(good).unwrap().as_str(), good);
+        }
+        for (bad, error) in [
+            ("", OtpDeviceIdError::Length),
+            (&*"i".repeat(256), OtpDeviceIdError::Length),
+            (&*"ü".repeat(128), OtpDeviceIdError::Length),
+            (".", OtpDeviceIdError::Dots),
+            ("..", OtpDeviceIdError::Dots),
+            ("a/b", OtpDeviceIdError::Character),
+            ("a\n", OtpDeviceIdError::Character),
+            ("\0", OtpDeviceIdError::Character),
+            ("\u{7f}", OtpDeviceIdError::Character),
+            ("\u{85}", OtpDeviceIdError::Character),
+        ] {
+            assert_eq!(OtpDeviceId::parse(bad), Err(error), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_description_is_up_to_64_kib_without_nul() {
+        for good in ["", "Main till\nsecond line", &"d".repeat(65_536)] {
+            assert_eq!(OtpDeviceDescription::parse(good).unwrap().as_str(), good);
+        }
+        let too_long = OtpDeviceDescription::parse("d".repeat(65_537));
+        assert_eq!(too_long, Err(OtpDeviceDescriptionError::TooLong));
+        assert_eq!(OtpDeviceDescription::parse("a\0"), Err(OtpDeviceDescriptionError::Nul));
+    }
+
+    #[test]
+    fn a_counter_is_never_negative() {
+        assert_eq!(OtpCounter::new(0), Ok(OtpCounter::default()));
+        assert_eq!(OtpCounter::new(i64::MAX).unwrap().value(), i64::MAX);
+        assert_eq!(OtpCounter::new(-1), Err(OtpCounterError));
+    }
+
+    #[test]
+    fn an_empty_key_is_for_devices_without_codes() {
+        let device = |algorithm| {
+            OtpDevice::new(
+                OtpDeviceId::parse("till").unwrap(),
+                OtpDeviceDescription::parse("").unwrap(),
+                OtpKey::from_base32("").unwrap(),
+                algorithm,
+                OtpCounter::default(),
+            )
+        };
+        assert!(device(OtpAlgorithm::None).is_ok());
+        assert_eq!(device(OtpAlgorithm::TotpWithoutPrice), Err(OtpDeviceError::EmptyKey));
+        assert_eq!(device(OtpAlgorithm::TotpWithPrice), Err(OtpDeviceError::EmptyKey));
+    }
+}

@@ -1,0 +1,200 @@
+use std::fmt;
+
+use thiserror::Error;
+
+/// What a request needs to be allowed to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Permission {
+    /// `inventory-lock`
+    InventoryLock,
+    /// `orders-read`
+    OrdersRead,
+    /// `orders-refund`
+    OrdersRefund,
+    /// `orders-write`
+    OrdersWrite,
+    /// `otp-devices-read`
+    OtpDevicesRead,
+    /// `otp-devices-write`
+    OtpDevicesWrite,
+}
+
+impl Permission {
+    /// All permissions, in the order of their names.
+    pub const ALL: [Self; 6] = [
+        Self::InventoryLock,
+        Self::OrdersRead,
+        Self::OrdersRefund,
+        Self::OrdersWrite,
+        Self::OtpDevicesRead,
+        Self::OtpDevicesWrite,
+    ];
+
+    /// The name of the permission in the protocol.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::InventoryLock => "inventory-lock",
+            Self::OrdersRead => "orders-read",
+            Self::OrdersRefund => "orders-refund",
+            Self::OrdersWrite => "orders-write",
+            Self::OtpDevicesRead => "otp-devices-read",
+            Self::OtpDevicesWrite => "otp-devices-write",
+        }
+    }
+}
+
+impl fmt::Display for Permission {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// A named set of permissions that an access token carries (merchant protocol, `LoginTokenRequest`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// `readonly`: whatever a permission that ends in `-read` allows.
+    ReadOnly,
+    /// `write`: the deprecated name of [`Scope::All`].
+    Write,
+    /// `all`: everything.
+    All,
+    /// `order-simple`: orders, read and write.
+    OrderSimple,
+    /// `order-pos`: the same, and locking inventory.
+    OrderPos,
+    /// `order-mgmt`: orders, read, write and refund.
+    OrderMgmt,
+    /// `order-full`: everything about orders.
+    OrderFull,
+}
+
+impl Scope {
+    /// All scopes.
+    pub const ALL: [Self; 7] = [
+        Self::ReadOnly,
+        Self::Write,
+        Self::All,
+        Self::OrderSimple,
+        Self::OrderPos,
+        Self::OrderMgmt,
+        Self::OrderFull,
+    ];
+
+    /// The name of the scope in the protocol.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ReadOnly => "readonly",
+            Self::Write => "write",
+            Self::All => "all",
+            Self::OrderSimple => "order-simple",
+            Self::OrderPos => "order-pos",
+            Self::OrderMgmt => "order-mgmt",
+            Self::OrderFull => "order-full",
+        }
+    }
+
+    /// Whether the scope holds a permission.
+    #[must_use]
+    pub fn permits(self, permission: Permission) -> bool {
+        use Permission::{InventoryLock, OrdersRead, OrdersRefund, OrdersWrite};
+        match self {
+            Self::All | Self::Write => true,
+            Self::ReadOnly => permission.name().ends_with("-read"),
+            Self::OrderSimple => matches!(permission, OrdersRead | OrdersWrite),
+            Self::OrderPos => matches!(permission, OrdersRead | OrdersWrite | InventoryLock),
+            Self::OrderMgmt => matches!(permission, OrdersRead | OrdersWrite | OrdersRefund),
+            Self::OrderFull => {
+                matches!(permission, OrdersRead | OrdersWrite | OrdersRefund | InventoryLock)
+            }
+        }
+    }
+}
+
+/// The scope of an access token: a [`Scope`], with or without the suffix `:refreshable`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenScope {
+    /// What the token allows.
+    pub scope: Scope,
+    /// Whether the token may be exchanged for a new one.
+    pub refreshable: bool,
+}
+
+impl TokenScope {
+    const REFRESHABLE: &str = ":refreshable";
+
+    /// Reads a scope as the protocol writes it, such as `all` or `readonly:refreshable`.
+    ///
+    /// # Errors
+    ///
+    /// If no scope has the name.
+    pub fn parse(text: &str) -> Result<Self, TokenScopeError> {
+        let (name, refreshable) = match text.strip_suffix(Self::REFRESHABLE) {
+            Some(name) => (name, true),
+            None => (text, false),
+        };
+        Scope::ALL
+            .into_iter()
+            .find(|scope| scope.name() == name)
+            .map(|scope| Self { scope, refreshable })
+            .ok_or(TokenScopeError)
+    }
+}
+
+impl fmt::Display for TokenScope {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.scope.name())?;
+        if self.refreshable {
+            formatter.write_str(Self::REFRESHABLE)?;
+        }
+        Ok(())
+    }
+}
+
+/// A text that is no [`TokenScope`].
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error(
+    "the scope is readonly, all, write, order-simple, order-pos, order-mgmt or order-full, \
+     with or without :refreshable"
+)]
+pub struct TokenScopeError;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_scopes_and_permissions() {
+        for (scope, permissions) in [
+            (Scope::ReadOnly, "orders-read otp-devices-read"),
+            (Scope::OrderSimple, "orders-read orders-write"),
+            (Scope::OrderPos, "inventory-lock orders-read orders-write"),
+            (Scope::OrderMgmt, "orders-read orders-refund orders-write"),
+            (Scope::OrderFull, "inventory-lock orders-read orders-refund orders-write"),
+        ] {
+            let permitted: Vec<_> = Permission::ALL
+                .into_iter()
+                .filter(|permission| scope.permits(*permission))
+                .map(Permission::name)
+                .collect();
+            assert_eq!(permitted.join(" "), permissions, "{}", scope.name());
+        }
+        for scope in [Scope::All, Scope::Write] {
+            assert!(Permission::ALL.into_iter().all(|permission| scope.permits(permission)));
+        }
+    }
+
+    #[test]
+    fn a_scope_comes_back_from_its_text() {
+        for scope in Scope::ALL {
+            for refreshable in [false, true] {
+                let scope = TokenScope { scope, refreshable };
+                assert_eq!(TokenScope::parse(&scope.to_string()), Ok(scope));
+            }
+        }
+        for text in ["", "ALL", "all:", "all:refreshable:refreshable", ":refreshable", "admin"] {
+            assert_eq!(TokenScope::parse(text), Err(TokenScopeError), "{text}");
+        }
+    }
+}

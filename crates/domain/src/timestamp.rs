@@ -1,0 +1,99 @@
+use thiserror::Error;
+
+/// A point in time: whole seconds since the Unix epoch, 0 to 2^53 − 1.
+///
+/// The limit is that of an integer in JSON (RFC 8259 section 6), far beyond any calendar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// The last point in time, in seconds.
+    pub const MAX_SECONDS: u64 = (1 << 53) - 1;
+
+    /// The point in time so many seconds after the epoch.
+    ///
+    /// # Errors
+    ///
+    /// If it is after [`Timestamp::MAX_SECONDS`].
+    pub fn from_seconds(seconds: u64) -> Result<Self, TimestampError> {
+        match seconds {
+            0..=Self::MAX_SECONDS => Ok(Self(seconds)),
+            _ => Err(TimestampError),
+        }
+    }
+
+    /// Seconds since the epoch.
+    #[must_use]
+    pub fn seconds(self) -> u64 {
+        self.0
+    }
+}
+
+/// A number of seconds that is no [`Timestamp`].
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("a timestamp is 0 to 2^53 - 1 seconds")]
+pub struct TimestampError;
+
+/// For how long something is valid from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifetime {
+    /// Until it is revoked.
+    Forever,
+    /// For so many seconds.
+    Seconds(u64),
+}
+
+/// Until when something is valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiration {
+    /// Until it is revoked.
+    Never,
+    /// Before this point in time; no longer at it.
+    At(Timestamp),
+}
+
+impl Expiration {
+    /// The end of a lifetime that begins now; the last point in time if it is beyond that.
+    #[must_use]
+    pub fn after(now: Timestamp, lifetime: Lifetime) -> Self {
+        match lifetime {
+            Lifetime::Forever => Self::Never,
+            Lifetime::Seconds(seconds) => {
+                let end = now.0.saturating_add(seconds).min(Timestamp::MAX_SECONDS);
+                Self::At(Timestamp(end))
+            }
+        }
+    }
+
+    /// Whether it is over at this point in time.
+    #[must_use]
+    pub fn is_over(self, now: Timestamp) -> bool {
+        match self {
+            Self::Never => false,
+            Self::At(end) => now >= end,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lifetime_ends_on_the_second() {
+        let at = |seconds| Timestamp::from_seconds(seconds).unwrap();
+        let end = Expiration::after(at(100), Lifetime::Seconds(30));
+        assert_eq!(end, Expiration::At(at(130)));
+        assert!(!end.is_over(at(129)));
+        assert!(end.is_over(at(130)));
+        assert!(end.is_over(at(131)));
+    }
+
+    #[test]
+    fn forever_never_ends_and_nothing_overflows() {
+        let last = Timestamp::from_seconds(Timestamp::MAX_SECONDS).unwrap();
+        assert_eq!(Timestamp::from_seconds(1 << 53), Err(TimestampError));
+        assert!(!Expiration::after(last, Lifetime::Forever).is_over(last));
+        assert_eq!(Expiration::after(last, Lifetime::Seconds(u64::MAX)), Expiration::At(last));
+    }
+}

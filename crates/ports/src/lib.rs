@@ -1,0 +1,38 @@
+//! What the core of the merchant OTP service needs from outside, as traits.
+//!
+//! A team that adds a storage adapter reads this crate first, implements the three stores, and runs
+//! the cases of `merchant-otp-storage-contract` against them.
+//!
+//! Rules that hold for every store:
+//!
+//! * Each method is one atomic unit of work. When its future resolves with success, what it wrote is
+//!   durable; when the future is dropped earlier, everything or nothing of it happens.
+//! * Stores decide nothing. They report what they found, and the application draws the conclusions.
+//! * Texts are compared byte for byte, and every value comes back as it was stored, bit for bit.
+
+mod access_token_store;
+mod clock;
+mod instance_store;
+mod otp_device_store;
+mod store_error;
+
+use std::sync::Arc;
+
+pub use access_token_store::{
+    AccessTokenInsertion, AccessTokenLookup, AccessTokenStore, StoredAccessToken,
+};
+pub use clock::Clock;
+pub use instance_store::{InstanceInsertion, InstanceStore};
+pub use otp_device_store::{OtpDeviceInsertion, OtpDeviceStore};
+pub use store_error::{Cause, StoreError};
+
+/// The stores of one database, for wiring.
+#[derive(Clone)]
+pub struct Stores {
+    /// Where instances are kept.
+    pub instances: Arc<dyn InstanceStore>,
+    /// Where access tokens are kept.
+    pub access_tokens: Arc<dyn AccessTokenStore>,
+    /// Where OTP devices are kept.
+    pub otp_devices: Arc<dyn OtpDeviceStore>,
+}

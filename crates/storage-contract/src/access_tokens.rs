@@ -1,0 +1,131 @@
+//! Cases of the access-token store.
+
+use merchant_otp_domain::{
+    AccessTokenDescription, AccessTokenInfo, Expiration, Scope, Timestamp, TokenScope,
+};
+use merchant_otp_ports::{
+    AccessTokenInsertion, AccessTokenLookup, StoreError, StoredAccessToken, Stores,
+};
+
+use crate::samples::{digest, instance, stored_instance, stored_token, token_info};
+
+/// A stored token is found by its digest, with its serial.
+pub async fn a_token_is_found_by_its_digest(stores: &Stores) {
+    let shop = stored_instance(stores, "shop").await;
+    let serial = stored_token(stores, &shop, 1).await;
+    let found = stores.access_tokens.find(&shop, &digest(1)).await.unwrap();
+    let expected = StoredAccessToken { serial, info: token_info() };
+    assert_eq!(found, AccessTokenLookup::Found(expected));
+    let other = stores.access_tokens.find(&shop, &digest(2)).await.unwrap();
+    assert_eq!(other, AccessTokenLookup::Unknown);
+}
+
+/// An instance finds, lists and removes its own tokens only.
+pub async fn a_token_of_another_instance_is_unknown(stores: &Stores) {
+    let owner = stored_instance(stores, "owner").await;
+    let other = stored_instance(stores, "other").await;
+    let serial = stored_token(stores, &owner, 1).await;
+    let found = stores.access_tokens.find(&other, &digest(1)).await.unwrap();
+    assert_eq!(found, AccessTokenLookup::Unknown);
+    assert_eq!(stores.access_tokens.list(&other).await.unwrap(), Some(Vec::new()));
+    assert!(!stores.access_tokens.remove(&other, serial).await.unwrap());
+    let found = stores.access_tokens.find(&owner, &digest(1)).await.unwrap();
+    assert!(matches!(found, AccessTokenLookup::Found(_)));
+}
+
+/// Scope, times and description come back as they were stored.
+pub async fn everything_known_of_a_token_comes_back(stores: &Stores) {
+    let shop = stored_instance(stores, "shop").await;
+    let at = |seconds| Timestamp::from_seconds(seconds).unwrap();
+    let times = [
+        (at(0), Expiration::Never),
+        (at(1_700_000_000), Expiration::At(at(1_700_000_001))),
+        (at(Timestamp::MAX_SECONDS), Expiration::At(at(Timestamp::MAX_SECONDS))),
+        (at(1), Expiration::At(at(0))),
+    ];
+    let descriptions = ["", "Büro, 2. Stock\n\"till\" 'one' \\ ; --", &"d".repeat(1024)];
+    let mut number = 0;
+    for scope in Scope::ALL {
+        for refreshable in [false, true] {
+            let (created, expiration) = times[usize::from(number) % times.len()];
+            let description = descriptions[usize::from(number) % descriptions.len()];
+            let info = AccessTokenInfo {
+                scope: TokenScope { scope, refreshable },
+                created,
+                expiration,
+                description: AccessTokenDescription::parse(description).unwrap(),
+            };
+            let insertion =
+                stores.access_tokens.insert(&shop, digest(number), info.clone()).await.unwrap();
+            let AccessTokenInsertion::Stored(serial) = insertion else {
+                panic!("the instance is there")
+            };
+            let found = stores.access_tokens.find(&shop, &digest(number)).await.unwrap();
+            assert_eq!(found, AccessTokenLookup::Found(StoredAccessToken { serial, info }));
+            number += 1;
+        }
+    }
+}
+
+/// A serial is larger than all before it, also after the tokens before it are gone.
+pub async fn serials_grow_and_are_never_used_again(stores: &Stores) {
+    let shop = stored_instance(stores, "shop").await;
+    let first = stored_token(stores, &shop, 1).await;
+    assert!(first.0 >= 1);
+    let second = stored_token(stores, &shop, 2).await;
+    assert!(second > first);
+    assert!(stores.access_tokens.remove(&shop, second).await.unwrap());
+    let third = stored_token(stores, &shop, 3).await;
+    assert!(third > second);
+    assert!(stores.instances.remove(&shop).await.unwrap());
+    stored_instance(stores, "shop").await;
+    assert!(stored_token(stores, &shop, 4).await > third);
+}
+
+/// All tokens of the instance are listed, expired ones included.
+pub async fn tokens_are_listed_in_the_order_of_their_serials(stores: &Stores) {
+    let shop = stored_instance(stores, "shop").await;
+    let mut serials = Vec::new();
+    for number in 0..20 {
+        serials.push(stored_token(stores, &shop, number).await);
+    }
+    let listed = stores.access_tokens.list(&shop).await.unwrap().unwrap();
+    let expected =
+        serials.into_iter().map(|serial| StoredAccessToken { serial, info: token_info() });
+    assert_eq!(listed, expected.collect::<Vec<_>>());
+}
+
+/// Removing a token is final, and removes no other.
+pub async fn a_removed_token_is_never_found_again(stores: &Stores) {
+    let shop = stored_instance(stores, "shop").await;
+    let serial = stored_token(stores, &shop, 1).await;
+    stored_token(stores, &shop, 2).await;
+    assert!(stores.access_tokens.remove(&shop, serial).await.unwrap());
+    assert!(!stores.access_tokens.remove(&shop, serial).await.unwrap());
+    let removed = stores.access_tokens.find(&shop, &digest(1)).await.unwrap();
+    assert_eq!(removed, AccessTokenLookup::Unknown);
+    let kept = stores.access_tokens.find(&shop, &digest(2)).await.unwrap();
+    assert!(matches!(kept, AccessTokenLookup::Found(_)));
+}
+
+/// A digest that is stored already is a failed write, whatever the instance.
+pub async fn a_digest_is_never_stored_twice(stores: &Stores) {
+    let shop = stored_instance(stores, "shop").await;
+    let other = stored_instance(stores, "other").await;
+    stored_token(stores, &shop, 1).await;
+    for instance in [&shop, &other] {
+        let again = stores.access_tokens.insert(instance, digest(1), token_info()).await;
+        assert!(matches!(again, Err(StoreError::Write(_))));
+    }
+    assert_eq!(stores.access_tokens.list(&other).await.unwrap(), Some(Vec::new()));
+}
+
+/// An unknown instance is told from a token that is unknown.
+pub async fn an_unknown_instance_has_no_tokens(stores: &Stores) {
+    let nobody = instance("nobody").id;
+    let insertion = stores.access_tokens.insert(&nobody, digest(1), token_info()).await.unwrap();
+    assert_eq!(insertion, AccessTokenInsertion::NoSuchInstance);
+    let lookup = stores.access_tokens.find(&nobody, &digest(1)).await.unwrap();
+    assert_eq!(lookup, AccessTokenLookup::NoSuchInstance);
+    assert_eq!(stores.access_tokens.list(&nobody).await.unwrap(), None);
+}

@@ -1,0 +1,21 @@
+use merchant_otp_ports::Cause;
+
+/// What a unit of work was doing when it failed.
+#[derive(Debug)]
+pub enum Failure {
+    /// It was reading.
+    Read(diesel::result::Error),
+    /// It was writing or committing.
+    Write(diesel::result::Error),
+    /// It found that somebody else was in the way.
+    Contention(Cause),
+    /// It read what no version of the service writes.
+    Corrupt(Cause),
+}
+
+impl Failure {
+    /// A row that does not make a value of the domain; says which rule is broken, not by what.
+    pub fn corrupt(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Corrupt(Box::new(error))
+    }
+}

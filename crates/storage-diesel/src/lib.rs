@@ -1,0 +1,29 @@
+//! What the SQL storage adapters share.
+//!
+//! * [`Door`]: the one way to the database. A unit of work is a closure over a connection; it runs on
+//!   a thread that may block, to its end, whatever becomes of the caller.
+//! * [`units_of_work`]: the statements of the stores, written once for every backend of diesel, over
+//!   the tables of [`schema`] and the rows of [`rows`].
+//! * [`stores`]: the ports, over the two.
+//! * [`Failure`]: what a unit of work was doing when diesel failed, from which the door makes the
+//!   [`StoreError`](merchant_otp_ports::StoreError).
+//!
+//! How to connect, what counts as contention and how the schema is migrated is the adapter's own.
+
+mod door;
+mod failure;
+mod migration;
+pub mod rows;
+pub mod schema;
+mod stores;
+pub mod units_of_work;
+
+pub use door::{Connector, Door};
+pub use failure::Failure;
+pub use migration::{MigrationError, apply_migrations, pending_migrations};
+pub use stores::stores;
+// What `units_of_work!` names, so that an adapter need not depend on it.
+#[doc(hidden)]
+pub use merchant_otp_domain as domain;
+#[doc(hidden)]
+pub use merchant_otp_ports as ports;

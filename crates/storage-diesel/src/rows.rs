@@ -1,0 +1,169 @@
+//! Rows of the tables, and their way from and to values of the domain.
+
+use diesel::prelude::*;
+use merchant_otp_domain::{
+    AccessTokenDescription, AccessTokenDigest, AccessTokenInfo, AccessTokenSerial, Expiration,
+    Instance, InstanceId, InstanceName, OtpAlgorithm, OtpCounter, OtpDevice, OtpDeviceDescription,
+    OtpDeviceId, OtpKey, Timestamp, TokenScope,
+};
+use merchant_otp_ports::StoredAccessToken;
+
+use crate::Failure;
+use crate::schema::{access_tokens, instances, otp_devices};
+
+/// A row of `instances`.
+#[derive(Insertable, Queryable)]
+#[diesel(table_name = instances)]
+pub struct InstanceRow {
+    id: String,
+    name: String,
+}
+
+impl From<Instance> for InstanceRow {
+    fn from(instance: Instance) -> Self {
+        Self { id: instance.id.as_str().to_owned(), name: instance.name.as_str().to_owned() }
+    }
+}
+
+impl InstanceRow {
+    /// The id, to find the row by.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The instance of the row.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Corrupt`].
+    pub fn into_instance(self) -> Result<Instance, Failure> {
+        Ok(Instance {
+            id: InstanceId::parse(&self.id).map_err(Failure::corrupt)?,
+            name: InstanceName::parse(self.name).map_err(Failure::corrupt)?,
+        })
+    }
+}
+
+/// A new row of `access_tokens`; the database gives it its serial.
+#[derive(Insertable)]
+#[diesel(table_name = access_tokens)]
+pub struct NewAccessTokenRow {
+    instance_id: String,
+    digest: Vec<u8>,
+    scope: String,
+    created_at: i64,
+    expires_at: Option<i64>,
+    description: String,
+}
+
+impl NewAccessTokenRow {
+    /// The row of a token.
+    #[must_use]
+    pub fn new(instance: &InstanceId, digest: &AccessTokenDigest, info: &AccessTokenInfo) -> Self {
+        // A timestamp is below 2^53.
+        let seconds = |timestamp: Timestamp| timestamp.seconds().cast_signed();
+        Self {
+            instance_id: instance.as_str().to_owned(),
+            digest: digest.as_bytes().to_vec(),
+            scope: info.scope.to_string(),
+            created_at: seconds(info.created),
+            expires_at: match info.expiration {
+                Expiration::Never => None,
+                Expiration::At(end) => Some(seconds(end)),
+            },
+            description: info.description.as_str().to_owned(),
+        }
+    }
+}
+
+/// What is read of a row of `access_tokens`.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = access_tokens)]
+pub struct AccessTokenRow {
+    serial: i64,
+    scope: String,
+    created_at: i64,
+    expires_at: Option<i64>,
+    description: String,
+}
+
+impl AccessTokenRow {
+    /// The token of the row.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Corrupt`].
+    pub fn into_token(self) -> Result<StoredAccessToken, Failure> {
+        let timestamp = |seconds: i64| {
+            let seconds = u64::try_from(seconds).map_err(Failure::corrupt)?;
+            Timestamp::from_seconds(seconds).map_err(Failure::corrupt)
+        };
+        let info = AccessTokenInfo {
+            scope: TokenScope::parse(&self.scope).map_err(Failure::corrupt)?,
+            created: timestamp(self.created_at)?,
+            expiration: match self.expires_at {
+                None => Expiration::Never,
+                Some(end) => Expiration::At(timestamp(end)?),
+            },
+            description: AccessTokenDescription::parse(self.description)
+                .map_err(Failure::corrupt)?,
+        };
+        Ok(StoredAccessToken { serial: AccessTokenSerial(self.serial), info })
+    }
+}
+
+/// A row of `otp_devices`. It holds a key: there is no `Debug`.
+#[derive(Insertable, Queryable)]
+#[diesel(table_name = otp_devices)]
+pub struct OtpDeviceRow {
+    instance_id: String,
+    device_id: String,
+    description: String,
+    otp_key: Vec<u8>,
+    algorithm: i16,
+    counter: i64,
+}
+
+impl OtpDeviceRow {
+    /// The row of a device.
+    #[must_use]
+    pub fn new(instance: &InstanceId, device: &OtpDevice) -> Self {
+        Self {
+            instance_id: instance.as_str().to_owned(),
+            device_id: device.id().as_str().to_owned(),
+            description: device.description().as_str().to_owned(),
+            otp_key: device.key().expose_bytes().to_vec(),
+            algorithm: device.algorithm().number().into(),
+            counter: device.counter().value(),
+        }
+    }
+
+    /// The id of the instance, to find the row by.
+    #[must_use]
+    pub fn instance_id(&self) -> &str {
+        &self.instance_id
+    }
+
+    /// The id of the device, to find the row by.
+    #[must_use]
+    pub fn device_id(&self) -> &str {
+        &self.device_id
+    }
+
+    /// The device of the row.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Corrupt`].
+    pub fn into_device(self) -> Result<OtpDevice, Failure> {
+        OtpDevice::new(
+            OtpDeviceId::parse(self.device_id).map_err(Failure::corrupt)?,
+            OtpDeviceDescription::parse(self.description).map_err(Failure::corrupt)?,
+            OtpKey::from_bytes(self.otp_key).map_err(Failure::corrupt)?,
+            OtpAlgorithm::from_number(self.algorithm.into()).map_err(Failure::corrupt)?,
+            OtpCounter::new(self.counter).map_err(Failure::corrupt)?,
+        )
+        .map_err(Failure::corrupt)
+    }
+}

@@ -1,0 +1,35 @@
+//! The tables, as diesel sees them; `migrations/` holds what makes them.
+#![expect(missing_docs, reason = "the columns are documented in the migrations")]
+
+diesel::table! {
+    instances (id) {
+        id -> Text,
+        name -> Text,
+    }
+}
+
+diesel::table! {
+    access_tokens (serial) {
+        serial -> BigInt,
+        instance_id -> Text,
+        digest -> Binary,
+        scope -> Text,
+        created_at -> BigInt,
+        expires_at -> Nullable<BigInt>,
+        description -> Text,
+    }
+}
+
+diesel::table! {
+    otp_devices (instance_id, device_id) {
+        instance_id -> Text,
+        device_id -> Text,
+        description -> Text,
+        otp_key -> Binary,
+        algorithm -> SmallInt,
+        counter -> BigInt,
+    }
+}
+
+diesel::joinable!(access_tokens -> instances (instance_id));
+diesel::allow_tables_to_appear_in_same_query!(instances, access_tokens);

@@ -1,0 +1,111 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use merchant_otp_domain::{
+    AccessTokenDigest, AccessTokenInfo, AccessTokenSerial, Instance, InstanceId, OtpDevice,
+};
+use merchant_otp_ports::{
+    AccessTokenInsertion, AccessTokenLookup, AccessTokenStore, InstanceInsertion, InstanceStore,
+    OtpDeviceInsertion, OtpDeviceStore, StoreError, StoredAccessToken, Stores,
+};
+
+use crate::rows::{InstanceRow, NewAccessTokenRow, OtpDeviceRow};
+use crate::units_of_work::UnitsOfWork;
+use crate::{Connector, Door};
+
+/// The stores of a database with two doors to it: one for reading and one for writing.
+///
+/// They may be the same. A database that knows one writer at a time gets a door that is as wide, and
+/// readers do not queue behind it.
+#[must_use]
+pub fn stores<C>(reading: Arc<Door<C>>, writing: Arc<Door<C>>) -> Stores
+where
+    C: Connector<Connection: UnitsOfWork>,
+{
+    let stores = Arc::new(SqlStores { reading, writing });
+    Stores { instances: stores.clone(), access_tokens: stores.clone(), otp_devices: stores }
+}
+
+struct SqlStores<C: Connector> {
+    reading: Arc<Door<C>>,
+    writing: Arc<Door<C>>,
+}
+
+#[async_trait]
+impl<C: Connector<Connection: UnitsOfWork>> InstanceStore for SqlStores<C> {
+    async fn insert(&self, instance: Instance) -> Result<InstanceInsertion, StoreError> {
+        let row = InstanceRow::from(instance);
+        self.writing.run(move |connection| connection.insert_instance(&row)).await
+    }
+
+    async fn find(&self, id: &InstanceId) -> Result<Option<Instance>, StoreError> {
+        let id = id.clone();
+        self.reading.run(move |connection| connection.find_instance(id.as_str())).await
+    }
+
+    async fn list(&self) -> Result<Vec<Instance>, StoreError> {
+        self.reading.run(UnitsOfWork::list_instances).await
+    }
+
+    async fn remove(&self, id: &InstanceId) -> Result<bool, StoreError> {
+        let id = id.clone();
+        self.writing.run(move |connection| connection.remove_instance(id.as_str())).await
+    }
+}
+
+#[async_trait]
+impl<C: Connector<Connection: UnitsOfWork>> AccessTokenStore for SqlStores<C> {
+    async fn insert(
+        &self,
+        instance: &InstanceId,
+        digest: AccessTokenDigest,
+        info: AccessTokenInfo,
+    ) -> Result<AccessTokenInsertion, StoreError> {
+        let row = NewAccessTokenRow::new(instance, &digest, &info);
+        self.writing.run(move |connection| connection.insert_access_token(&row)).await
+    }
+
+    async fn find(
+        &self,
+        instance: &InstanceId,
+        digest: &AccessTokenDigest,
+    ) -> Result<AccessTokenLookup, StoreError> {
+        let (instance, digest) = (instance.clone(), *digest);
+        let unit = move |connection: &mut C::Connection| {
+            connection.find_access_token(instance.as_str(), digest.as_bytes())
+        };
+        self.reading.run(unit).await
+    }
+
+    async fn list(
+        &self,
+        instance: &InstanceId,
+    ) -> Result<Option<Vec<StoredAccessToken>>, StoreError> {
+        let instance = instance.clone();
+        self.reading.run(move |connection| connection.list_access_tokens(instance.as_str())).await
+    }
+
+    async fn remove(
+        &self,
+        instance: &InstanceId,
+        serial: AccessTokenSerial,
+    ) -> Result<bool, StoreError> {
+        let instance = instance.clone();
+        let unit = move |connection: &mut C::Connection| {
+            connection.remove_access_token(instance.as_str(), serial.0)
+        };
+        self.writing.run(unit).await
+    }
+}
+
+#[async_trait]
+impl<C: Connector<Connection: UnitsOfWork>> OtpDeviceStore for SqlStores<C> {
+    async fn insert(
+        &self,
+        instance: &InstanceId,
+        device: OtpDevice,
+    ) -> Result<OtpDeviceInsertion, StoreError> {
+        let row = OtpDeviceRow::new(instance, &device);
+        self.writing.run(move |connection| connection.insert_otp_device(&row)).await
+    }
+}

@@ -1,0 +1,240 @@
+//! The statements of the stores, written once for every backend.
+
+use merchant_otp_domain::{Instance, OtpDevice};
+use merchant_otp_ports::{
+    AccessTokenInsertion, AccessTokenLookup, InstanceInsertion, OtpDeviceInsertion,
+    StoredAccessToken,
+};
+
+use crate::Failure;
+use crate::rows::{InstanceRow, NewAccessTokenRow, OtpDeviceRow};
+
+/// What the stores do with a connection; each method is one atomic unit of work.
+///
+/// The methods answer what those of the stores of `merchant-otp-ports` answer, which say more.
+/// [`units_of_work!`](crate::units_of_work) implements all of them for a connection of diesel.
+#[expect(clippy::missing_errors_doc, reason = "each fails with what it was doing: Failure")]
+pub trait UnitsOfWork {
+    /// Stores an instance, unless its id is there.
+    fn insert_instance(&mut self, row: &InstanceRow) -> Result<InstanceInsertion, Failure>;
+
+    /// The instance of an id.
+    fn find_instance(&mut self, id: &str) -> Result<Option<Instance>, Failure>;
+
+    /// All instances, ordered by the bytes of their ids.
+    fn list_instances(&mut self) -> Result<Vec<Instance>, Failure>;
+
+    /// Removes an instance; its devices and tokens go by `ON DELETE CASCADE`.
+    fn remove_instance(&mut self, id: &str) -> Result<bool, Failure>;
+
+    /// Stores an access token.
+    fn insert_access_token(
+        &mut self,
+        row: &NewAccessTokenRow,
+    ) -> Result<AccessTokenInsertion, Failure>;
+
+    /// The access token of an instance that has a digest.
+    fn find_access_token(
+        &mut self,
+        instance: &str,
+        digest: &[u8],
+    ) -> Result<AccessTokenLookup, Failure>;
+
+    /// The access tokens of an instance, ordered by serial.
+    fn list_access_tokens(
+        &mut self,
+        instance: &str,
+    ) -> Result<Option<Vec<StoredAccessToken>>, Failure>;
+
+    /// Removes an access token of an instance.
+    fn remove_access_token(&mut self, instance: &str, serial: i64) -> Result<bool, Failure>;
+
+    /// Stores a device, unless its instance has the id.
+    fn insert_otp_device(&mut self, row: &OtpDeviceRow) -> Result<OtpDeviceInsertion, Failure>;
+}
+
+/// The device that an insertion met, by the row that was read after it.
+///
+/// # Errors
+///
+/// [`Failure::Contention`] if it was removed between the two, [`Failure::Corrupt`].
+pub fn device_in_the_way(row: Option<OtpDeviceRow>) -> Result<OtpDevice, Failure> {
+    row.ok_or_else(|| Failure::Contention("the device in the way was removed".into()))?
+        .into_device()
+}
+
+/// The instance that an insertion met, by the row that was read after it.
+///
+/// # Errors
+///
+/// [`Failure::Contention`] if it was removed between the two, [`Failure::Corrupt`].
+pub fn instance_in_the_way(row: Option<InstanceRow>) -> Result<Instance, Failure> {
+    row.ok_or_else(|| Failure::Contention("the instance in the way was removed".into()))?
+        .into_instance()
+}
+
+/// Implements [`UnitsOfWork`] for a type, over the diesel connection in one of its fields.
+///
+/// A macro, because diesel's statements are typed by their backend: generic code would have to spell
+/// out the bounds of each. Every statement commits by itself; none of the units needs two of them to
+/// be atomic.
+#[macro_export]
+macro_rules! units_of_work {
+    ($type:ty, $connection:ident) => {
+        const _: () = {
+            use diesel::prelude::*;
+            use diesel::result::{DatabaseErrorKind, Error};
+            use $crate::rows::{AccessTokenRow, InstanceRow, NewAccessTokenRow, OtpDeviceRow};
+            use $crate::schema::{access_tokens, instances, otp_devices};
+            use $crate::units_of_work::{UnitsOfWork, device_in_the_way, instance_in_the_way};
+            use $crate::{Failure, domain, ports};
+
+            impl UnitsOfWork for $type {
+                fn insert_instance(
+                    &mut self,
+                    row: &InstanceRow,
+                ) -> Result<ports::InstanceInsertion, Failure> {
+                    let inserted = diesel::insert_into(instances::table)
+                        .values(row)
+                        .on_conflict_do_nothing()
+                        .execute(&mut self.$connection)
+                        .map_err(Failure::Write)?;
+                    if inserted == 1 {
+                        return Ok(ports::InstanceInsertion::Stored);
+                    }
+                    let existing = instances::table
+                        .find(row.id())
+                        .first(&mut self.$connection)
+                        .optional()
+                        .map_err(Failure::Read)?;
+                    instance_in_the_way(existing).map(ports::InstanceInsertion::Exists)
+                }
+
+                fn find_instance(&mut self, id: &str) -> Result<Option<domain::Instance>, Failure> {
+                    instances::table
+                        .find(id)
+                        .first::<InstanceRow>(&mut self.$connection)
+                        .optional()
+                        .map_err(Failure::Read)?
+                        .map(InstanceRow::into_instance)
+                        .transpose()
+                }
+
+                fn list_instances(&mut self) -> Result<Vec<domain::Instance>, Failure> {
+                    instances::table
+                        .order(instances::id)
+                        .load::<InstanceRow>(&mut self.$connection)
+                        .map_err(Failure::Read)?
+                        .into_iter()
+                        .map(InstanceRow::into_instance)
+                        .collect()
+                }
+
+                fn remove_instance(&mut self, id: &str) -> Result<bool, Failure> {
+                    let removed = diesel::delete(instances::table.find(id))
+                        .execute(&mut self.$connection)
+                        .map_err(Failure::Write)?;
+                    Ok(removed > 0)
+                }
+
+                fn insert_access_token(
+                    &mut self,
+                    row: &NewAccessTokenRow,
+                ) -> Result<ports::AccessTokenInsertion, Failure> {
+                    let serial = diesel::insert_into(access_tokens::table)
+                        .values(row)
+                        .returning(access_tokens::serial)
+                        .get_result(&mut self.$connection);
+                    match serial {
+                        Ok(serial) => Ok(ports::AccessTokenInsertion::Stored(
+                            domain::AccessTokenSerial(serial),
+                        )),
+                        Err(Error::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _)) => {
+                            Ok(ports::AccessTokenInsertion::NoSuchInstance)
+                        }
+                        Err(error) => Err(Failure::Write(error)),
+                    }
+                }
+
+                fn find_access_token(
+                    &mut self,
+                    instance: &str,
+                    digest: &[u8],
+                ) -> Result<ports::AccessTokenLookup, Failure> {
+                    let of_instance = access_tokens::instance_id
+                        .eq(instances::id)
+                        .and(access_tokens::digest.eq(digest));
+                    let found = instances::table
+                        .left_join(access_tokens::table.on(of_instance))
+                        .filter(instances::id.eq(instance))
+                        .select(Option::<AccessTokenRow>::as_select())
+                        .first(&mut self.$connection)
+                        .optional()
+                        .map_err(Failure::Read)?;
+                    Ok(match found {
+                        None => ports::AccessTokenLookup::NoSuchInstance,
+                        Some(None) => ports::AccessTokenLookup::Unknown,
+                        Some(Some(row)) => ports::AccessTokenLookup::Found(row.into_token()?),
+                    })
+                }
+
+                fn list_access_tokens(
+                    &mut self,
+                    instance: &str,
+                ) -> Result<Option<Vec<ports::StoredAccessToken>>, Failure> {
+                    let rows = instances::table
+                        .left_join(access_tokens::table)
+                        .filter(instances::id.eq(instance))
+                        .order(access_tokens::serial)
+                        .select(Option::<AccessTokenRow>::as_select())
+                        .load(&mut self.$connection)
+                        .map_err(Failure::Read)?;
+                    if rows.is_empty() {
+                        return Ok(None);
+                    }
+                    rows.into_iter()
+                        .flatten()
+                        .map(AccessTokenRow::into_token)
+                        .collect::<Result<_, _>>()
+                        .map(Some)
+                }
+
+                fn remove_access_token(
+                    &mut self,
+                    instance: &str,
+                    serial: i64,
+                ) -> Result<bool, Failure> {
+                    let removed = diesel::delete(access_tokens::table.find(serial))
+                        .filter(access_tokens::instance_id.eq(instance))
+                        .execute(&mut self.$connection)
+                        .map_err(Failure::Write)?;
+                    Ok(removed > 0)
+                }
+
+                fn insert_otp_device(
+                    &mut self,
+                    row: &OtpDeviceRow,
+                ) -> Result<ports::OtpDeviceInsertion, Failure> {
+                    let inserted = diesel::insert_into(otp_devices::table)
+                        .values(row)
+                        .on_conflict_do_nothing()
+                        .execute(&mut self.$connection);
+                    match inserted {
+                        Ok(1) => return Ok(ports::OtpDeviceInsertion::Stored),
+                        Ok(_) => {}
+                        Err(Error::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _)) => {
+                            return Ok(ports::OtpDeviceInsertion::NoSuchInstance);
+                        }
+                        Err(error) => return Err(Failure::Write(error)),
+                    }
+                    let existing = otp_devices::table
+                        .find((row.instance_id(), row.device_id()))
+                        .first(&mut self.$connection)
+                        .optional()
+                        .map_err(Failure::Read)?;
+                    device_in_the_way(existing).map(ports::OtpDeviceInsertion::Exists)
+                }
+            }
+        };
+    };
+}

@@ -1,0 +1,154 @@
+//! The reference storage adapter: keeps everything in memory, and forgets it at the end.
+//!
+//! It says in a few lines what the ports mean, and the layers above are tested on it. It is no
+//! adapter to deploy: what is acknowledged is durable for as long as the process lives.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use merchant_otp_domain::{
+    AccessTokenDigest, AccessTokenInfo, AccessTokenSerial, Instance, InstanceId, OtpDevice,
+    OtpDeviceId,
+};
+use merchant_otp_ports::{
+    AccessTokenInsertion, AccessTokenLookup, AccessTokenStore, InstanceInsertion, InstanceStore,
+    OtpDeviceInsertion, OtpDeviceStore, StoreError, StoredAccessToken, Stores,
+};
+
+/// New and empty stores.
+#[must_use]
+pub fn open() -> Stores {
+    let memory = Arc::new(Memory::default());
+    Stores { instances: memory.clone(), access_tokens: memory.clone(), otp_devices: memory }
+}
+
+#[derive(Default)]
+struct Memory(Mutex<Contents>);
+
+#[derive(Default)]
+struct Contents {
+    instances: BTreeMap<InstanceId, InstanceContents>,
+    last_serial: i64,
+}
+
+struct InstanceContents {
+    instance: Instance,
+    access_tokens: Vec<(AccessTokenDigest, StoredAccessToken)>,
+    otp_devices: BTreeMap<OtpDeviceId, OtpDevice>,
+}
+
+impl Memory {
+    /// Everything, for one unit of work; no unit panics between two of its changes.
+    fn lock(&self) -> MutexGuard<'_, Contents> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl InstanceStore for Memory {
+    async fn insert(&self, instance: Instance) -> Result<InstanceInsertion, StoreError> {
+        let mut contents = self.lock();
+        if let Some(existing) = contents.instances.get(&instance.id) {
+            return Ok(InstanceInsertion::Exists(existing.instance.clone()));
+        }
+        contents.instances.insert(
+            instance.id.clone(),
+            InstanceContents { instance, access_tokens: Vec::new(), otp_devices: BTreeMap::new() },
+        );
+        Ok(InstanceInsertion::Stored)
+    }
+
+    async fn find(&self, id: &InstanceId) -> Result<Option<Instance>, StoreError> {
+        Ok(self.lock().instances.get(id).map(|contents| contents.instance.clone()))
+    }
+
+    async fn list(&self) -> Result<Vec<Instance>, StoreError> {
+        Ok(self.lock().instances.values().map(|contents| contents.instance.clone()).collect())
+    }
+
+    async fn remove(&self, id: &InstanceId) -> Result<bool, StoreError> {
+        Ok(self.lock().instances.remove(id).is_some())
+    }
+}
+
+#[async_trait]
+impl AccessTokenStore for Memory {
+    async fn insert(
+        &self,
+        instance: &InstanceId,
+        digest: AccessTokenDigest,
+        info: AccessTokenInfo,
+    ) -> Result<AccessTokenInsertion, StoreError> {
+        let contents = &mut *self.lock();
+        let mut stored = contents.instances.values().flat_map(|instance| &instance.access_tokens);
+        if stored.any(|(other, _)| *other == digest) {
+            return Err(StoreError::Write("the digest is stored already".into()));
+        }
+        let Some(owner) = contents.instances.get_mut(instance) else {
+            return Ok(AccessTokenInsertion::NoSuchInstance);
+        };
+        contents.last_serial += 1;
+        let serial = AccessTokenSerial(contents.last_serial);
+        owner.access_tokens.push((digest, StoredAccessToken { serial, info }));
+        Ok(AccessTokenInsertion::Stored(serial))
+    }
+
+    async fn find(
+        &self,
+        instance: &InstanceId,
+        digest: &AccessTokenDigest,
+    ) -> Result<AccessTokenLookup, StoreError> {
+        let contents = self.lock();
+        let Some(owner) = contents.instances.get(instance) else {
+            return Ok(AccessTokenLookup::NoSuchInstance);
+        };
+        let found = owner.access_tokens.iter().find(|(other, _)| other == digest);
+        Ok(match found {
+            Some((_, token)) => AccessTokenLookup::Found(token.clone()),
+            None => AccessTokenLookup::Unknown,
+        })
+    }
+
+    async fn list(
+        &self,
+        instance: &InstanceId,
+    ) -> Result<Option<Vec<StoredAccessToken>>, StoreError> {
+        let contents = self.lock();
+        let owner = contents.instances.get(instance);
+        Ok(owner.map(|owner| owner.access_tokens.iter().map(|(_, token)| token.clone()).collect()))
+    }
+
+    async fn remove(
+        &self,
+        instance: &InstanceId,
+        serial: AccessTokenSerial,
+    ) -> Result<bool, StoreError> {
+        let mut contents = self.lock();
+        let Some(owner) = contents.instances.get_mut(instance) else {
+            return Ok(false);
+        };
+        let before = owner.access_tokens.len();
+        owner.access_tokens.retain(|(_, token)| token.serial != serial);
+        Ok(owner.access_tokens.len() < before)
+    }
+}
+
+#[async_trait]
+impl OtpDeviceStore for Memory {
+    async fn insert(
+        &self,
+        instance: &InstanceId,
+        device: OtpDevice,
+    ) -> Result<OtpDeviceInsertion, StoreError> {
+        let mut contents = self.lock();
+        let Some(owner) = contents.instances.get_mut(instance) else {
+            return Ok(OtpDeviceInsertion::NoSuchInstance);
+        };
+        if let Some(existing) = owner.otp_devices.get(device.id()) {
+            return Ok(OtpDeviceInsertion::Exists(existing.clone()));
+        }
+        owner.otp_devices.insert(device.id().clone(), device);
+        Ok(OtpDeviceInsertion::Stored)
+    }
+}
