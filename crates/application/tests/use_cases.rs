@@ -135,7 +135,10 @@ async fn only_a_scope_with_the_permission_grants_it() {
             | Scope::OrderPos
             | Scope::OrderMgmt
             | Scope::OrderFull => {
-                assert!(matches!(grant, Err(Error::PermissionMissing(Permission::OtpDevicesWrite))));
+                assert!(matches!(
+                    grant,
+                    Err(Error::PermissionMissing(Permission::OtpDevicesWrite))
+                ));
             }
         }
     }

@@ -3,7 +3,7 @@
 //! Each case is a public function over the stores of a new and empty database. An adapter runs all of
 //! them by one line in its tests:
 //!
-//! ```ignore
+//! ```text
 //! merchant_otp_storage_contract::storage_contract!(async || Fixture::new(my_adapter::open()));
 //! ```
 //!

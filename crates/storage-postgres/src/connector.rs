@@ -1,0 +1,92 @@
+use diesel::connection::{Connection, SimpleConnection, TransactionManager};
+use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind};
+use diesel_async::AsyncPgConnection;
+use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
+use merchant_otp_ports::Cause;
+use merchant_otp_storage_diesel::{Connector, units_of_work};
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+
+use crate::PostgresUrlError;
+use crate::tls;
+use crate::url::PostgresUrl;
+
+/// What is set in each session.
+///
+/// Whoever waits for a lock or a statement does so for a bounded time; a lock that does not come in
+/// time is contention, which the application tries again. An acknowledged write is durable whatever
+/// the default of the server is.
+const SETTINGS: &str = "
+    SET lock_timeout = '1s';
+    SET statement_timeout = '10s';
+    SET idle_in_transaction_session_timeout = '10s';
+    SELECT set_config('synchronous_commit', 'on', false)
+        WHERE current_setting('synchronous_commit') = 'off';
+";
+
+/// Makes the server speak English, where it lets us: diesel hands on the texts of errors but not
+/// their codes, and contention is known by its text.
+const ENGLISH: &str = "SET lc_messages = 'C'";
+
+/// The texts of `deadlock_detected` (40P01) and `lock_not_available` (55P03).
+const CONTENTION: [&str; 3] =
+    ["deadlock detected", "canceling statement due to lock timeout", "could not obtain lock on"];
+
+/// Opens sessions with a server.
+#[derive(Clone, Debug)]
+pub(crate) struct PostgresConnector {
+    url: PostgresUrl,
+}
+
+/// A session with a server, and the task that moves its bytes.
+pub(crate) struct PostgresSession {
+    pub(crate) connection: AsyncConnectionWrapper<AsyncPgConnection>,
+    driver: JoinHandle<()>,
+}
+
+units_of_work!(PostgresSession, connection);
+
+impl PostgresConnector {
+    pub(crate) fn new(url: &str) -> Result<Self, PostgresUrlError> {
+        PostgresUrl::parse(url).map(|url| Self { url })
+    }
+
+    /// Opens a session; blocks, on a thread that may do so and belongs to a runtime.
+    pub(crate) fn open(&self) -> Result<PostgresSession, Cause> {
+        let runtime = Handle::current();
+        let tls = tls::connector(&self.url.verification)?;
+        let (client, stream) = runtime.block_on(self.url.config.connect(tls))?;
+        let driver = runtime.spawn(async move {
+            if let Err(error) = stream.await {
+                let cause = &error as &dyn std::error::Error;
+                tracing::warn!(cause, "a connection to the database broke");
+            }
+        });
+        let client = runtime.block_on(AsyncPgConnection::try_from(client))?;
+        let mut connection = AsyncConnectionWrapper::from(client);
+        connection.batch_execute(SETTINGS)?;
+        if connection.batch_execute(ENGLISH).is_err() {
+            tracing::debug!("the server does not let this role choose the language of messages");
+        }
+        Ok(PostgresSession { connection, driver })
+    }
+}
+
+impl Connector for PostgresConnector {
+    type Connection = PostgresSession;
+
+    fn connect(&self) -> Result<PostgresSession, Cause> {
+        self.open()
+    }
+
+    fn is_usable(&self, session: &mut PostgresSession) -> bool {
+        type Transactions =
+            <AsyncConnectionWrapper<AsyncPgConnection> as Connection>::TransactionManager;
+        !session.driver.is_finished()
+            && !Transactions::is_broken_transaction_manager(&mut session.connection)
+    }
+
+    fn is_contention(_: &DatabaseErrorKind, information: &dyn DatabaseErrorInformation) -> bool {
+        CONTENTION.iter().any(|text| information.message().starts_with(text))
+    }
+}

@@ -1,0 +1,156 @@
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, User, geteuid};
+use tempfile::TempDir;
+
+use crate::binaries;
+
+/// How long a cluster may take to accept connections.
+const START_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// A running server with a data folder of its own, stopped and removed when dropped.
+///
+/// Everybody on this machine may connect as `postgres` without a password: over a socket in a folder
+/// that only its user may enter, and over a free port of 127.0.0.1.
+pub struct Cluster {
+    server: Child,
+    folder: TempDir,
+    port: u16,
+}
+
+impl Cluster {
+    /// Starts a cluster with the defaults of the server, but for speed: nothing survives a crash of
+    /// the machine.
+    ///
+    /// # Errors
+    ///
+    /// If PostgreSQL is missing and cannot be installed, or does not start.
+    pub fn start() -> Result<Self> {
+        Self::start_with(&[("fsync", "off"), ("max_connections", "400")], &[])
+    }
+
+    /// Starts a cluster with these settings, and these files in its data folder.
+    ///
+    /// # Errors
+    ///
+    /// If PostgreSQL is missing and cannot be installed, or does not start.
+    pub fn start_with(settings: &[(&str, &str)], files: &[(&str, &str)]) -> Result<Self> {
+        let binaries = binaries::find_or_install()?;
+        let folder = tempfile::Builder::new().prefix("merchant-otp-pg-").tempdir()?;
+        let owner = Owner::of_servers()?;
+        owner.take(folder.path())?;
+
+        let data = folder.path().join("data");
+        let initdb = owner
+            .command(&binaries.join("initdb"))
+            .args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C"])
+            .args(["--no-sync", "--pgdata"])
+            .arg(&data)
+            .output()
+            .context("starting initdb")?;
+        ensure!(initdb.status.success(), "initdb: {}", String::from_utf8_lossy(&initdb.stderr));
+        for (name, contents) in files {
+            let path = data.join(name);
+            fs::write(&path, contents)?;
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+            owner.take(&path)?;
+        }
+
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let log = fs::File::create(folder.path().join("log"))?;
+        let mut server = owner.command(&binaries.join("postgres"));
+        server.arg("-D").arg(&data).arg("-k").arg(folder.path()).args(["-h", "127.0.0.1"]);
+        server.args(["-p", &port.to_string()]);
+        for (name, value) in settings {
+            server.arg("-c").arg(format!("{name}={value}"));
+        }
+        let server = server.stdout(log.try_clone()?).stderr(log).spawn()?;
+        let mut cluster = Self { server, folder, port };
+        cluster.wait_until_ready()?;
+        Ok(cluster)
+    }
+
+    /// The port of 127.0.0.1 that the server listens on.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The URL of a database of the cluster, over the socket.
+    #[must_use]
+    pub fn url(&self, database: &str) -> String {
+        let (folder, port) = (self.folder.path().display(), self.port);
+        format!("postgres://postgres@localhost:{port}/{database}?host={folder}")
+    }
+
+    fn wait_until_ready(&mut self) -> Result<()> {
+        let deadline = Instant::now() + START_TIMEOUT;
+        loop {
+            let attempt = postgres::Client::connect(&self.url("postgres"), postgres::NoTls);
+            let Err(error) = attempt else { return Ok(()) };
+            if let Some(status) = self.server.try_wait()? {
+                bail!("PostgreSQL stopped with {status}:\n{}", self.log());
+            }
+            if Instant::now() > deadline {
+                bail!("PostgreSQL does not answer: {error}\n{}", self.log());
+            }
+            sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // An immediate shutdown: nothing is worth keeping.
+        if let Ok(pid) = i32::try_from(self.server.id()) {
+            let _gone_already = kill(Pid::from_raw(pid), Signal::SIGQUIT);
+        }
+        let _status = self.server.wait();
+    }
+}
+
+/// Who runs the server: it refuses to run as root.
+enum Owner {
+    Caller,
+    Postgres { uid: u32, gid: u32, home: PathBuf },
+}
+
+impl Owner {
+    fn of_servers() -> Result<Self> {
+        if !geteuid().is_root() {
+            return Ok(Self::Caller);
+        }
+        let user = User::from_name("postgres")?
+            .context("PostgreSQL does not run as root, and there is no user postgres")?;
+        Ok(Self::Postgres { uid: user.uid.as_raw(), gid: user.gid.as_raw(), home: user.dir })
+    }
+
+    fn take(&self, path: &Path) -> Result<()> {
+        if let Self::Postgres { uid, gid, .. } = self {
+            chown(path, Some(*uid), Some(*gid))?;
+        }
+        Ok(())
+    }
+
+    fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.stdin(Stdio::null()).current_dir("/");
+        if let Self::Postgres { uid, gid, home } = self {
+            command.uid(*uid).gid(*gid).env("HOME", home);
+        }
+        command
+    }
+}

@@ -1,0 +1,89 @@
+use std::env;
+use std::process;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use postgres::{Client, NoTls};
+
+/// The environment variable that holds the URL of the maintenance database of the tests' cluster.
+pub const ENVIRONMENT: &str = "MERCHANT_OTP_TEST_POSTGRES";
+
+/// Makes the names of a process different.
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+/// An empty database in the tests' cluster, dropped when the value is.
+pub struct Database {
+    name: String,
+    maintenance_url: String,
+}
+
+impl Database {
+    /// Makes a database; from a thread of a runtime too.
+    ///
+    /// # Panics
+    ///
+    /// Without the cluster: a test that needs PostgreSQL fails, it is never skipped.
+    #[must_use]
+    #[expect(clippy::panic, reason = "the failure of a test")]
+    pub fn create() -> Self {
+        let Ok(maintenance_url) = env::var(ENVIRONMENT) else {
+            panic!("no PostgreSQL: run the tests with `cargo xtask test`, which brings one");
+        };
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let nanoseconds =
+            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos());
+        let name = format!("test_{}_{number}_{nanoseconds}", process::id());
+        let database = Self { name, maintenance_url };
+        database.maintain(&format!("CREATE DATABASE {}", database.name));
+        database
+    }
+
+    /// The URL of the database.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.maintenance_url.replace("/postgres?", &format!("/{}?", self.name))
+    }
+
+    /// The name of the database.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A session with the database, as superuser; for a thread without a runtime.
+    ///
+    /// # Panics
+    ///
+    /// If the server does not answer.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "the failure of a test")]
+    pub fn session(&self) -> Client {
+        Client::connect(&self.url(), NoTls).expect("the cluster answers")
+    }
+
+    /// Executes a statement in the maintenance database, as superuser; from any thread.
+    ///
+    /// # Panics
+    ///
+    /// If it fails.
+    #[expect(clippy::expect_used, reason = "the failure of a test")]
+    pub fn maintain(&self, statement: &str) {
+        // A thread of its own: the synchronous client must not block a runtime.
+        thread::scope(|scope| {
+            let work = scope.spawn(|| {
+                let mut client = Client::connect(&self.maintenance_url, NoTls)?;
+                client.batch_execute(statement)
+            });
+            work.join().expect("no panic").expect("the cluster does it");
+        });
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            self.maintain(&format!("DROP DATABASE {} WITH (FORCE)", self.name));
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! `cargo xtask …`: what a person would otherwise remember.
+
+use std::env;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use merchant_otp_throwaway_postgres::{Cluster, ENVIRONMENT};
+
+/// Tasks of the workspace.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+enum Task {
+    /// Run every test of the workspace, on SQLite and on a PostgreSQL of its own.
+    ///
+    /// PostgreSQL is installed with apt if it is missing; the cluster is thrown away afterwards.
+    Test {
+        /// Arguments for `cargo test`, instead of `--workspace`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Run what continuous integration runs: format, lints, documentation, tests.
+    Ci,
+}
+
+fn main() -> Result<()> {
+    match Task::parse() {
+        Task::Test { arguments } => test(&arguments),
+        Task::Ci => ci(),
+    }
+}
+
+fn test(arguments: &[String]) -> Result<()> {
+    let cluster = Cluster::start().context("starting a PostgreSQL for the tests")?;
+    let mut tests = cargo(&["test", "--locked"]);
+    if arguments.is_empty() {
+        tests.arg("--workspace");
+    }
+    run(tests.args(arguments).env(ENVIRONMENT, cluster.url("postgres")))
+}
+
+fn ci() -> Result<()> {
+    run(&mut cargo(&["fmt", "--all", "--check"]))?;
+    let clippy = ["clippy", "--locked", "--workspace", "--all-targets", "--", "--deny", "warnings"];
+    run(&mut cargo(&clippy))?;
+    let documentation = ["doc", "--locked", "--workspace", "--no-deps", "--document-private-items"];
+    run(cargo(&documentation).env("RUSTDOCFLAGS", "--deny warnings"))?;
+    test(&[])
+}
+
+/// The cargo that runs this task.
+fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments);
+    command
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("starting {command:?}"))?;
+    ensure!(status.success(), "{command:?} ended with {status}");
+    Ok(())
+}
