@@ -15,4 +15,5 @@ mod service;
 pub use access_tokens::{IssuedAccessToken, NewAccessToken};
 pub use authorization::Grant;
 pub use error::{Error, Refusal};
+pub use merchant_otp_ports::StoreError;
 pub use service::Service;

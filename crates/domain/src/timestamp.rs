@@ -22,6 +22,12 @@ impl Timestamp {
         }
     }
 
+    /// The same, or the last point in time if it is after that.
+    #[must_use]
+    pub fn saturating(seconds: u64) -> Self {
+        Self(seconds.min(Self::MAX_SECONDS))
+    }
+
     /// Seconds since the epoch.
     #[must_use]
     pub fn seconds(self) -> u64 {
@@ -59,8 +65,7 @@ impl Expiration {
         match lifetime {
             Lifetime::Forever => Self::Never,
             Lifetime::Seconds(seconds) => {
-                let end = now.0.saturating_add(seconds).min(Timestamp::MAX_SECONDS);
-                Self::At(Timestamp(end))
+                Self::At(Timestamp::saturating(now.0.saturating_add(seconds)))
             }
         }
     }

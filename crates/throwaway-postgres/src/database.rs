@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use postgres::{Client, NoTls};
 
 /// The environment variable that holds the URL of the maintenance database of the tests' cluster.
-pub const ENVIRONMENT: &str = "MERCHANT_OTP_TEST_POSTGRES";
+pub const ENVIRONMENT: &str = "THROWAWAY_POSTGRES_URL";
 
 /// Makes the names of a process different.
 static NUMBER: AtomicU32 = AtomicU32::new(0);

@@ -1,0 +1,147 @@
+use std::io::{self, Write};
+use std::time::{Duration, UNIX_EPOCH};
+
+use anyhow::{Context, anyhow};
+use merchant_otp_application::{Error, NewAccessToken, Service};
+use merchant_otp_domain::{Expiration, Instance, Timestamp};
+
+use crate::command_line::{InstanceCommand, TokenCommand};
+use crate::settings::Settings;
+use crate::storage::Database;
+
+/// Shows the effective settings.
+pub(crate) fn config(settings: &Settings) -> anyhow::Result<()> {
+    write!(io::stdout(), "{}", toml::to_string(settings)?)?;
+    Ok(())
+}
+
+/// Applies the pending migrations.
+pub(crate) async fn migrate(settings: &Settings) -> anyhow::Result<()> {
+    let applied = Database::new(&settings.storage)?.migrate().await?;
+    let mut output = io::stdout().lock();
+    for migration in &applied {
+        writeln!(output, "applied {migration}")?;
+    }
+    if applied.is_empty() {
+        writeln!(output, "the database is up to date")?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn instance(settings: &Settings, command: InstanceCommand) -> anyhow::Result<()> {
+    let service = service(settings).await?;
+    match command {
+        InstanceCommand::Add { id, name } => {
+            service.add_instance(Instance { id, name }).await.map_err(explain)
+        }
+        InstanceCommand::List => {
+            let mut output = io::stdout().lock();
+            for instance in service.list_instances().await.map_err(explain)? {
+                writeln!(output, "{}\t{}", instance.id, instance.name.as_str())?;
+            }
+            Ok(())
+        }
+        InstanceCommand::Remove { id } => service.remove_instance(&id).await.map_err(explain),
+    }
+}
+
+pub(crate) async fn token(settings: &Settings, command: TokenCommand) -> anyhow::Result<()> {
+    let service = service(settings).await?;
+    match command {
+        TokenCommand::Add { instance, scope, duration: lifetime, description } => {
+            let new = NewAccessToken { scope, lifetime, description };
+            let issued = service.issue_access_token(&instance, new).await.map_err(explain)?;
+            writeln!(io::stdout(), "{}", *issued.token.expose())
+                .context("the token was made and not shown; revoke it and make another")
+        }
+        TokenCommand::List { instance } => {
+            let tokens = service.list_access_tokens(&instance).await.map_err(explain)?;
+            let mut output = io::stdout().lock();
+            writeln!(output, "SERIAL\tSCOPE\tCREATED\tEXPIRES\tDESCRIPTION")?;
+            for token in tokens {
+                let (serial, info) = (token.serial, token.info);
+                let (created, expires) = (date(info.created), expiration(info.expiration));
+                let description = one_line(info.description.as_str());
+                writeln!(output, "{serial}\t{}\t{created}\t{expires}\t{description}", info.scope)?;
+            }
+            Ok(())
+        }
+        TokenCommand::Revoke { instance, serial } => {
+            service.revoke_access_token(&instance, serial).await.map_err(explain)
+        }
+    }
+}
+
+/// The use cases, over a database that is up to date.
+async fn service(settings: &Settings) -> anyhow::Result<Service> {
+    let database = Database::new(&settings.storage)?;
+    database.migrate().await?;
+    Ok(database.service())
+}
+
+/// Adds to an error what can be done about it.
+fn explain(error: Error) -> anyhow::Error {
+    let help = match &error {
+        Error::InstanceUnknown => {
+            "there is no such instance; `merchant-otp instance list` shows all, \
+             `merchant-otp instance add ID --name NAME` makes one"
+        }
+        Error::InstanceConflict => "an instance with this id and another name is there already",
+        Error::AccessTokenUnknown => {
+            "the instance has no token with this number; \
+             `merchant-otp token list --instance ID` shows all"
+        }
+        Error::Unauthorized(_)
+        | Error::PermissionMissing(_)
+        | Error::OtpDeviceConflict
+        | Error::NoRandomness(_)
+        | Error::Store(_) => return error.into(),
+    };
+    anyhow!(help)
+}
+
+fn expiration(expiration: Expiration) -> String {
+    match expiration {
+        Expiration::Never => "never".to_owned(),
+        Expiration::At(end) => date(end),
+    }
+}
+
+/// A point in time as RFC 3339 writes it; beyond its year 9999, in seconds since the epoch.
+fn date(timestamp: Timestamp) -> String {
+    const YEAR_10000: u64 = 253_402_300_800;
+    match timestamp.seconds() {
+        seconds @ 0..YEAR_10000 => {
+            let time = UNIX_EPOCH + Duration::from_secs(seconds);
+            humantime::format_rfc3339_seconds(time).to_string()
+        }
+        seconds => seconds.to_string(),
+    }
+}
+
+/// A text with its control characters escaped: a terminal must not obey them.
+fn one_line(text: &str) -> String {
+    let escape = |c: char| {
+        if c.is_control() { c.escape_default().to_string() } else { c.to_string() }
+    };
+    text.chars().map(escape).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_those_of_rfc_3339() {
+        let date = |seconds| date(Timestamp::from_seconds(seconds).unwrap());
+        assert_eq!(date(0), "1970-01-01T00:00:00Z");
+        assert_eq!(date(253_402_300_799), "9999-12-31T23:59:59Z");
+        assert_eq!(date(253_402_300_800), "253402300800");
+        assert_eq!(date(Timestamp::MAX_SECONDS), "9007199254740991");
+    }
+
+    #[test]
+    fn a_terminal_obeys_no_description() {
+        assert_eq!(one_line("Büro\n\u{1b}[2J\u{9b}"), "Büro\\n\\u{1b}[2J\\u{9b}");
+    }
+}

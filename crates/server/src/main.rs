@@ -1,0 +1,45 @@
+//! `merchant-otp`: the merchant OTP service.
+//!
+//! The one place where the layers meet: it reads the command line and the settings, wires a storage
+//! adapter, the use cases and a transport, and handles signals. No rule lives here.
+
+mod clock;
+mod command_line;
+mod commands;
+mod serve;
+mod settings;
+mod storage;
+mod storage_url;
+mod telemetry;
+mod welcome;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::command_line::{Command, CommandLine};
+use crate::settings::Settings;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(CommandLine::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // `{:#}`: with the causes, on one line.
+            let _nowhere_else_to_tell = writeln!(io::stderr(), "merchant-otp: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command_line: CommandLine) -> anyhow::Result<()> {
+    let settings = Settings::load(command_line.config.as_deref())?;
+    match command_line.command.unwrap_or_default() {
+        Command::Serve { no_migrate } => serve::serve(settings, no_migrate).await,
+        Command::Config => commands::config(&settings),
+        Command::Migrate => commands::migrate(&settings).await,
+        Command::Instance(command) => commands::instance(&settings, command).await,
+        Command::Token(command) => commands::token(&settings, command).await,
+    }
+}

@@ -1,0 +1,77 @@
+use std::future::pending;
+use std::process;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::settings::Settings;
+use crate::storage::Database;
+use crate::{telemetry, welcome};
+
+/// Answers requests until a signal.
+pub(crate) async fn serve(settings: Settings, no_migrate: bool) -> anyhow::Result<()> {
+    telemetry::start(&settings.log)?;
+    let database = Database::new(&settings.storage)?;
+    if no_migrate {
+        let pending = database.pending_migrations().await?;
+        if !pending.is_empty() {
+            bail!("migrations are pending: {}; run `merchant-otp migrate`", pending.join(", "));
+        }
+    } else {
+        for migration in database.migrate().await? {
+            tracing::info!(migration, "applied a migration");
+        }
+    }
+    let service = Arc::new(database.service());
+    // The address comes first: a start that fails must not use up the one showing of the token.
+    let bound = merchant_otp_transport_http::bind(settings.http()?, Arc::clone(&service))
+        .context("http.listen")?;
+    if database.is_embedded()
+        && let Some(issued) = service.bootstrap().await?
+    {
+        welcome::print(&issued.token, bound.listen())?;
+    }
+    let shutdown = Shutdown::on_signals()?;
+    tracing::info!(listen = %bound.listen(), version = env!("CARGO_PKG_VERSION"), "serving");
+    bound.run(shutdown.begun()).await.context("serving")?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The signals that end the service: the first drains it, the second ends it at once.
+struct Shutdown {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Shutdown {
+    fn on_signals() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Done with the first signal.
+    async fn begun(mut self) {
+        self.next().await;
+        tracing::info!("draining: requests in flight are answered, new connections refused");
+        tokio::spawn(async move {
+            self.next().await;
+            tracing::warn!("a second signal: stopping at once");
+            process::exit(1);
+        });
+    }
+
+    async fn next(&mut self) {
+        let signal = tokio::select! {
+            signal = self.terminate.recv() => signal,
+            signal = self.interrupt.recv() => signal,
+        };
+        if signal.is_none() {
+            // No signal comes any more: the runtime is ending.
+            pending::<()>().await;
+        }
+    }
+}

@@ -1,0 +1,84 @@
+use std::sync::Arc;
+
+use anyhow::Context;
+use merchant_otp_application::Service;
+use merchant_otp_ports::Stores;
+#[cfg(feature = "postgres")]
+use merchant_otp_storage_postgres::PostgresDatabase;
+#[cfg(feature = "sqlite")]
+use merchant_otp_storage_sqlite::SqliteDatabase;
+
+use crate::clock::SystemClock;
+use crate::settings;
+use crate::storage_url::Scheme;
+
+/// The database of the settings, by the adapter that its URL picks.
+pub(crate) enum Database {
+    #[cfg(feature = "sqlite")]
+    Sqlite(SqliteDatabase),
+    #[cfg(feature = "postgres")]
+    Postgres(Box<PostgresDatabase>),
+}
+
+impl Database {
+    pub(crate) fn new(storage: &settings::Storage) -> anyhow::Result<Self> {
+        match storage.url.scheme()? {
+            #[cfg(feature = "sqlite")]
+            Scheme::Sqlite(path) => {
+                Ok(Self::Sqlite(SqliteDatabase::new(path, storage.connections)))
+            }
+            #[cfg(feature = "postgres")]
+            Scheme::Postgres(url) => PostgresDatabase::new(url, storage.connections)
+                .map(|database| Self::Postgres(Box::new(database)))
+                .context("storage.url"),
+            #[cfg(not(all(feature = "sqlite", feature = "postgres")))]
+            _ => anyhow::bail!("storage.url: this program was built without the adapter for it"),
+        }
+    }
+
+    /// Whether the database belongs to this service alone, so that its first start may fill it.
+    pub(crate) fn is_embedded(&self) -> bool {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(_) => true,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => false,
+        }
+    }
+
+    /// Applies the pending migrations; answers their names.
+    pub(crate) async fn migrate(&self) -> anyhow::Result<Vec<String>> {
+        let applied = match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(database) => database.migrate().await,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(database) => database.migrate().await,
+        };
+        applied.context("storage.url")
+    }
+
+    /// The names of the pending migrations.
+    pub(crate) async fn pending_migrations(&self) -> anyhow::Result<Vec<String>> {
+        let pending = match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(database) => database.pending_migrations().await,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(database) => database.pending_migrations().await,
+        };
+        pending.context("storage.url")
+    }
+
+    /// The use cases over the database, which has to be migrated.
+    pub(crate) fn service(&self) -> Service {
+        Service::new(self.stores(), Arc::new(SystemClock))
+    }
+
+    fn stores(&self) -> Stores {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(database) => database.stores(),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(database) => database.stores(),
+        }
+    }
+}

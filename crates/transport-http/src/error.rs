@@ -1,0 +1,142 @@
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, ResponseError};
+use merchant_otp_application::{Error as UseCaseError, StoreError};
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::body::BodyError;
+use crate::json_object::JsonError;
+use crate::taler_error_code::TalerErrorCode;
+
+/// Why a request is not answered with a success.
+#[derive(Debug, Error)]
+pub(crate) enum HttpError {
+    /// The use case refused or failed.
+    #[error(transparent)]
+    UseCase(#[from] UseCaseError),
+    /// The body cannot be read.
+    #[error(transparent)]
+    Body(#[from] BodyError),
+    /// The body is not the JSON that is expected.
+    #[error(transparent)]
+    Json(#[from] JsonError),
+    /// Nothing is at the path.
+    #[error("unknown endpoint")]
+    EndpointUnknown,
+    /// Something is at the path, for other methods.
+    #[error("unknown method")]
+    MethodInvalid {
+        /// The methods that it knows, as the header `Allow` lists them.
+        allow: &'static str,
+    },
+}
+
+impl HttpError {
+    /// The one mapping of errors to a status and a code of Taler.
+    fn answer(&self) -> (StatusCode, TalerErrorCode) {
+        use TalerErrorCode as Code;
+        match self {
+            Self::UseCase(error) => match error {
+                UseCaseError::InstanceUnknown => {
+                    (StatusCode::NOT_FOUND, Code::MerchantGenericInstanceUnknown)
+                }
+                UseCaseError::InstanceConflict => {
+                    (StatusCode::CONFLICT, Code::MerchantPrivatePostInstancesAlreadyExists)
+                }
+                UseCaseError::Unauthorized(_) => {
+                    (StatusCode::UNAUTHORIZED, Code::MerchantGenericUnauthorized)
+                }
+                UseCaseError::PermissionMissing(_) => {
+                    (StatusCode::FORBIDDEN, Code::GenericTokenPermissionInsufficient)
+                }
+                UseCaseError::AccessTokenUnknown => {
+                    (StatusCode::NOT_FOUND, Code::GenericTokenUnknown)
+                }
+                UseCaseError::OtpDeviceConflict => (
+                    StatusCode::CONFLICT,
+                    Code::MerchantPrivatePostOtpDevicesConflictOtpDeviceExists,
+                ),
+                UseCaseError::NoRandomness(_) => {
+                    (StatusCode::INTERNAL_SERVER_ERROR, Code::GenericInternalInvariantFailure)
+                }
+                UseCaseError::Store(error) => {
+                    let code = match error {
+                        StoreError::Unavailable(_) => Code::GenericDbStartFailed,
+                        StoreError::Read(_) => Code::GenericDbFetchFailed,
+                        StoreError::Write(_) => Code::GenericDbCommitFailed,
+                        StoreError::Contention(_) => Code::GenericDbSoftFailure,
+                        StoreError::Corrupt(_) => Code::GenericDbInvariantFailure,
+                    };
+                    (StatusCode::INTERNAL_SERVER_ERROR, code)
+                }
+            },
+            Self::Body(error) => match error {
+                BodyError::TooLarge => {
+                    (StatusCode::PAYLOAD_TOO_LARGE, Code::GenericUploadExceedsLimit)
+                }
+                BodyError::Compression(_) => {
+                    (StatusCode::BAD_REQUEST, Code::GenericCompressionInvalid)
+                }
+                BodyError::Broken(_) => (StatusCode::BAD_REQUEST, Code::GenericJsonInvalid),
+            },
+            Self::Json(_) => (StatusCode::BAD_REQUEST, Code::GenericJsonInvalid),
+            Self::EndpointUnknown => (StatusCode::NOT_FOUND, Code::GenericEndpointUnknown),
+            Self::MethodInvalid { .. } => {
+                (StatusCode::METHOD_NOT_ALLOWED, Code::GenericMethodInvalid)
+            }
+        }
+    }
+
+    /// The code of the answer, for the log.
+    pub(crate) fn code(&self) -> TalerErrorCode {
+        self.answer().1
+    }
+
+    /// What helps a client to mend its request; for those it can mend only.
+    fn detail(&self) -> (Option<&'static str>, Option<String>) {
+        match self {
+            Self::Json(error) => (error.field(), Some(error.to_string())),
+            Self::UseCase(UseCaseError::PermissionMissing(permission)) => {
+                (None, Some(permission.to_string()))
+            }
+            Self::UseCase(_)
+            | Self::Body(_)
+            | Self::EndpointUnknown
+            | Self::MethodInvalid { .. } => (None, None),
+        }
+    }
+}
+
+impl ResponseError for HttpError {
+    fn status_code(&self) -> StatusCode {
+        self.answer().0
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let (status, code) = self.answer();
+        let (field, detail) = self.detail();
+        let mut response = HttpResponse::build(status);
+        match self {
+            Self::MethodInvalid { allow } => {
+                response.insert_header((ALLOW, *allow));
+            }
+            Self::UseCase(UseCaseError::Unauthorized(_)) => {
+                response.insert_header((WWW_AUTHENTICATE, "Bearer"));
+            }
+            Self::UseCase(_) | Self::Body(_) | Self::Json(_) | Self::EndpointUnknown => {}
+        }
+        response.json(ErrorDetail { code: code.number(), hint: code.hint(), detail, field })
+    }
+}
+
+/// `ErrorDetail` of the protocol, with the `field` that Taler's parsers name.
+#[derive(Serialize)]
+struct ErrorDetail {
+    code: u16,
+    hint: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'static str>,
+}

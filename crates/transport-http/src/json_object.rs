@@ -1,0 +1,302 @@
+//! Objects of JSON as the C libraries of Taler read them.
+//!
+//! Only the fields that are asked for are kept, and of them only scalars: unknown fields are skipped
+//! at any depth, and a nested value is never built. Of duplicate fields the last wins, `null` counts
+//! as absent. No error quotes a value: a field may hold a secret.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+/// Why a text is not the object that is expected.
+#[derive(Debug, Error)]
+pub(crate) enum JsonError {
+    /// Not JSON, or no object.
+    #[error("the body is not a JSON object")]
+    Malformed,
+    /// A field is missing, or of the wrong type, or its value is not allowed.
+    #[error("{reason}")]
+    Field {
+        /// Its name.
+        name: &'static str,
+        /// What is wrong with it.
+        reason: Cow<'static, str>,
+    },
+}
+
+impl JsonError {
+    /// A value that the domain refuses, for the reason that it gives.
+    pub(crate) fn refused<E: std::error::Error>(name: &'static str) -> impl FnOnce(E) -> Self {
+        move |error| Self::Field { name, reason: error.to_string().into() }
+    }
+
+    /// The field that is wrong, if it is one.
+    pub(crate) fn field(&self) -> Option<&'static str> {
+        match self {
+            Self::Malformed => None,
+            Self::Field { name, .. } => Some(name),
+        }
+    }
+}
+
+/// A scalar of JSON; text may be a secret, so it is wiped when dropped.
+pub(crate) enum Scalar {
+    /// An integer from −2^63 to 2^63 − 1.
+    Integer(i64),
+    /// A string.
+    Text(Zeroizing<String>),
+    /// Anything else but `null`.
+    Other,
+}
+
+/// The known fields of an object.
+pub(crate) struct JsonObject(Vec<(&'static str, Scalar)>);
+
+impl JsonObject {
+    /// Reads an object and keeps the fields of these names.
+    pub(crate) fn parse(json: &[u8], known: &'static [&'static str]) -> Result<Self, JsonError> {
+        let mut deserializer = serde_json::Deserializer::from_slice(json);
+        let fields =
+            KnownFields(known).deserialize(&mut deserializer).map_err(|_| JsonError::Malformed)?;
+        deserializer.end().map_err(|_| JsonError::Malformed)?;
+        Ok(Self(fields))
+    }
+
+    /// Takes a field out; `None` if it is missing or `null`.
+    pub(crate) fn take(&mut self, name: &'static str) -> Option<Scalar> {
+        let position = self.0.iter().position(|(field, _)| *field == name)?;
+        Some(self.0.swap_remove(position).1)
+    }
+
+    /// Takes a mandatory field out.
+    pub(crate) fn required(&mut self, name: &'static str) -> Result<Scalar, JsonError> {
+        self.take(name).ok_or(JsonError::Field { name, reason: "the field is missing".into() })
+    }
+
+    /// Takes a mandatory string out.
+    pub(crate) fn text(&mut self, name: &'static str) -> Result<Zeroizing<String>, JsonError> {
+        match self.required(name)? {
+            Scalar::Text(text) => Ok(text),
+            Scalar::Integer(_) | Scalar::Other => {
+                Err(JsonError::Field { name, reason: "the field is not a string".into() })
+            }
+        }
+    }
+
+    /// Takes an optional integer out.
+    pub(crate) fn optional_integer(
+        &mut self,
+        name: &'static str,
+    ) -> Result<Option<i64>, JsonError> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Scalar::Integer(integer)) => Ok(Some(integer)),
+            Some(Scalar::Text(_) | Scalar::Other) => {
+                let reason = "the field is not an integer from -2^63 to 2^63 - 1";
+                Err(JsonError::Field { name, reason: reason.into() })
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct KnownFields(&'static [&'static str]);
+
+impl<'de> DeserializeSeed<'de> for KnownFields {
+    type Value = Vec<(&'static str, Scalar)>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for KnownFields {
+    type Value = Vec<(&'static str, Scalar)>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut fields = Vec::new();
+        while let Some(key) = map.next_key::<String>()? {
+            let Some(name) = self.0.iter().find(|name| **name == key) else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            fields.retain(|(field, _)| field != name);
+            if let Some(value) = map.next_value_seed(AnyScalar)? {
+                fields.push((*name, value));
+            }
+        }
+        Ok(fields)
+    }
+}
+
+/// Reads one value; `None` is `null`.
+struct AnyScalar;
+
+impl<'de> DeserializeSeed<'de> for AnyScalar {
+    type Value = Option<Scalar>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for AnyScalar {
+    type Value = Option<Scalar>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(Some(Scalar::Other))
+    }
+
+    fn visit_i64<E>(self, integer: i64) -> Result<Self::Value, E> {
+        Ok(Some(Scalar::Integer(integer)))
+    }
+
+    fn visit_u64<E>(self, integer: u64) -> Result<Self::Value, E> {
+        Ok(Some(i64::try_from(integer).map_or(Scalar::Other, Scalar::Integer)))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(Some(Scalar::Other))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Some(Scalar::Text(Zeroizing::new(text.to_owned()))))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Self::Value, A::Error> {
+        while sequence.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Some(Scalar::Other))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Some(Scalar::Other))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const KNOWN: &[&str] = &["text", "integer"];
+
+    fn parse(json: &str) -> Result<JsonObject, JsonError> {
+        JsonObject::parse(json.as_bytes(), KNOWN)
+    }
+
+    fn text(json: &str) -> String {
+        parse(json).unwrap().text("text").unwrap().to_string()
+    }
+
+    fn integer(json: &str) -> Result<Option<i64>, JsonError> {
+        parse(json).unwrap().optional_integer("integer")
+    }
+
+    #[test]
+    fn known_fields_are_kept_and_others_skipped() {
+        let deep =
+            format!(r#"{{"other": {}1{}, "text": "a"}}"#, "[".repeat(9_999), "]".repeat(9_999));
+        assert_eq!(text(&deep), "a");
+        assert_eq!(text(r#"{"x": {"text": "b"}, "text": "a", "Text": "c"}"#), "a");
+        assert_eq!(text(r#" {"te\u0078t": "\u00fc\ud83e\uddc0"} "#), "ü🧀");
+    }
+
+    #[test]
+    fn the_last_of_duplicate_fields_wins() {
+        assert_eq!(text(r#"{"text": 1, "text": "a", "text": "b"}"#), "b");
+        let absent = parse(r#"{"text": "a", "text": null}"#).unwrap().text("text");
+        assert!(matches!(absent, Err(JsonError::Field { name: "text", .. })));
+    }
+
+    #[test]
+    fn null_is_absent() {
+        assert_eq!(integer("{}").unwrap(), None);
+        assert_eq!(integer(r#"{"integer": null}"#).unwrap(), None);
+    }
+
+    #[test]
+    fn integers_are_integers_of_64_bits() {
+        for value in [0, 1, -1, i64::MAX, i64::MIN] {
+            assert_eq!(integer(&format!(r#"{{"integer": {value}}}"#)).unwrap(), Some(value));
+        }
+        let no_integers = [
+            "1.0",
+            "1e2",
+            "9223372036854775808",
+            "-9223372036854775809",
+            "\"1\"",
+            "true",
+            "[]",
+            "{}",
+        ];
+        for value in no_integers {
+            let error = integer(&format!(r#"{{"integer": {value}}}"#)).unwrap_err();
+            assert_eq!(error.field(), Some("integer"), "{value}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_object_is_malformed() {
+        for json in [
+            "",
+            " ",
+            "null",
+            "[]",
+            "\"text\"",
+            "1",
+            "{",
+            "{}{}",
+            "{} x",
+            "{\"text\": }",
+            "{'text': 1}",
+            "{\"text\": \"a\",}",
+            "\u{feff}{}",
+            "{\"text\": \"\\ud800\"}",
+            "{\"integer\": 1e999}",
+            "{\"text\": \"\n\"}",
+            "{\"integer\": 01}",
+        ] {
+            assert!(matches!(parse(json), Err(JsonError::Malformed)), "{json}");
+        }
+        let not_utf8 = JsonObject::parse(b"{\"text\": \"\xff\"}", KNOWN);
+        assert!(matches!(not_utf8, Err(JsonError::Malformed)));
+    }
+
+    proptest! {
+        #[test]
+        fn every_text_comes_back(value in any::<String>()) {
+            let json = serde_json::json!({ "before": [1, {"text": 2}], "text": value });
+            prop_assert_eq!(text(&json.to_string()), value);
+        }
+
+        #[test]
+        fn any_bytes_are_answered_without_a_panic(json in any::<Vec<u8>>()) {
+            let _either_is_fine = JsonObject::parse(&json, KNOWN);
+        }
+
+        #[test]
+        fn anything_like_json_is_answered_without_a_panic(
+            json in r#"[\[\]{}:," a0-9eE.tfn\\u-]{0,60}"#,
+        ) {
+            let _either_is_fine = parse(&json);
+            let _either_is_fine = parse(&format!(r#"{{"text": {json}}}"#));
+        }
+    }
+}

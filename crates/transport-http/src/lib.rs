@@ -1,0 +1,22 @@
+//! The HTTP transport: the endpoints of the GNU Taler merchant protocol, over actix-web.
+//!
+//! A transport is two calls: [`bind`] takes an address, [`Bound::run`] answers requests until a
+//! future of the caller's is done. It reads no environment, handles no signals and sets up no log.
+//!
+//! Everything that HTTP and JSON say is said here and nowhere else; what is done about it is the
+//! application's. `error.rs` holds the one mapping of errors to a status and a code of Taler.
+
+mod access_log;
+mod body;
+mod credentials;
+mod error;
+mod instance;
+mod json_object;
+mod listen;
+mod otp_devices;
+mod routes;
+mod server;
+mod taler_error_code;
+
+pub use listen::{Listen, ListenError};
+pub use server::{BindError, Bound, HttpSettings, bind};

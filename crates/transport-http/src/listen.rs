@@ -1,0 +1,56 @@
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use thiserror::Error;
+
+/// Where a server listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// An address and port; port 0 is any that is free.
+    Tcp(SocketAddr),
+    /// A Unix socket at a path.
+    Unix(PathBuf),
+}
+
+impl FromStr for Listen {
+    type Err = ListenError;
+
+    fn from_str(text: &str) -> Result<Self, ListenError> {
+        match text.strip_prefix("unix:") {
+            Some("") => Err(ListenError),
+            Some(path) => Ok(Self::Unix(PathBuf::from(path))),
+            None => text.parse().map(Self::Tcp).map_err(|_| ListenError),
+        }
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(formatter),
+            Self::Unix(path) => write!(formatter, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// A text that is no [`Listen`].
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("it is neither ADDRESS:PORT, such as 127.0.0.1:9966 or [::1]:9966, nor unix:PATH")]
+pub struct ListenError;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_and_sockets_come_back_from_their_text() {
+        for text in ["127.0.0.1:9966", "[::1]:0", "unix:/run/merchant-otp.sock"] {
+            assert_eq!(text.parse::<Listen>().unwrap().to_string(), text);
+        }
+        for text in ["", "9966", "localhost:9966", "127.0.0.1", "127.0.0.1:65536", "unix:"] {
+            assert_eq!(text.parse::<Listen>(), Err(ListenError), "{text}");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The arrows of docs/architecture.md: which crate may know which, held by exact equality.
+//!
+//! A new dependency is a line in these tables, and so something that a reviewer sees.
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// What each crate may use: crates of the workspace, then others.
+const DEPENDENCIES: &[(&str, &str, &str)] = &[
+    ("domain", "", "data-encoding sha2 subtle thiserror zeroize"),
+    ("ports", "domain", "async-trait thiserror"),
+    ("application", "domain ports", "fastrand getrandom thiserror tokio tracing zeroize"),
+    ("storage-contract", "domain ports", "tokio"),
+    ("storage-memory", "domain ports", "async-trait"),
+    (
+        "storage-diesel",
+        "domain ports",
+        "async-trait deadpool diesel diesel_migrations thiserror tokio",
+    ),
+    (
+        "storage-sqlite",
+        "ports storage-diesel",
+        "diesel diesel_migrations libsqlite3-sys percent-encoding thiserror tokio",
+    ),
+    (
+        "storage-postgres",
+        "ports storage-diesel",
+        "diesel diesel-async diesel_migrations percent-encoding rustls rustls-native-certs \
+         thiserror tokio tokio-postgres tokio-postgres-rustls tracing",
+    ),
+    (
+        "transport-http",
+        "application domain",
+        "actix-web flate2 futures-util serde serde_json thiserror tracing zeroize",
+    ),
+    (
+        "server",
+        "application domain ports storage-postgres storage-sqlite transport-http",
+        "anyhow clap config getrandom humantime serde thiserror tokio toml tracing \
+         tracing-subscriber zeroize",
+    ),
+    ("throwaway-postgres", "", "anyhow nix postgres tempfile"),
+    ("xtask", "throwaway-postgres", "anyhow clap"),
+    (
+        "tests",
+        "throwaway-postgres",
+        "diesel flate2 libsqlite3-sys nix postgres serde_json tempfile ureq",
+    ),
+];
+
+/// What the tests of each crate may use besides, of the workspace.
+const DEV_DEPENDENCIES: &[(&str, &str)] = &[
+    ("application", "storage-memory"),
+    ("storage-memory", "storage-contract"),
+    ("storage-sqlite", "storage-contract"),
+    ("storage-postgres", "storage-contract storage-diesel throwaway-postgres"),
+];
+
+const PREFIX: &str = "merchant-otp-";
+
+fn metadata() -> Value {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// A crate's name, and the names of those that it depends on: inside the workspace, and outside.
+type Edges = BTreeMap<String, (BTreeSet<String>, BTreeSet<String>)>;
+
+/// The edges of a kind: `None` is normal and build, `Some("dev")` that of tests.
+fn edges(kind: Option<&str>) -> Edges {
+    let metadata = metadata();
+    let packages = metadata["packages"].as_array().unwrap();
+    packages
+        .iter()
+        .map(|package| {
+            let name = package["name"].as_str().unwrap().strip_prefix(PREFIX).unwrap();
+            let dependencies = package["dependencies"].as_array().unwrap();
+            let names = dependencies
+                .iter()
+                .filter(|dependency| (dependency["kind"] == "dev") == (kind == Some("dev")))
+                .map(|dependency| dependency["name"].as_str().unwrap());
+            let (mut inside, mut outside) = (BTreeSet::new(), BTreeSet::new());
+            for name in names {
+                match name.strip_prefix(PREFIX) {
+                    Some(name) => inside.insert(name.to_owned()),
+                    None => outside.insert(name.to_owned()),
+                };
+            }
+            (name.to_owned(), (inside, outside))
+        })
+        .collect()
+}
+
+fn set(names: &str) -> BTreeSet<String> {
+    names.split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn the_crates_know_whom_they_may_know() {
+    let allowed: Edges = DEPENDENCIES
+        .iter()
+        .map(|(name, inside, outside)| ((*name).to_owned(), (set(inside), set(outside))))
+        .collect();
+    let found = edges(None);
+    for (name, found) in &found {
+        assert_eq!(Some(found), allowed.get(name), "the dependencies of {name}");
+    }
+    assert_eq!(found.len(), allowed.len(), "a crate of the table is gone");
+}
+
+#[test]
+fn the_tests_of_a_crate_know_whom_they_may_know() {
+    let allowed: BTreeMap<String, BTreeSet<String>> =
+        DEV_DEPENDENCIES.iter().map(|(name, inside)| ((*name).to_owned(), set(inside))).collect();
+    for (name, (inside, _)) in edges(Some("dev")) {
+        let allowed = allowed.get(&name).cloned().unwrap_or_default();
+        assert_eq!(inside, allowed, "the dev-dependencies of {name}");
+    }
+}

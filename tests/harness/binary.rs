@@ -1,0 +1,70 @@
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{self, Command, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+/// The binary under test, built from the code as it is now.
+pub fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let build = Command::new(cargo)
+            .args(["build", "--locked", "--package", "merchant-otp-server"])
+            .args(["--bin", "merchant-otp", "--message-format", "json"])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .stderr(Stdio::inherit())
+            .output()
+            .unwrap();
+        assert!(build.status.success(), "the binary cannot be built");
+        let messages = String::from_utf8(build.stdout).unwrap();
+        let executable = messages
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+            .filter_map(|message| message.get("executable")?.as_str().map(PathBuf::from))
+            .next_back();
+        executable.unwrap()
+    })
+}
+
+/// The binary with these settings and no others.
+#[must_use]
+pub fn command(arguments: &[&str], settings: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(binary());
+    command.args(arguments).stdin(Stdio::null());
+    for (name, _) in env::vars_os() {
+        let name = name.to_string_lossy();
+        if name.starts_with("MERCHANT_OTP") || name == "JOURNAL_STREAM" {
+            command.env_remove(&*name);
+        }
+    }
+    for (name, value) in settings {
+        command.env(format!("MERCHANT_OTP__{name}"), value);
+    }
+    command
+}
+
+/// What a command said and how it ended.
+#[derive(Debug)]
+pub struct Output {
+    /// Whether it ended with status 0.
+    pub success: bool,
+    /// What it wrote to standard output.
+    pub stdout: String,
+    /// What it wrote to standard error.
+    pub stderr: String,
+}
+
+impl Output {
+    /// Runs a command to its end.
+    #[must_use]
+    pub fn of(mut command: Command) -> Self {
+        let process::Output { status, stdout, stderr } = command.output().unwrap();
+        Self {
+            success: status.success(),
+            stdout: String::from_utf8(stdout).unwrap(),
+            stderr: String::from_utf8(stderr).unwrap(),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
+
+use serde_json::Value;
+use ureq::Body;
+use ureq::http::{HeaderMap, Response};
+
+/// The reply to a request.
+#[derive(Debug)]
+pub struct Reply {
+    /// The status.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, as text.
+    pub body: String,
+}
+
+impl Reply {
+    pub(crate) fn read(mut response: Response<Body>) -> Self {
+        let body = response.body_mut().read_to_string().unwrap();
+        Self { status: response.status().as_u16(), headers: response.headers().clone(), body }
+    }
+
+    /// The body, as JSON.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    /// A header, as text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    /// Holds the reply to be a success without a body.
+    #[track_caller]
+    pub fn expect_stored(&self) {
+        assert_eq!((self.status, &*self.body), (204, ""));
+    }
+
+    /// Holds the reply to be an error of Taler: status, code, and a body of the right shape.
+    #[track_caller]
+    pub fn expect_error(&self, status: u16, code: u16) {
+        assert_eq!(self.status, status, "{}", self.body);
+        assert_eq!(self.header("Content-Type"), Some("application/json"));
+        let body = self.json();
+        assert_eq!(body["code"], code, "{body}");
+        assert!(body["hint"].as_str().is_some_and(|hint| !hint.is_empty()), "{body}");
+        if status >= 500 {
+            assert_eq!(body.as_object().unwrap().len(), 2, "more than code and hint: {body}");
+        }
+    }
+}
+
+/// A connection to write to byte by byte.
+pub struct RawConnection(TcpStream);
+
+impl RawConnection {
+    pub(crate) fn open(address: &str) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream.set_write_timeout(Some(Duration::from_secs(30))).unwrap();
+        Self(stream)
+    }
+
+    /// Writes bytes; answers whether the server still took them.
+    pub fn write(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.0.write_all(bytes.as_ref()).and_then(|()| self.0.flush()).is_ok()
+    }
+
+    /// Ends the request and reads what the server writes until it closes.
+    #[must_use]
+    pub fn finish(mut self) -> String {
+        let _closed_already = self.0.shutdown(Shutdown::Write);
+        self.read_to_end()
+    }
+
+    /// Reads what the server writes until it closes.
+    #[must_use]
+    pub fn read_to_end(&mut self) -> String {
+        let mut reply = Vec::new();
+        let mut buffer = [0; 4096];
+        // A reset after the reply is a close too.
+        while let Ok(length @ 1..) = self.0.read(&mut buffer) {
+            reply.extend_from_slice(&buffer[..length]);
+        }
+        String::from_utf8(reply).unwrap()
+    }
+
+    /// Reads the head of a reply.
+    #[must_use]
+    pub fn read_head(&mut self) -> String {
+        let mut head = Vec::new();
+        let mut byte = [0];
+        while !head.ends_with(b"\r\n\r\n") {
+            self.0.read_exact(&mut byte).unwrap();
+            head.extend_from_slice(&byte);
+        }
+        String::from_utf8(head).unwrap()
+    }
+}

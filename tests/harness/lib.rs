@@ -1,0 +1,19 @@
+//! What the tests of the whole system stand on: the real binary, started on a database of its own,
+//! and spoken to over HTTP.
+#![expect(clippy::missing_panics_doc, reason = "a test fails by panicking")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "the code of this crate is tests"
+)]
+
+mod binary;
+mod client;
+mod server;
+mod storage;
+
+pub use binary::{Output, binary, command};
+pub use client::{RawConnection, Reply};
+pub use server::Server;
+pub use storage::{Storage, StorageKind};

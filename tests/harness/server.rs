@@ -1,0 +1,173 @@
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStderr, ChildStdout, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use ureq::Agent;
+
+use crate::binary::command;
+use crate::client::{RawConnection, Reply};
+use crate::storage::Storage;
+
+/// How long a server may take to serve.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The binary, serving; killed when dropped.
+pub struct Server {
+    process: Child,
+    address: String,
+    agent: Agent,
+    stdout: Option<JoinHandle<String>>,
+    stderr: Arc<Mutex<String>>,
+    log_reader: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Starts a server on a free port of 127.0.0.1.
+    #[must_use]
+    pub fn start(storage: &Storage) -> Self {
+        Self::start_with(storage, &[])
+    }
+
+    /// Starts a server with some settings.
+    #[must_use]
+    pub fn start_with(storage: &Storage, settings: &[(&str, &str)]) -> Self {
+        let url = storage.url();
+        let defaults = [("STORAGE__URL", &*url), ("HTTP__LISTEN", "127.0.0.1:0")];
+        let mut process = command(&["serve"], &[&defaults, settings].concat())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stderr = Arc::new(Mutex::new(String::new()));
+        let (log_reader, serving) = read_log(process.stderr.take().unwrap(), Arc::clone(&stderr));
+        let stdout = read_output(process.stdout.take().unwrap());
+        let Ok(address) = serving.recv_timeout(START_TIMEOUT) else {
+            process.kill().unwrap();
+            panic!("the server does not serve:\n{}", stderr.lock().unwrap());
+        };
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_mins(1)))
+            .max_idle_connections_per_host(100);
+        let agent = config.build().into();
+        let (stdout, log_reader) = (Some(stdout), Some(log_reader));
+        Self { process, address, agent, stdout, stderr, log_reader }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Sends a request and reads the reply.
+    #[must_use]
+    pub fn request(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Reply {
+        let mut request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("http://{}{path}", self.address));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(body).unwrap();
+        let request =
+            self.agent.configure_request(request).allow_non_standard_methods(true).build();
+        Reply::read(self.agent.run(request).unwrap())
+    }
+
+    /// Posts a body to the OTP devices of an instance.
+    #[must_use]
+    pub fn post(&self, instance: &str, token: &str, body: impl AsRef<[u8]>) -> Reply {
+        let path = format!("/instances/{instance}/private/otp-devices");
+        let authorization = format!("Bearer {token}");
+        self.request("POST", &path, &[("Authorization", &authorization)], body.as_ref())
+    }
+
+    /// A connection to write to byte by byte.
+    #[must_use]
+    pub fn connect(&self) -> RawConnection {
+        RawConnection::open(&self.address)
+    }
+
+    /// What it logged so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.stderr.lock().unwrap().clone()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.process.id().try_into().unwrap()), signal).unwrap();
+    }
+
+    /// Waits for its end; answers its exit status (`None` if a signal ended it), what it wrote to
+    /// standard output, and its log.
+    #[must_use]
+    pub fn wait(mut self) -> (Option<i32>, String, String) {
+        let status = self.process.wait().unwrap().code();
+        let stdout = self.stdout.take().unwrap().join().unwrap();
+        self.log_reader.take().unwrap().join().unwrap();
+        (status, stdout, self.log())
+    }
+
+    /// Stops it as an operator would; answers what it wrote to standard output, and its log.
+    #[expect(clippy::must_use_candidate, reason = "most callers only want it to end")]
+    pub fn stop(self) -> (String, String) {
+        self.signal(Signal::SIGTERM);
+        let (status, stdout, log) = self.wait();
+        assert_eq!(status, Some(0), "{log}");
+        (stdout, log)
+    }
+
+    /// Ends it without any warning.
+    pub fn kill(self) {
+        self.signal(Signal::SIGKILL);
+        assert_eq!(self.wait().0, None);
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ended_already = self.process.kill();
+        let _status = self.process.wait();
+    }
+}
+
+/// Collects the log, and tells where the server listens once it serves.
+fn read_log(stderr: ChildStderr, log: Arc<Mutex<String>>) -> (JoinHandle<()>, Receiver<String>) {
+    let (sender, receiver) = channel();
+    let reader = thread::spawn(move || {
+        for line in BufReader::new(stderr).lines() {
+            let line = line.unwrap();
+            let event: Value = serde_json::from_str(&line).unwrap_or_default();
+            if event["message"] == "serving" {
+                let _nobody_waits_any_more =
+                    sender.send(event["listen"].as_str().unwrap().to_owned());
+            }
+            let mut log = log.lock().unwrap();
+            log.push_str(&line);
+            log.push('\n');
+        }
+    });
+    (reader, receiver)
+}
+
+fn read_output(mut stdout: ChildStdout) -> JoinHandle<String> {
+    thread::spawn(move || {
+        let mut output = String::new();
+        stdout.read_to_string(&mut output).unwrap();
+        output
+    })
+}

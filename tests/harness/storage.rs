@@ -1,0 +1,93 @@
+use std::path::PathBuf;
+
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, SqliteConnection};
+use merchant_otp_throwaway_postgres::Database;
+use tempfile::TempDir;
+
+use crate::binary::{Output, command};
+
+/// A new and empty database, removed when dropped.
+pub struct Storage {
+    kind: StorageKind,
+}
+
+/// Which database it is.
+pub enum StorageKind {
+    /// The embedded one, in a folder of its own.
+    Sqlite(TempDir),
+    /// A database in the cluster of the tests.
+    Postgres(Database),
+}
+
+impl Storage {
+    /// A file of SQLite that is not there yet.
+    #[must_use]
+    pub fn sqlite() -> Self {
+        Self { kind: StorageKind::Sqlite(tempfile::tempdir().unwrap()) }
+    }
+
+    /// An empty database of PostgreSQL.
+    #[must_use]
+    pub fn postgres() -> Self {
+        Self { kind: StorageKind::Postgres(Database::create()) }
+    }
+
+    /// Which database it is.
+    #[must_use]
+    pub fn kind(&self) -> &StorageKind {
+        &self.kind
+    }
+
+    /// The URL of the database.
+    #[must_use]
+    pub fn url(&self) -> String {
+        match &self.kind {
+            StorageKind::Sqlite(_) => format!("sqlite:{}", self.sqlite_path().display()),
+            StorageKind::Postgres(database) => database.url(),
+        }
+    }
+
+    /// The file of SQLite.
+    #[must_use]
+    pub fn sqlite_path(&self) -> PathBuf {
+        match &self.kind {
+            StorageKind::Sqlite(folder) => folder.path().join("new folder").join("o#t%p?.db"),
+            StorageKind::Postgres(_) => panic!("it is PostgreSQL"),
+        }
+    }
+
+    /// Runs a command of the binary on the database.
+    #[must_use]
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        Output::of(command(arguments, &[("STORAGE__URL", &self.url())]))
+    }
+
+    /// Makes an instance and an access token for it; answers the token.
+    #[must_use]
+    pub fn token(&self, instance: &str, scope: &str, duration: &str) -> String {
+        let added = self.run(&["instance", "add", instance, "--name", instance]);
+        assert!(added.success, "{}", added.stderr);
+        let issued = ["token", "add", "--instance", instance, "--scope", scope];
+        let issued = self.run(&[&issued[..], &["--duration", duration]].concat());
+        assert!(issued.success, "{}", issued.stderr);
+        issued.stdout.trim_end().to_owned()
+    }
+
+    /// Executes SQL behind the back of the service.
+    pub fn execute(&self, sql: &str) {
+        match &self.kind {
+            StorageKind::Sqlite(_) => self.sqlite_session().batch_execute(sql).unwrap(),
+            StorageKind::Postgres(database) => database.session().batch_execute(sql).unwrap(),
+        }
+    }
+
+    /// A session with the file of SQLite.
+    #[must_use]
+    pub fn sqlite_session(&self) -> SqliteConnection {
+        let path = self.sqlite_path().display().to_string();
+        let mut session = SqliteConnection::establish(&path).unwrap();
+        session.batch_execute("PRAGMA busy_timeout = 10000").unwrap();
+        session
+    }
+}

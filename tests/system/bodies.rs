@@ -1,0 +1,291 @@
+//! Request bodies: malformed, too large, compressed.
+
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
+use merchant_otp_tests::{Reply, Server, Storage};
+use serde_json::{Value, json};
+
+use crate::{device, on_both_databases};
+
+const MIB: usize = 1024 * 1024;
+
+on_both_databases! {
+    a_wrong_field_is_named,
+    what_is_no_json_object_is_refused,
+    limits_of_the_details,
+    any_content_type_will_do,
+    compressed_bodies_are_understood,
+    broken_compression_is_told,
+    bodies_over_the_limit_are_refused,
+    bombs_are_refused,
+    endless_bodies_are_cut,
+    the_limit_is_a_setting,
+}
+
+fn a_wrong_field_is_named(storage: &Storage) {
+    let server = Server::start(storage);
+    let token = storage.token("shop", "all", "forever");
+    let wrong: &[(&str, &[Value])] = &[
+        (
+            "otp_device_id",
+            &[
+                json!(null),
+                json!(1),
+                json!(""),
+                json!("."),
+                json!(".."),
+                json!("a/b"),
+                json!("a\nb"),
+                json!("a\u{0}"),
+                json!([]),
+                json!("i".repeat(256)),
+            ],
+        ),
+        (
+            "otp_device_description",
+            &[json!(null), json!(false), json!({}), json!("a\u{0}"), json!("d".repeat(65_537))],
+        ),
+        (
+            "otp_key",
+            &[
+                json!(null),
+                json!(1),
+                json!("MZXW 6YTB"),
+                json!("1"),
+                json!("MZXW6=A"),
+                json!(""),
+                json!("="),
+                json!("A"),
+                json!("A".repeat(207)),
+                json!("ключ"),
+            ],
+        ),
+        (
+            "otp_algorithm",
+            &[
+                json!(null),
+                json!(3),
+                json!(-1),
+                json!(1.0),
+                json!(true),
+                json!(""),
+                json!("1"),
+                json!("TOTP"),
+                json!([1]),
+                json!(1_u64 << 63),
+                json!(1e300),
+            ],
+        ),
+        (
+            "otp_ctr",
+            &[json!(-1), json!(1.0), json!("1"), json!(true), json!(1_u64 << 63), json!(u64::MAX)],
+        ),
+    ];
+    for (field, values) in wrong {
+        for value in *values {
+            let mut body = device("till");
+            body[field] = value.clone();
+            let refused = server.post("shop", &token, body.to_string());
+            refused.expect_error(400, 22);
+            assert_eq!(refused.json()["field"], *field, "{value}");
+            assert!(refused.json()["detail"].is_string());
+        }
+        if *field != "otp_ctr" {
+            let mut body = device("till");
+            body.as_object_mut().unwrap().remove(*field);
+            let refused = server.post("shop", &token, body.to_string());
+            refused.expect_error(400, 22);
+            assert_eq!(refused.json()["field"], *field);
+        }
+    }
+    // The first wrong field is named, in the order of the specification.
+    let refused = server.post("shop", &token, "{}");
+    assert_eq!(refused.json()["field"], "otp_device_id");
+}
+
+fn what_is_no_json_object_is_refused(storage: &Storage) {
+    let server = Server::start(storage);
+    let token = storage.token("shop", "all", "forever");
+    let good = device("till").to_string();
+    let bad = [
+        String::new(),
+        "null".to_owned(),
+        "[]".to_owned(),
+        "otp_device_id=till".to_owned(),
+        good[..good.len() - 1].to_owned(),
+        format!("{good}x"),
+        format!("[{good}]"),
+        good.replace("Till", "\\ud800"),
+        "[".repeat(100_000),
+        format!("{{\"otp_ctr\": {}", "[".repeat(100_000)),
+    ];
+    for body in bad {
+        let refused = server.post("shop", &token, &body);
+        refused.expect_error(400, 22);
+    }
+    let latin1 = [b"{\"otp_device_id\": \"".as_slice(), b"\xfc", b"\"}"].concat();
+    server.post("shop", &token, latin1).expect_error(400, 22);
+}
+
+fn limits_of_the_details(storage: &Storage) {
+    let server = Server::start(storage);
+    let token = storage.token("shop", "all", "forever");
+    let mut largest = device(&"ü".repeat(127));
+    largest["otp_device_description"] = json!("d".repeat(65_536));
+    largest["otp_key"] = json!("A".repeat(206));
+    largest["otp_ctr"] = json!(i64::MAX);
+    server.post("shop", &token, largest.to_string()).expect_stored();
+
+    let mut smallest = device("i");
+    smallest["otp_device_description"] = json!("");
+    smallest["otp_key"] = json!("");
+    smallest["otp_algorithm"] = json!("NONE");
+    server.post("shop", &token, smallest.to_string()).expect_stored();
+    let mut shortest_key = device("one byte");
+    shortest_key["otp_key"] = json!("AA");
+    server.post("shop", &token, shortest_key.to_string()).expect_stored();
+}
+
+fn any_content_type_will_do(storage: &Storage) {
+    let server = Server::start(storage);
+    let authorization = format!("Bearer {}", storage.token("shop", "all", "forever"));
+    for content_type in ["application/json", "text/plain; charset=latin1", "application/xml", "?"] {
+        let headers = [("Authorization", &*authorization), ("Content-Type", content_type)];
+        let body = device("till").to_string();
+        let path = "/instances/shop/private/otp-devices";
+        server.request("POST", path, &headers, body.as_bytes()).expect_stored();
+    }
+}
+
+/// Posts a body that says how it is encoded.
+fn post_encoded(server: &Server, token: &str, encoding: &str, body: &[u8]) -> Reply {
+    let authorization = format!("Bearer {token}");
+    let headers = [("Authorization", &*authorization), ("Content-Encoding", encoding)];
+    server.request("POST", "/instances/shop/private/otp-devices", &headers, body)
+}
+
+fn gzip(body: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(body).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn zlib(body: &[u8]) -> Vec<u8> {
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(body).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn deflate(body: &[u8]) -> Vec<u8> {
+    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(body).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn compressed_bodies_are_understood(storage: &Storage) {
+    let server = Server::start(storage);
+    let token = storage.token("shop", "all", "forever");
+    let body = device("till").to_string();
+    let body = body.as_bytes();
+    for (encoding, encoded) in [
+        ("gzip", gzip(body)),
+        ("GZIP", gzip(body)),
+        ("x-gzip", gzip(body)),
+        ("gzip", [gzip(&body[..10]), gzip(&body[10..])].concat()),
+        ("deflate", zlib(body)),
+        ("Deflate", zlib(body)),
+        ("deflate", deflate(body)),
+        // Encodings that are not known are ignored.
+        ("identity", body.to_vec()),
+        ("br", body.to_vec()),
+    ] {
+        post_encoded(&server, &token, encoding, &encoded).expect_stored();
+    }
+    post_encoded(&server, &token, "br", &gzip(body)).expect_error(400, 22);
+    post_encoded(&server, &token, "gzip", &gzip(b"no JSON")).expect_error(400, 22);
+}
+
+fn broken_compression_is_told(storage: &Storage) {
+    let server = Server::start(storage);
+    let token = storage.token("shop", "all", "forever");
+    let body = device("till").to_string();
+    let (gzip, zlib) = (gzip(body.as_bytes()), zlib(body.as_bytes()));
+    let mut wrong_checksum = zlib.clone();
+    *wrong_checksum.last_mut().unwrap() ^= 1;
+    for (encoding, encoded) in [
+        ("gzip", body.as_bytes()),
+        ("gzip", b""),
+        ("gzip", &gzip[..gzip.len() - 9]),
+        ("deflate", &zlib[..zlib.len() - 9]),
+        ("deflate", &wrong_checksum),
+        ("deflate", &gzip),
+        ("deflate", b""),
+    ] {
+        post_encoded(&server, &token, encoding, encoded).expect_error(400, 28);
+    }
+}
+
+fn bodies_over_the_limit_are_refused(storage: &Storage) {
+    let server = Server::start(storage);
+    let token = storage.token("shop", "all", "forever");
+    let body = device("till").to_string();
+    let of_length = |length: usize| format!("{body}{}", " ".repeat(length - body.len()));
+    server.post("shop", &token, of_length(MIB)).expect_stored();
+    server.post("shop", &token, of_length(MIB + 1)).expect_error(413, 32);
+    server.post("shop", &token, of_length(20 * MIB)).expect_error(413, 32);
+
+    // Announced and not sent: refused without waiting for it.
+    let mut connection = server.connect();
+    let head = format!(
+        "POST /instances/shop/private/otp-devices HTTP/1.1\r\nHost: x\r\n\
+         Authorization: Bearer {token}\r\nContent-Length: 1048577\r\n\r\n"
+    );
+    assert!(connection.write(head));
+    let head = connection.read_head();
+    assert!(head.starts_with("HTTP/1.1 413 "), "{head}");
+}
+
+fn bombs_are_refused(storage: &Storage) {
+    let server = Server::start(storage);
+    let token = storage.token("shop", "all", "forever");
+    let zeros = vec![b' '; 256 * MIB];
+    for (encoding, bomb) in
+        [("gzip", gzip(&zeros)), ("deflate", zlib(&zeros)), ("deflate", deflate(&zeros))]
+    {
+        assert!(bomb.len() < MIB);
+        post_encoded(&server, &token, encoding, &bomb).expect_error(413, 32);
+    }
+    let random: Vec<u8> = (0..2 * MIB as u64).map(|n| (n * n * 7_919 >> 13) as u8).collect();
+    let compressed = gzip(&random);
+    assert!(compressed.len() > MIB, "{}", compressed.len());
+    post_encoded(&server, &token, "gzip", &compressed).expect_error(413, 32);
+}
+
+fn endless_bodies_are_cut(storage: &Storage) {
+    let server = Server::start(storage);
+    let token = storage.token("shop", "all", "forever");
+    for encoding in ["", "Content-Encoding: gzip\r\n"] {
+        let mut connection = server.connect();
+        let head = format!(
+            "POST /instances/shop/private/otp-devices HTTP/1.1\r\nHost: x\r\n{encoding}\
+             Authorization: Bearer {token}\r\nTransfer-Encoding: chunked\r\n\r\n"
+        );
+        assert!(connection.write(head));
+        let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
+        let taken = (0..64).take_while(|_| connection.write(&chunk)).count();
+        let reply = connection.finish();
+        assert!(reply.starts_with("HTTP/1.1 413 "), "after {taken} chunks: {reply}");
+        assert!(reply.contains("\"code\":32"), "{reply}");
+    }
+}
+
+fn the_limit_is_a_setting(storage: &Storage) {
+    let server = Server::start_with(storage, &[("HTTP__BODY_LIMIT", "200")]);
+    let token = storage.token("shop", "all", "forever");
+    let body = device("till").to_string();
+    assert!(body.len() <= 200);
+    server.post("shop", &token, &body).expect_stored();
+    server.post("shop", &token, format!("{body:200} ")).expect_error(413, 32);
+}

@@ -1,0 +1,188 @@
+//! The commands of the binary.
+
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use merchant_otp_tests::{Output, Server, Storage, StorageKind, command};
+
+use crate::{device, on_both_databases};
+
+on_both_databases! {
+    instances_are_added_listed_and_removed,
+    tokens_are_added_listed_and_revoked,
+    errors_say_what_to_do,
+    pending_migrations_are_applied_or_refused,
+}
+
+#[track_caller]
+fn succeeds(output: Output) -> String {
+    assert!(output.success, "{}", output.stderr);
+    output.stdout
+}
+
+#[track_caller]
+fn fails(output: Output, message: &str) {
+    assert!(!output.success);
+    assert!(output.stderr.contains(message), "{}", output.stderr);
+    assert_eq!(output.stdout, "");
+}
+
+fn instances_are_added_listed_and_removed(storage: &Storage) {
+    // Before the first start of the service.
+    assert_eq!(succeeds(storage.run(&["instance", "list"])), "");
+    for (id, name) in [("shop", "Käse & mehr"), ("admin", "Admin"), ("shop", "Käse & mehr")] {
+        succeeds(storage.run(&["instance", "add", id, "--name", name]));
+    }
+    assert_eq!(succeeds(storage.run(&["instance", "list"])), "admin\tAdmin\nshop\tKäse & mehr\n");
+
+    // While it runs.
+    let server = Server::start(storage);
+    let token = storage.token("other", "all", "forever");
+    server.post("other", &token, device("till").to_string()).expect_stored();
+    succeeds(storage.run(&["instance", "remove", "other"]));
+    server.post("other", &token, device("till").to_string()).expect_error(404, 2000);
+    fails(storage.run(&["instance", "remove", "other"]), "merchant-otp instance list");
+}
+
+fn tokens_are_added_listed_and_revoked(storage: &Storage) {
+    succeeds(storage.run(&["instance", "add", "shop", "--name", "Shop"]));
+    let add = ["token", "add", "--instance", "shop", "--scope"];
+    let forever = succeeds(storage.run(&[&add[..], &["all"]].concat()));
+    let options = ["readonly:refreshable", "--duration", "30d", "--description", "Büro\n2"];
+    let month = succeeds(storage.run(&[&add[..], &options].concat()));
+    for token in [&forever, &month] {
+        let secret = token.strip_prefix("secret-token:").unwrap().strip_suffix('\n').unwrap();
+        // 256 bits, 5 a character.
+        assert_eq!(secret.len(), 52, "{token}");
+        assert!(secret.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{token}");
+    }
+    assert_ne!(forever, month);
+
+    let listed = succeeds(storage.run(&["token", "list", "--instance", "shop"]));
+    let rows: Vec<Vec<_>> = listed.lines().map(|line| line.split('\t').collect()).collect();
+    let [header, first, second] = &*rows else { panic!("{listed}") };
+    assert_eq!(header, &["SERIAL", "SCOPE", "CREATED", "EXPIRES", "DESCRIPTION"]);
+    assert_eq!((first[1], first[3], first[4]), ("all", "never", ""));
+    assert_eq!((second[1], second[4]), ("readonly:refreshable", "Büro\\n2"));
+    assert!(second[3] > second[2], "{listed}");
+    assert!(!listed.contains("secret-token"), "{listed}");
+
+    succeeds(storage.run(&["token", "revoke", "--instance", "shop", first[0]]));
+    fails(storage.run(&["token", "revoke", "--instance", "shop", first[0]]), "token list");
+    let listed = succeeds(storage.run(&["token", "list", "--instance", "shop"]));
+    assert_eq!(listed.lines().count(), 2, "{listed}");
+}
+
+fn errors_say_what_to_do(storage: &Storage) {
+    succeeds(storage.run(&["instance", "add", "shop", "--name", "Shop"]));
+    let token_add = ["token", "add", "--instance", "nobody", "--scope", "all"];
+    for (arguments, message) in [
+        (&["instance", "add", "shop", "--name", "Other"][..], "is there already"),
+        (&["instance", "add", "a/b", "--name", "x"], "^[A-Za-z0-9]"),
+        (&["instance", "add", "shop"], "--name"),
+        (&token_add, "merchant-otp instance add"),
+        (&["token", "list", "--instance", "nobody"], "merchant-otp instance list"),
+        (&["token", "add", "--instance", "shop", "--scope", "root"], "order-simple"),
+        (
+            &["token", "add", "--instance", "shop", "--scope", "all", "--duration", "x"],
+            "--duration",
+        ),
+        (&["token", "revoke", "--instance", "shop", "one"], "SERIAL"),
+        (&["serv"], "serve"),
+        (&["--config", "/nonexistent.toml", "config"], "/nonexistent.toml"),
+    ] {
+        fails(storage.run(arguments), message);
+    }
+}
+
+fn pending_migrations_are_applied_or_refused(storage: &Storage) {
+    match storage.kind() {
+        StorageKind::Sqlite(_) => fails(storage.run(&["serve", "--no-migrate"]), "storage.url"),
+        StorageKind::Postgres(_) => {
+            fails(storage.run(&["serve", "--no-migrate"]), "run `merchant-otp migrate`");
+        }
+    }
+    assert!(succeeds(storage.run(&["migrate"])).starts_with("applied "));
+    assert_eq!(succeeds(storage.run(&["migrate"])), "the database is up to date\n");
+    storage.execute("DELETE FROM __diesel_schema_migrations");
+    fails(storage.run(&["serve", "--no-migrate"]), "run `merchant-otp migrate`");
+}
+
+#[test]
+fn the_effective_settings_are_shown_without_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("settings.toml");
+    std::fs::write(&file, "[http]\nlisten = \"[::1]:1\"\nbody_limit = 7").unwrap();
+    let settings =
+        [("STORAGE__URL", "postgres://u:hunter2@h/d"), ("HTTP__LISTEN", "unix:/run/otp.sock")];
+    let shown =
+        succeeds(Output::of(command(&["config", "--config", file.to_str().unwrap()], &settings)));
+    for line in ["listen = \"unix:/run/otp.sock\"", "body_limit = 7", "shutdown_grace = 30"] {
+        assert!(shown.contains(line), "{shown}");
+    }
+    assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
+fn a_wrong_setting_is_named() {
+    for (name, value, message) in [
+        ("HTTP__LISTEN", "everywhere", "http.listen"),
+        ("HTTP__PORT", "80", "port"),
+        ("STORAGE__URL", "hunter2:x", "storage.url"),
+        ("STORAGE__URL", "postgres://u:hunter2@h:port/d", "storage.url"),
+        ("STORAGE__CONNECTIONS", "few", "storage.connections"),
+    ] {
+        let output = Output::of(command(&["serve"], &[(name, value)]));
+        assert!(!output.stderr.contains("hunter2"), "{}", output.stderr);
+        fails(output, message);
+    }
+}
+
+#[test]
+fn a_database_that_does_not_answer_is_told_without_its_url() {
+    let url = "postgres://u:hunter2@127.0.0.1:1/d";
+    let output = Output::of(command(&["instance", "list"], &[("STORAGE__URL", url)]));
+    assert!(!output.stderr.contains("hunter2"), "{}", output.stderr);
+    fails(output, "the database cannot be reached");
+}
+
+#[test]
+fn the_help_names_the_commands() {
+    let help = succeeds(Output::of(command(&["--help"], &[])));
+    for word in ["serve", "instance", "token", "migrate", "config", "MERCHANT_OTP__HTTP__LISTEN"] {
+        assert!(help.contains(word), "{help}");
+    }
+}
+
+#[test]
+fn a_unix_socket_is_served_taken_over_and_removed() {
+    let storage = Storage::sqlite();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("otp.sock");
+    let listen = format!("unix:{}", path.display());
+    for abandoned in [true, false] {
+        let server = Server::start_with(&storage, &[("HTTP__LISTEN", &listen)]);
+        assert_eq!(server.address(), listen);
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o660);
+        let mut stream = UnixStream::connect(&path).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).unwrap();
+        assert!(reply.starts_with("HTTP/1.1 404 "), "{reply}");
+
+        // A second server does not take it away from one that lives.
+        let url = storage.url();
+        let settings = [("STORAGE__URL", &*url), ("HTTP__LISTEN", &*listen)];
+        fails(Output::of(command(&["serve"], &settings)), "cannot listen");
+        if abandoned {
+            server.kill();
+            assert!(path.exists());
+        } else {
+            server.stop();
+            assert!(!path.exists());
+        }
+    }
+}

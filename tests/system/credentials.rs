@@ -1,0 +1,121 @@
+//! Who may register devices.
+
+use merchant_otp_tests::{Reply, Server, Storage};
+
+use crate::{device, on_both_databases};
+
+on_both_databases! {
+    an_unknown_instance_is_told_before_the_credentials,
+    what_is_no_valid_token_is_refused,
+    an_expired_token_is_refused,
+    a_token_of_another_instance_is_refused,
+    a_revoked_token_is_refused_at_once,
+    scopes_decide_who_may_register,
+    the_scheme_may_be_in_any_case,
+}
+
+fn post(server: &Server, instance: &str, authorization: Option<&str>) -> Reply {
+    let path = format!("/instances/{instance}/private/otp-devices");
+    let headers: Vec<_> = authorization.map(|value| ("Authorization", value)).into_iter().collect();
+    server.request("POST", &path, &headers, device("till").to_string().as_bytes())
+}
+
+fn an_unknown_instance_is_told_before_the_credentials(storage: &Storage) {
+    let server = Server::start(storage);
+    let token = storage.token("shop", "all", "forever");
+    let bearer = format!("Bearer {token}");
+    for instance in ["nobody", "Shop", "x", "sh%2Fop", "%ff", "shop%00", "..%2f", "%252e", "s%20p"]
+    {
+        for authorization in [None, Some("Bearer x"), Some(&*bearer)] {
+            post(&server, instance, authorization).expect_error(404, 2000);
+        }
+    }
+}
+
+fn what_is_no_valid_token_is_refused(storage: &Storage) {
+    let server = Server::start(storage);
+    let token = storage.token("shop", "all", "forever");
+    let secret = token.strip_prefix("secret-token:").unwrap();
+    for authorization in [
+        None,
+        Some(""),
+        Some("Bearer"),
+        Some("Bearer secret-token:"),
+        Some("Bearer secret-token:made-up"),
+        Some(&*format!("Bearer {secret}")),
+        Some(&*format!("Basic {token}")),
+        Some(&*token),
+        Some(&*format!("Bearer {token}x")),
+        Some(&*format!("Bearer {}", token.to_lowercase())),
+        Some(&*format!("Bearer secret-token:{}", "x".repeat(4_000))),
+    ] {
+        let refused = post(&server, "shop", authorization);
+        refused.expect_error(401, 2015);
+        assert_eq!(refused.header("WWW-Authenticate"), Some("Bearer"));
+    }
+}
+
+fn an_expired_token_is_refused(storage: &Storage) {
+    let server = Server::start(storage);
+    let expired = storage.token("shop", "all", "0s");
+    post(&server, "shop", Some(&format!("Bearer {expired}"))).expect_error(401, 2015);
+    let valid = storage.token("shop", "all", "1h");
+    post(&server, "shop", Some(&format!("Bearer {valid}"))).expect_stored();
+}
+
+fn a_token_of_another_instance_is_refused(storage: &Storage) {
+    let server = Server::start(storage);
+    for instance in ["shop", "admin", "other"] {
+        let _ours = storage.token(instance, "all", "forever");
+    }
+    for foreign in ["admin", "other"] {
+        let token = storage.token(foreign, "all", "forever");
+        post(&server, "shop", Some(&format!("Bearer {token}"))).expect_error(401, 2015);
+    }
+}
+
+fn a_revoked_token_is_refused_at_once(storage: &Storage) {
+    let server = Server::start(storage);
+    let token = storage.token("shop", "all", "forever");
+    let bearer = format!("Bearer {token}");
+    post(&server, "shop", Some(&bearer)).expect_stored();
+    let listed = storage.run(&["token", "list", "--instance", "shop"]).stdout;
+    let serial = listed.lines().nth(1).unwrap().split('\t').next().unwrap();
+    let revoked = storage.run(&["token", "revoke", "--instance", "shop", serial]);
+    assert!(revoked.success, "{}", revoked.stderr);
+    post(&server, "shop", Some(&bearer)).expect_error(401, 2015);
+}
+
+fn scopes_decide_who_may_register(storage: &Storage) {
+    let server = Server::start(storage);
+    for scope in ["all", "write", "all:refreshable"] {
+        let token = storage.token("shop", scope, "forever");
+        post(&server, "shop", Some(&format!("Bearer {token}"))).expect_stored();
+    }
+    for scope in [
+        "readonly",
+        "order-simple",
+        "order-pos",
+        "order-mgmt",
+        "order-full",
+        "readonly:refreshable",
+    ] {
+        let token = storage.token("shop", scope, "forever");
+        let refused = post(&server, "shop", Some(&format!("Bearer {token}")));
+        refused.expect_error(403, 16);
+        assert_eq!(refused.json()["detail"], "otp-devices-write");
+    }
+}
+
+fn the_scheme_may_be_in_any_case(storage: &Storage) {
+    let server = Server::start(storage);
+    let token = storage.token("shop", "all", "forever");
+    let secret = token.strip_prefix("secret-token:").unwrap();
+    for authorization in [
+        format!("bearer {token}"),
+        format!("BEARER   {token}"),
+        format!("Bearer SECRET-Token:{secret}"),
+    ] {
+        post(&server, "shop", Some(&authorization)).expect_stored();
+    }
+}

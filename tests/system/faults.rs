@@ -1,0 +1,158 @@
+//! Real faults of the database: the code of each, no lost service afterwards.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use ::postgres::Client;
+use diesel::connection::SimpleConnection;
+use merchant_otp_tests::{Server, Storage, StorageKind};
+
+use crate::{device, on_both_databases};
+
+on_both_databases! {
+    no_connection_is_code_51,
+    a_failed_read_is_code_53,
+    a_failed_write_is_code_54,
+    contention_after_the_retries_is_code_55,
+    contention_that_passes_is_not_noticed,
+    invalid_data_is_code_56,
+}
+
+/// Holds a lock that keeps devices from being stored, until it is dropped.
+enum Lock {
+    Sqlite(diesel::SqliteConnection),
+    Postgres(Client),
+}
+
+impl Lock {
+    fn take(storage: &Storage) -> Self {
+        match storage.kind() {
+            StorageKind::Sqlite(_) => {
+                let mut session = storage.sqlite_session();
+                session.batch_execute("BEGIN IMMEDIATE").unwrap();
+                Self::Sqlite(session)
+            }
+            StorageKind::Postgres(database) => {
+                let mut session = database.session();
+                session.batch_execute("BEGIN; LOCK otp_devices IN EXCLUSIVE MODE").unwrap();
+                Self::Postgres(session)
+            }
+        }
+    }
+
+    fn release(self) {
+        match self {
+            Self::Sqlite(mut session) => session.batch_execute("ROLLBACK").unwrap(),
+            Self::Postgres(mut session) => session.batch_execute("ROLLBACK").unwrap(),
+        }
+    }
+}
+
+fn no_connection_is_code_51(storage: &Storage) {
+    let server = Server::start(storage);
+    let token = storage.token("shop", "all", "forever");
+    let post = |id: &str| server.post("shop", &token, device(id).to_string());
+    post("before").expect_stored();
+    match storage.kind() {
+        StorageKind::Sqlite(_) => {
+            let (path, elsewhere) =
+                (storage.sqlite_path(), storage.sqlite_path().with_extension("away"));
+            fs::rename(&path, &elsewhere).unwrap();
+            post("during").expect_error(500, 51);
+            post("during").expect_error(500, 51);
+            assert!(!path.exists(), "an empty database took the place of the lost one");
+            fs::rename(&elsewhere, &path).unwrap();
+        }
+        StorageKind::Postgres(database) => {
+            let allow = |allowed: bool| {
+                let name = database.name();
+                database.maintain(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS {allowed}"));
+            };
+            allow(false);
+            let name = database.name();
+            database.maintain(&format!(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+            ));
+            // The sessions hear of it a moment later.
+            let deadline = Instant::now() + Duration::from_secs(5);
+            while post("during").json()["code"] != 51 {
+                assert!(Instant::now() < deadline);
+            }
+            post("during").expect_error(500, 51);
+            allow(true);
+        }
+    }
+    post("during").expect_stored();
+    post("before").expect_stored();
+}
+
+fn a_failed_read_is_code_53(storage: &Storage) {
+    let server = Server::start(storage);
+    let token = storage.token("shop", "all", "forever");
+    let post = || server.post("shop", &token, device("till").to_string());
+    storage.execute("ALTER TABLE access_tokens RENAME TO elsewhere");
+    post().expect_error(500, 53);
+    storage.execute("ALTER TABLE elsewhere RENAME TO access_tokens");
+    post().expect_stored();
+}
+
+fn a_failed_write_is_code_54(storage: &Storage) {
+    let server = Server::start(storage);
+    let token = storage.token("shop", "all", "forever");
+    let post = || server.post("shop", &token, device("till").to_string());
+    let (fault, repair) = match storage.kind() {
+        StorageKind::Sqlite(_) => (
+            "CREATE TRIGGER fault BEFORE INSERT ON otp_devices
+             BEGIN SELECT RAISE(ABORT, 'no'); END",
+            "DROP TRIGGER fault",
+        ),
+        // The insertion succeeds, and the commit fails.
+        StorageKind::Postgres(_) => (
+            "CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql
+             AS 'BEGIN RAISE EXCEPTION ''no''; END';
+             CREATE CONSTRAINT TRIGGER fault AFTER INSERT ON otp_devices
+             DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fault()",
+            "DROP TRIGGER fault ON otp_devices",
+        ),
+    };
+    storage.execute(fault);
+    post().expect_error(500, 54);
+    storage.execute(repair);
+    // The write that failed left nothing: other details are no conflict.
+    let mut other = device("till");
+    other["otp_ctr"] = 1.into();
+    server.post("shop", &token, other.to_string()).expect_stored();
+}
+
+fn contention_after_the_retries_is_code_55(storage: &Storage) {
+    let server = Server::start(storage);
+    let token = storage.token("shop", "all", "forever");
+    let post = || server.post("shop", &token, device("till").to_string());
+    let lock = Lock::take(storage);
+    let start = Instant::now();
+    post().expect_error(500, 55);
+    assert!(start.elapsed() > Duration::from_secs(3), "it gave up after {:?}", start.elapsed());
+    lock.release();
+    post().expect_stored();
+}
+
+fn contention_that_passes_is_not_noticed(storage: &Storage) {
+    let server = Server::start(storage);
+    let token = storage.token("shop", "all", "forever");
+    let lock = Lock::take(storage);
+    std::thread::scope(|scope| {
+        let post = scope.spawn(|| server.post("shop", &token, device("till").to_string()));
+        // Longer than one attempt waits.
+        std::thread::sleep(Duration::from_millis(1_500));
+        lock.release();
+        post.join().unwrap().expect_stored();
+    });
+}
+
+fn invalid_data_is_code_56(storage: &Storage) {
+    let server = Server::start(storage);
+    let token = storage.token("shop", "all", "forever");
+    server.post("shop", &token, device("till").to_string()).expect_stored();
+    storage.execute("UPDATE otp_devices SET algorithm = 7");
+    server.post("shop", &token, device("till").to_string()).expect_error(500, 56);
+}

@@ -1,0 +1,84 @@
+//! The first start on an empty database.
+
+use merchant_otp_tests::{Server, Storage, command};
+use serde_json::Value;
+
+/// What stands between two marks.
+fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
+    text.split_once(before).unwrap().1.split_once(after).unwrap().0
+}
+
+#[test]
+fn an_embedded_database_gets_an_admin_whose_token_is_shown_once() {
+    let storage = Storage::sqlite();
+    let server = Server::start(&storage);
+    let address = server.address().to_owned();
+    let (shown, log) = server.stop();
+
+    // The curl line that is shown, sent by another client, to a second start.
+    let curl = shown.lines().find(|line| line.trim_start().starts_with("curl ")).unwrap();
+    let authorization = between(curl, "-H 'Authorization: ", "'");
+    let token = authorization.strip_prefix("Bearer ").unwrap();
+    let body = between(curl, "-d '", "'");
+    assert!(curl.ends_with(&format!(" http://{address}/private/otp-devices")), "{curl}");
+    assert!(serde_json::from_str::<Value>(body).is_ok(), "{body}");
+    assert!(!log.contains(token), "the log holds the token");
+
+    let server = Server::start(&storage);
+    let headers = [("Authorization", authorization)];
+    server.request("POST", "/private/otp-devices", &headers, body.as_bytes()).expect_stored();
+    let (shown, _) = server.stop();
+    assert_eq!(shown, "", "it is shown again");
+}
+
+#[test]
+fn a_journal_does_not_get_the_token() {
+    let storage = Storage::sqlite();
+    let url = storage.url();
+    let mut serve = command(&[], &[("STORAGE__URL", &url), ("HTTP__LISTEN", "127.0.0.1:0")]);
+    let output = tempfile::NamedTempFile::new().unwrap();
+    serve.env("JOURNAL_STREAM", "8:1").stdout(output.reopen().unwrap());
+    let mut process = serve.spawn().unwrap();
+    let shown = loop {
+        let shown = std::fs::read_to_string(output.path()).unwrap();
+        if shown.ends_with('\n') || process.try_wait().unwrap().is_some() {
+            break shown;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    };
+    process.kill().unwrap();
+    process.wait().unwrap();
+    assert!(shown.contains("merchant-otp token add --instance admin"), "{shown}");
+    assert!(!shown.contains("secret-token:"), "{shown}");
+}
+
+#[test]
+fn an_embedded_database_that_was_prepared_is_left_alone() {
+    let storage = Storage::sqlite();
+    assert!(storage.run(&["instance", "add", "shop", "--name", "Shop"]).success);
+    let (shown, _) = Server::start(&storage).stop();
+    assert_eq!(shown, "");
+    assert_eq!(storage.run(&["instance", "list"]).stdout, "shop\tShop\n");
+}
+
+#[test]
+fn nothing_but_the_schema_is_made_on_postgresql() {
+    let storage = Storage::postgres();
+    let (shown, _) = Server::start(&storage).stop();
+    assert_eq!(shown, "");
+    assert_eq!(storage.run(&["instance", "list"]).stdout, "");
+}
+
+#[test]
+fn a_start_that_fails_does_not_use_up_the_token() {
+    let storage = Storage::sqlite();
+    let other = Server::start(&Storage::sqlite());
+    let url = storage.url();
+    let settings = [("STORAGE__URL", &*url), ("HTTP__LISTEN", other.address())];
+    let failed = merchant_otp_tests::Output::of(command(&["serve"], &settings));
+    assert!(!failed.success);
+    assert!(failed.stderr.contains(other.address()), "{}", failed.stderr);
+    assert_eq!(failed.stdout, "");
+    let (shown, _) = Server::start(&storage).stop();
+    assert!(shown.contains("secret-token:"), "{shown}");
+}

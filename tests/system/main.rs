@@ -1,0 +1,49 @@
+//! The whole system: the real binary, on SQLite and on PostgreSQL, over real HTTP.
+#![expect(
+    clippy::indexing_slicing,
+    clippy::needless_pass_by_value,
+    clippy::unwrap_used,
+    reason = "the code of this crate is tests"
+)]
+
+mod bodies;
+mod command_line;
+mod concurrency;
+mod credentials;
+mod durability;
+mod faults;
+mod first_start;
+mod registering;
+mod routing;
+mod secrets;
+mod shutdown;
+
+/// Makes two tests of each case: on SQLite and on PostgreSQL.
+macro_rules! on_both_databases {
+    ($($case:ident,)+) => {
+        mod sqlite {
+            $(#[test]
+            fn $case() {
+                super::$case(&merchant_otp_tests::Storage::sqlite());
+            })+
+        }
+
+        mod postgres {
+            $(#[test]
+            fn $case() {
+                super::$case(&merchant_otp_tests::Storage::postgres());
+            })+
+        }
+    };
+}
+pub(crate) use on_both_databases;
+
+/// The details of a device that can be registered.
+fn device(id: &str) -> serde_json::Value {
+    serde_json::json!({
+        "otp_device_id": id,
+        "otp_device_description": "Till at the door",
+        "otp_key": "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ",
+        "otp_algorithm": 1,
+    })
+}

@@ -1,0 +1,66 @@
+//! Paths and methods that are not known, and errors of the framework.
+
+use merchant_otp_tests::{Server, Storage};
+
+use crate::{device, on_both_databases};
+
+on_both_databases! {
+    an_unknown_path_is_told,
+    a_wrong_method_is_told_with_those_allowed,
+    a_refused_request_leaves_the_connection_in_order,
+}
+
+fn an_unknown_path_is_told(storage: &Storage) {
+    let server = Server::start(storage);
+    for path in [
+        "/",
+        "/private",
+        "/private/otp-devices/",
+        "//private/otp-devices",
+        "/private/otp-device",
+        "/instances//private/otp-devices",
+        "/instances/shop/extra/private/otp-devices",
+        "/favicon.ico",
+        "/%",
+        "/%00",
+        "/private/otp-devices%2F",
+    ] {
+        for method in ["GET", "POST"] {
+            server.request(method, path, &[], b"").expect_error(404, 21);
+        }
+    }
+}
+
+fn a_wrong_method_is_told_with_those_allowed(storage: &Storage) {
+    let server = Server::start(storage);
+    for path in ["/private/otp-devices", "/instances/nobody/private/otp-devices"] {
+        for method in ["GET", "PUT", "DELETE", "PATCH", "TRACE", "BREW"] {
+            let refused = server.request(method, path, &[], b"");
+            refused.expect_error(405, 20);
+            assert_eq!(refused.header("Allow"), Some("POST"));
+        }
+    }
+}
+
+/// A refusal that did not read the body must not take the rest of it for the next request.
+fn a_refused_request_leaves_the_connection_in_order(storage: &Storage) {
+    let server = Server::start(storage);
+    let token = storage.token("shop", "all", "forever");
+    let body = device("till").to_string();
+    let post = |token: &str| {
+        format!(
+            "POST /instances/shop/private/otp-devices HTTP/1.1\r\nHost: x\r\n\
+             Authorization: Bearer {token}\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    };
+    let mut connection = server.connect();
+    assert!(connection.write(post("wrong")));
+    assert!(connection.write(post(&token)));
+    let replies = connection.finish();
+    assert!(replies.starts_with("HTTP/1.1 401 "), "{replies}");
+    let second = replies.rsplit("HTTP/1.1 ").next().unwrap();
+    assert!(second.starts_with("401 ") || second.starts_with("204 "), "{replies}");
+    // And it may still be done again.
+    server.post("shop", &token, &body).expect_stored();
+}
