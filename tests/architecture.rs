@@ -56,7 +56,7 @@ const DEV_DEPENDENCIES: &[(&str, &str)] = &[
     ("application", "storage-memory"),
     ("storage-memory", "storage-contract"),
     ("storage-sqlite", "storage-contract"),
-    ("storage-postgres", "storage-contract storage-diesel throwaway-postgres"),
+    ("storage-postgres", "storage-contract throwaway-postgres"),
 ];
 
 const PREFIX: &str = "merchant-otp-";

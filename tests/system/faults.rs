@@ -21,7 +21,7 @@ on_both_databases! {
 /// Holds a lock that keeps devices from being stored, until it is dropped.
 enum Lock {
     Sqlite(diesel::SqliteConnection),
-    Postgres(Client),
+    Postgres(Box<Client>),
 }
 
 impl Lock {
@@ -35,7 +35,7 @@ impl Lock {
             StorageKind::Postgres(database) => {
                 let mut session = database.session();
                 session.batch_execute("BEGIN; LOCK otp_devices IN EXCLUSIVE MODE").unwrap();
-                Self::Postgres(session)
+                Self::Postgres(Box::new(session))
             }
         }
     }

@@ -2,6 +2,7 @@
 #![expect(
     clippy::indexing_slicing,
     clippy::needless_pass_by_value,
+    clippy::panic,
     clippy::unwrap_used,
     reason = "the code of this crate is tests"
 )]

@@ -1,4 +1,5 @@
 use std::env;
+use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
@@ -57,7 +58,8 @@ impl Settings {
     fn from_sources(file: Option<&Path>, environment: Environment) -> anyhow::Result<Self> {
         let mut sources = Config::builder().add_source(File::from_str(DEFAULT, FileFormat::Toml));
         if let Some(path) = file {
-            sources = sources.add_source(File::from(path).format(FileFormat::Toml));
+            let text = read_file(path).with_context(|| path.display().to_string())?;
+            sources = sources.add_source(File::from_str(&text, FileFormat::Toml));
         }
         let settings: Self = sources
             .add_source(environment)
@@ -89,6 +91,18 @@ impl Settings {
     }
 }
 
+/// Reads a file of settings, and says where its TOML is wrong.
+///
+/// Errors of TOML quote the line, which may hold the password of a database: the number must do.
+fn read_file(path: &Path) -> anyhow::Result<String> {
+    let text = fs::read_to_string(path)?;
+    if let Err(error) = toml::from_str::<toml::Table>(&text) {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        bail!("line {}: {}", before.matches('\n').count() + 1, error.message());
+    }
+    Ok(text)
+}
+
 /// Refuses variables that look like settings and would be passed over.
 fn check_environment(names: impl Iterator<Item = String>) -> anyhow::Result<()> {
     for name in names {
@@ -104,8 +118,6 @@ fn check_environment(names: impl Iterator<Item = String>) -> anyhow::Result<()> 
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     /// The settings of a file's text and of variables.
@@ -143,7 +155,7 @@ mod tests {
             ("[http]\nlisten = \"nowhere\"", &[][..], "http.listen"),
             ("[http]\nlisted = \"127.0.0.1:1\"", &[], "listed"),
             ("[htpp]", &[], "htpp"),
-            ("[http", &[], "settings.toml"),
+            ("[log]\nfilter = \"info\"\n[http", &[], "settings.toml: line 3: "),
             ("[http]\nbody_limit = -1", &[], "http.body_limit"),
             ("[storage]\nconnections = 0", &[], "storage.connections"),
             ("[log]\nfilter = \"a=b=c\"", &[], "log.filter"),

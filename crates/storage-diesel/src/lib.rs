@@ -2,9 +2,9 @@
 //!
 //! * [`Door`]: the one way to the database. A unit of work is a closure over a connection; it runs on
 //!   a thread that may block, to its end, whatever becomes of the caller.
-//! * [`units_of_work`]: the statements of the stores, written once for every backend of diesel, over
+//! * [`mod@units_of_work`]: the statements of the stores, written once for every backend of diesel, over
 //!   the tables of [`schema`] and the rows of [`rows`].
-//! * [`stores`]: the ports, over the two.
+//! * [`stores()`]: the ports, over the two.
 //! * [`Failure`]: what a unit of work was doing when diesel failed, from which the door makes the
 //!   [`StoreError`](merchant_otp_ports::StoreError).
 //!

@@ -12,7 +12,7 @@ use crate::rows::{InstanceRow, NewAccessTokenRow, OtpDeviceRow};
 /// What the stores do with a connection; each method is one atomic unit of work.
 ///
 /// The methods answer what those of the stores of `merchant-otp-ports` answer, which say more.
-/// [`units_of_work!`](crate::units_of_work) implements all of them for a connection of diesel.
+/// [`units_of_work!`](crate::units_of_work!) implements all of them for a connection of diesel.
 #[expect(clippy::missing_errors_doc, reason = "each fails with what it was doing: Failure")]
 pub trait UnitsOfWork {
     /// Stores an instance, unless its id is there.

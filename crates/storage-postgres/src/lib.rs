@@ -13,9 +13,8 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use merchant_otp_ports::Stores;
-use merchant_otp_storage_diesel::{
-    Door, MigrationError, apply_migrations, pending_migrations, stores,
-};
+pub use merchant_otp_storage_diesel::MigrationError;
+use merchant_otp_storage_diesel::{Door, apply_migrations, pending_migrations, stores};
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 

@@ -1,7 +1,6 @@
 //! Migrating a database of PostgreSQL.
 
-use merchant_otp_storage_diesel::MigrationError;
-use merchant_otp_storage_postgres::PostgresDatabase;
+use merchant_otp_storage_postgres::{MigrationError, PostgresDatabase};
 use merchant_otp_throwaway_postgres::Database;
 
 #[tokio::test(flavor = "multi_thread")]

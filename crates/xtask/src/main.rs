@@ -19,14 +19,17 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Run what continuous integration runs: format, lints, documentation, tests.
+    /// Check the format, the lints and the documentation; warnings are errors.
+    Lint,
+    /// Run what continuous integration runs: lint, then test.
     Ci,
 }
 
 fn main() -> Result<()> {
     match Task::parse() {
         Task::Test { arguments } => test(&arguments),
-        Task::Ci => ci(),
+        Task::Lint => lint(),
+        Task::Ci => lint().and_then(|()| test(&[])),
     }
 }
 
@@ -39,13 +42,12 @@ fn test(arguments: &[String]) -> Result<()> {
     run(tests.args(arguments).env(ENVIRONMENT, cluster.url("postgres")))
 }
 
-fn ci() -> Result<()> {
+fn lint() -> Result<()> {
     run(&mut cargo(&["fmt", "--all", "--check"]))?;
     let clippy = ["clippy", "--locked", "--workspace", "--all-targets", "--", "--deny", "warnings"];
     run(&mut cargo(&clippy))?;
     let documentation = ["doc", "--locked", "--workspace", "--no-deps", "--document-private-items"];
-    run(cargo(&documentation).env("RUSTDOCFLAGS", "--deny warnings"))?;
-    test(&[])
+    run(cargo(&documentation).env("RUSTDOCFLAGS", "--deny warnings"))
 }
 
 /// The cargo that runs this task.
