@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::Context as _;
 use merchant_otp_application::Service;
 use merchant_otp_ports::Stores;
 #[cfg(feature = "postgres")]
@@ -11,6 +11,9 @@ use merchant_otp_storage_sqlite::SqliteDatabase;
 use crate::clock::SystemClock;
 use crate::settings;
 use crate::storage_url::Scheme;
+
+#[cfg(not(any(feature = "postgres", feature = "sqlite")))]
+compile_error!("a storage adapter is needed: enable the feature `postgres` or `sqlite`");
 
 /// The database of the settings, by the adapter that its URL picks.
 pub(crate) enum Database {
@@ -31,8 +34,12 @@ impl Database {
             Scheme::Postgres(url) => PostgresDatabase::new(url, storage.connections)
                 .map(|database| Self::Postgres(Box::new(database)))
                 .context("storage.url"),
-            #[cfg(not(all(feature = "sqlite", feature = "postgres")))]
-            _ => anyhow::bail!("storage.url: this program was built without the adapter for it"),
+            #[cfg(not(feature = "sqlite"))]
+            Scheme::Sqlite(_) => anyhow::bail!("storage.url: built without the feature `sqlite`"),
+            #[cfg(not(feature = "postgres"))]
+            Scheme::Postgres(_) => {
+                anyhow::bail!("storage.url: built without the feature `postgres`")
+            }
         }
     }
 

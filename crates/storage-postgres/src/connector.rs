@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use diesel::connection::{Connection, SimpleConnection, TransactionManager};
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind};
 use diesel_async::AsyncPgConnection;
@@ -6,6 +8,7 @@ use merchant_otp_ports::Cause;
 use merchant_otp_storage_diesel::{Connector, units_of_work};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::PostgresUrlError;
 use crate::tls;
@@ -23,6 +26,10 @@ const SETTINGS: &str = "
     SELECT set_config('synchronous_commit', 'on', false)
         WHERE current_setting('synchronous_commit') = 'off';
 ";
+
+/// How long opening a session may take, TLS and log-in included: `connect_timeout` of the URL ends
+/// with the connection.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Makes the server speak English, where it lets us: diesel hands on the texts of errors but not
 /// their codes, and contention is known by its text.
@@ -55,7 +62,8 @@ impl PostgresConnector {
     pub(crate) fn open(&self) -> Result<PostgresSession, Cause> {
         let runtime = Handle::current();
         let tls = tls::connector(&self.url.verification)?;
-        let (client, stream) = runtime.block_on(self.url.config.connect(tls))?;
+        let (client, stream) = runtime
+            .block_on(async { timeout(SESSION_TIMEOUT, self.url.config.connect(tls)).await })??;
         let driver = runtime.spawn(async move {
             if let Err(error) = stream.await {
                 let cause = &error as &dyn std::error::Error;

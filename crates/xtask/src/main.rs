@@ -46,6 +46,11 @@ fn lint() -> Result<()> {
     run(&mut cargo(&["fmt", "--all", "--check"]))?;
     let clippy = ["clippy", "--locked", "--workspace", "--all-targets", "--", "--deny", "warnings"];
     run(&mut cargo(&clippy))?;
+    for adapter in ["postgres", "sqlite"] {
+        let mut alone = cargo(&["clippy", "--locked", "--package", "merchant-otp-server"]);
+        alone.args(["--no-default-features", "--features", adapter, "--", "--deny", "warnings"]);
+        run(&mut alone)?;
+    }
     let documentation = ["doc", "--locked", "--workspace", "--no-deps", "--document-private-items"];
     run(cargo(&documentation).env("RUSTDOCFLAGS", "--deny warnings"))
 }
