@@ -12,7 +12,6 @@ pub(crate) struct StorageUrl(String);
 
 /// Which adapter a URL picks.
 pub(crate) enum Scheme<'a> {
-    #[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "for the adapter"))]
     Sqlite(PathBuf),
     #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "for the adapter"))]
     Postgres(&'a str),
