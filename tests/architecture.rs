@@ -10,7 +10,7 @@ use serde_json::Value;
 
 /// What each crate may use: crates of the workspace, then others.
 const DEPENDENCIES: &[(&str, &str, &str)] = &[
-    ("domain", "", "data-encoding sha2 subtle thiserror zeroize"),
+    ("domain", "", "data-encoding hmac sha1 sha2 subtle thiserror zeroize"),
     ("ports", "domain", "async-trait thiserror"),
     ("application", "domain ports", "fastrand getrandom thiserror tokio tracing zeroize"),
     ("storage-contract", "domain ports", "tokio"),

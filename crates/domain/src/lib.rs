@@ -7,8 +7,10 @@
 //! secret, and the caller knows it anyway.
 
 mod access_token;
+mod amount;
 mod instance;
 mod otp_algorithm;
+mod otp_codes;
 mod otp_device;
 mod otp_key;
 mod scope;
@@ -18,8 +20,10 @@ pub use access_token::{
     AccessToken, AccessTokenDescription, AccessTokenDescriptionError, AccessTokenDigest,
     AccessTokenError, AccessTokenInfo, AccessTokenSerial,
 };
+pub use amount::{Amount, AmountError};
 pub use instance::{Instance, InstanceId, InstanceIdError, InstanceName, InstanceNameError};
 pub use otp_algorithm::{OtpAlgorithm, OtpAlgorithmError};
+pub use otp_codes::OtpCodes;
 pub use otp_device::{
     OtpCounter, OtpCounterError, OtpDevice, OtpDeviceDescription, OtpDeviceDescriptionError,
     OtpDeviceError, OtpDeviceId, OtpDeviceIdError,

@@ -21,7 +21,7 @@ async fn a_database_that_cannot_hold_every_text_is_refused() {
     let database = Database::create();
     let latin = format!("{}_latin", database.name());
     database.maintain(&format!(
-        "CREATE DATABASE {latin} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0"
+        "CREATE DATABASE {latin} ENCODING 'LATIN1' LOCALE_PROVIDER libc LOCALE 'C' TEMPLATE template0"
     ));
     let url = database.url().replace(database.name(), &latin);
     let refused = PostgresDatabase::new(&url, 1).unwrap().migrate().await;

@@ -52,8 +52,9 @@ impl Cluster {
         let data = folder.path().join("data");
         let initdb = owner
             .command(&binaries.join("initdb"))
-            .args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C"])
-            .args(["--no-sync", "--pgdata"])
+            .args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-sync"])
+            // Not the locale C: what relies on the order or the case of bytes must say so itself.
+            .args(["--locale=C", "--locale-provider=icu", "--icu-locale=en-US", "--pgdata"])
             .arg(&data)
             .output()
             .context("starting initdb")?;

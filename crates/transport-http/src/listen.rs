@@ -6,6 +6,13 @@ use std::str::FromStr;
 use thiserror::Error;
 
 /// Where a server listens.
+///
+/// ```
+/// use merchant_otp_transport_http::Listen;
+///
+/// assert_eq!("unix:/run/otp.sock".parse(), Ok(Listen::Unix("/run/otp.sock".into())));
+/// assert_eq!("[::1]:9966".parse(), Ok(Listen::Tcp(([0, 0, 0, 0, 0, 0, 0, 1], 9966).into())));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Listen {
     /// An address and port; port 0 is any that is free.

@@ -1,0 +1,198 @@
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha1::Sha1;
+use sha2::{Sha256, Sha512};
+use zeroize::Zeroizing;
+
+use crate::{Amount, OtpAlgorithm, OtpDevice, Timestamp};
+
+/// The codes that a device may show at about a point in time.
+///
+/// Five codes of 8 digits: for the two steps before, the step of the point in time, and the two after,
+/// so that the clock of the device may be off by a minute. Steps before time 0 are step 0. In
+/// `Display`, one a line, oldest first, as the confirmation of a payment shows them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OtpCodes([u32; 5]);
+
+impl OtpCodes {
+    /// How long a code is valid, in seconds (RFC 6238 section 5.2).
+    pub const STEP: u64 = 30;
+
+    /// The codes of a key (RFC 6238 with SHA-1, from time 0, with 8 digits).
+    fn of_key(key: &[u8], at: Timestamp) -> Self {
+        let earliest = at.seconds().saturating_sub(2 * Self::STEP);
+        let previous = at.seconds().saturating_sub(Self::STEP);
+        let times = [
+            earliest,
+            previous,
+            at.seconds(),
+            at.seconds() + Self::STEP,
+            at.seconds() + 2 * Self::STEP,
+        ];
+        Self(times.map(|time| hotp(key, time / Self::STEP)))
+    }
+}
+
+impl fmt::Display for OtpCodes {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [first, rest @ ..] = self.0;
+        write!(formatter, "{first:08}")?;
+        rest.iter().try_for_each(|code| write!(formatter, "\n{code:08}"))
+    }
+}
+
+impl OtpDevice {
+    /// The codes that the device may show at a point in time, for a payment of a price.
+    ///
+    /// `None` if it shows none: without an algorithm, or without a price where the algorithm needs one.
+    #[must_use]
+    pub fn codes(&self, at: Timestamp, price: Option<&Amount>) -> Option<OtpCodes> {
+        let key = self.key().expose_bytes();
+        match self.algorithm() {
+            OtpAlgorithm::None => None,
+            OtpAlgorithm::TotpWithoutPrice => Some(OtpCodes::of_key(key, at)),
+            OtpAlgorithm::TotpWithPrice => {
+                let key = gnunet_kdf(&price?.to_network_bytes(), key, &[]);
+                Some(OtpCodes::of_key(key.as_slice(), at))
+            }
+        }
+    }
+}
+
+/// One code of 8 digits (RFC 4226 section 5.3).
+fn hotp(key: &[u8], counter: u64) -> u32 {
+    let digest = hmac::<Hmac<Sha1>>(key, &[&counter.to_be_bytes()]);
+    let offset = digest.last().map_or(0, |last| usize::from(last & 0x0f));
+    let word =
+        digest.iter().skip(offset).take(4).fold(0, |word, byte| word << 8 | u32::from(*byte));
+    (word & 0x7fff_ffff) % 100_000_000
+}
+
+/// 64 bytes of the KDF of GNUnet: HKDF (RFC 5869) that extracts with SHA-512 and expands with SHA-256.
+fn gnunet_kdf(salt: &[u8], key: &[u8], info: &[u8]) -> Zeroizing<Vec<u8>> {
+    let prk = hmac::<Hmac<Sha512>>(salt, &[key]);
+    let mut okm = hmac::<Hmac<Sha256>>(&prk, &[info, &[1]]);
+    let second = hmac::<Hmac<Sha256>>(&prk, &[&okm, info, &[2]]);
+    okm.extend_from_slice(&second);
+    okm
+}
+
+fn hmac<M: Mac + KeyInit>(key: &[u8], message: &[&[u8]]) -> Zeroizing<Vec<u8>> {
+    #[expect(clippy::expect_used, reason = "HMAC takes keys of every length (RFC 2104 section 2)")]
+    let mut mac = <M as KeyInit>::new_from_slice(key).expect("a key of any length");
+    for part in message {
+        mac.update(part);
+    }
+    Zeroizing::new(mac.finalize().into_bytes().to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{OtpCounter, OtpDeviceDescription, OtpDeviceId, OtpKey};
+
+    const A: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+    const B: &str = "JBSWY3DPEHPK3PXP";
+
+    fn codes(algorithm: OtpAlgorithm, key: &str, price: Option<&str>, at: u64) -> Option<String> {
+        let device = OtpDevice::new(
+            OtpDeviceId::parse("till").unwrap(),
+            OtpDeviceDescription::parse("").unwrap(),
+            OtpKey::from_base32(key).unwrap(),
+            algorithm,
+            OtpCounter::default(),
+        );
+        let price = price.map(|price| Amount::parse(price).unwrap());
+        let at = Timestamp::from_seconds(at).unwrap();
+        device.unwrap().codes(at, price.as_ref()).map(|codes| codes.to_string())
+    }
+
+    #[test]
+    fn the_sha1_vectors_of_rfc_6238_appendix_b() {
+        for (time, code) in [
+            (59, "94287082"),
+            (1_111_111_109, "07081804"),
+            (1_111_111_111, "14050471"),
+            (1_234_567_890, "89005924"),
+            (2_000_000_000, "69279037"),
+            (20_000_000_000, "65353130"),
+        ] {
+            let codes = codes(OtpAlgorithm::TotpWithoutPrice, A, None, time).unwrap();
+            assert_eq!(codes.lines().nth(2), Some(code), "{time}");
+        }
+    }
+
+    #[test]
+    fn the_vectors_of_the_protocol_without_a_price() {
+        for (at, expected) in [
+            (59, "84755224\n84755224\n94287082\n37359152\n26969429"),
+            (0, "84755224\n84755224\n84755224\n94287082\n37359152"),
+            (1_111_111_109, "48150727\n89731029\n07081804\n14050471\n44266759"),
+            (1_700_000_000, "66713364\n84276857\n81921300\n67732303\n87136087"),
+            (1_700_001_530, "03355263\n02810198\n00529628\n01346658\n75908310"),
+        ] {
+            for price in [None, Some("EUR:1.50")] {
+                let codes = codes(OtpAlgorithm::TotpWithoutPrice, A, price, at);
+                assert_eq!(codes.as_deref(), Some(expected), "{at}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_vectors_of_the_protocol_with_a_price() {
+        for (key, price, at, expected) in [
+            (A, "EUR:1.50", 1_700_000_000, "25414867\n50803371\n84002102\n81378344\n14701362"),
+            (A, "EUR:1.5", 1_700_000_000, "25414867\n50803371\n84002102\n81378344\n14701362"),
+            (B, "EUR:1.5", 1_700_000_000, "86940584\n23453159\n03980114\n58369495\n11403771"),
+            (A, "KUDOS:10", 1_700_000_000, "67931382\n60123304\n35313021\n96395995\n52208115"),
+            (A, "CHF:0.00000001", 59, "02350094\n02350094\n67774117\n48776519\n49178788"),
+            (
+                A,
+                "EUR:4503599627370496",
+                1_700_000_000,
+                "31687695\n41855931\n23402196\n47616364\n87440846",
+            ),
+        ] {
+            let codes = codes(OtpAlgorithm::TotpWithPrice, key, Some(price), at);
+            assert_eq!(codes.as_deref(), Some(expected), "{price}");
+        }
+    }
+
+    #[test]
+    fn no_algorithm_and_no_price_where_it_is_needed_mean_no_codes() {
+        assert_eq!(codes(OtpAlgorithm::None, A, Some("EUR:1"), 59), None);
+        assert_eq!(codes(OtpAlgorithm::TotpWithPrice, A, None, 59), None);
+    }
+
+    /// The vector of GNUnet's and Taler's test-vector generators for their KDF.
+    #[test]
+    fn the_official_vector_of_the_kdf() {
+        let info = b"I'm a context chunk, also known as 'info' in the RFC";
+        let okm = gnunet_kdf(b"I'm very salty", b"I'm the secret input key material", info);
+        let mut crockford = data_encoding::Specification::new();
+        crockford.symbols.push_str("0123456789ABCDEFGHJKMNPQRSTVWXYZ");
+        assert_eq!(
+            crockford.encoding().unwrap().encode(&okm),
+            "GTMR4QT05Z9WF5HKVG0WK9RPXGHSMHJNW377G9GJXCA8B0FEKPF4D27RJMSJZYWSQNTBJ5EYVV7ZW18B48Z0JVJJ\
+             80RHB706Y96Q358"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn the_codes_are_those_of_another_implementation(
+            key in prop::collection::vec(any::<u8>(), 1..=128),
+            at in 0..Timestamp::MAX_SECONDS - 60,
+        ) {
+            let codes = OtpCodes::of_key(&key, Timestamp::from_seconds(at).unwrap()).to_string();
+            let times = [at.saturating_sub(60), at.saturating_sub(30), at, at + 30, at + 60];
+            let expected = times.map(|time| {
+                totp_lite::totp_custom::<totp_lite::Sha1>(30, 8, &key, time)
+            });
+            prop_assert_eq!(codes, expected.join("\n"));
+        }
+    }
+}
