@@ -34,7 +34,7 @@ const DEPENDENCIES: &[(&str, &str, &str)] = &[
     (
         "transport-http",
         "application domain",
-        "actix-web flate2 futures-util serde serde_json thiserror tracing zeroize",
+        "actix-web flate2 futures-util percent-encoding serde serde_json thiserror tracing zeroize",
     ),
     (
         "server",

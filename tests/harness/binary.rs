@@ -2,7 +2,12 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
 use std::sync::OnceLock;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 /// The binary under test, built from the code as it is now.
@@ -57,10 +62,20 @@ pub struct Output {
 }
 
 impl Output {
-    /// Runs a command to its end.
+    /// Runs a command to its end, which has to come within a minute.
     #[must_use]
     pub fn of(mut command: Command) -> Self {
-        let process::Output { status, stdout, stderr } = command.output().unwrap();
+        let process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let pid = Pid::from_raw(process.id().try_into().unwrap());
+        let (ended, end) = channel::<()>();
+        let guard = thread::spawn(move || {
+            if end.recv_timeout(Duration::from_mins(1)) == Err(RecvTimeoutError::Timeout) {
+                let _ended_just_now = kill(pid, Signal::SIGKILL);
+            }
+        });
+        let process::Output { status, stdout, stderr } = process.wait_with_output().unwrap();
+        drop(ended);
+        guard.join().unwrap();
         Self {
             success: status.success(),
             stdout: String::from_utf8(stdout).unwrap(),

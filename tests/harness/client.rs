@@ -19,7 +19,7 @@ pub struct Reply {
 
 impl Reply {
     pub(crate) fn read(mut response: Response<Body>) -> Self {
-        let body = response.body_mut().read_to_string().unwrap();
+        let body = response.body_mut().with_config().limit(1 << 30).read_to_string().unwrap();
         Self { status: response.status().as_u16(), headers: response.headers().clone(), body }
     }
 

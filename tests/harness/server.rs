@@ -1,3 +1,4 @@
+use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStderr, ChildStdout, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -90,9 +91,22 @@ impl Server {
     /// Posts a body to the OTP devices of an instance.
     #[must_use]
     pub fn post(&self, instance: &str, token: &str, body: impl AsRef<[u8]>) -> Reply {
-        let path = format!("/instances/{instance}/private/otp-devices");
+        self.call("POST", &format!("/instances/{instance}/private/otp-devices"), token, body)
+    }
+
+    /// Sends a request with an access token.
+    #[must_use]
+    pub fn call(&self, method: &str, path: &str, token: &str, body: impl AsRef<[u8]>) -> Reply {
         let authorization = format!("Bearer {token}");
-        self.request("POST", &path, &[("Authorization", &authorization)], body.as_ref())
+        self.request(method, path, &[("Authorization", &authorization)], body.as_ref())
+    }
+
+    /// The most memory that the process had in use, in KiB.
+    #[must_use]
+    pub fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
     }
 
     /// A connection to write to byte by byte.

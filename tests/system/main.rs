@@ -11,6 +11,7 @@ mod bodies;
 mod command_line;
 mod concurrency;
 mod credentials;
+mod devices;
 mod durability;
 mod faults;
 mod first_start;

@@ -33,11 +33,18 @@ fn an_unknown_path_is_told(storage: &Storage) {
 
 fn a_wrong_method_is_told_with_those_allowed(storage: &Storage) {
     let server = Server::start(storage);
-    for path in ["/private/otp-devices", "/instances/nobody/private/otp-devices"] {
-        for method in ["GET", "PUT", "DELETE", "PATCH", "TRACE", "BREW"] {
-            let refused = server.request(method, path, &[], b"");
-            refused.expect_error(405, 20);
-            assert_eq!(refused.header("Allow"), Some("POST"));
+    for (path, allowed) in [
+        ("/private/otp-devices", "GET, HEAD, POST"),
+        ("/instances/nobody/private/otp-devices", "GET, HEAD, POST"),
+        ("/private/otp-devices/till", "DELETE, GET, HEAD, PATCH"),
+        ("/instances/nobody/private/otp-devices/till", "DELETE, GET, HEAD, PATCH"),
+    ] {
+        for method in ["GET", "POST", "PUT", "DELETE", "PATCH", "TRACE", "BREW"] {
+            if !allowed.contains(method) {
+                let refused = server.request(method, path, &[], b"");
+                refused.expect_error(405, 20);
+                assert_eq!(refused.header("Allow"), Some(allowed));
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-use merchant_otp_domain::Permission;
+use merchant_otp_domain::{OtpDeviceError, Permission};
 use merchant_otp_ports::StoreError;
 use thiserror::Error;
 
@@ -23,6 +23,12 @@ pub enum Error {
     /// A device with the same id and other details is there.
     #[error("another OTP device has the same id")]
     OtpDeviceConflict,
+    /// The instance has no device with the id.
+    #[error("the OTP device is unknown")]
+    OtpDeviceUnknown,
+    /// The change would make a device that breaks a rule.
+    #[error("the change is not allowed")]
+    OtpDeviceInvalid(#[source] OtpDeviceError),
     /// The operating system gave no random bits.
     #[error("no random bits")]
     NoRandomness(#[source] getrandom::Error),

@@ -16,4 +16,5 @@ pub use access_tokens::{IssuedAccessToken, NewAccessToken};
 pub use authorization::Grant;
 pub use error::{Error, Refusal};
 pub use merchant_otp_ports::StoreError;
+pub use otp_devices::OtpDeviceAt;
 pub use service::Service;

@@ -1,8 +1,28 @@
-use merchant_otp_domain::{OtpDevice, Permission};
-use merchant_otp_ports::OtpDeviceInsertion;
+use merchant_otp_domain::{
+    Amount, OtpCodes, OtpDevice, OtpDeviceChange, OtpDeviceId, OtpDeviceSummary, Permission,
+    Timestamp,
+};
+use merchant_otp_ports::{OtpDeviceInsertion, StoreError};
 
 use crate::retry::retry_contention;
 use crate::{Error, Grant, Service};
+
+/// How many devices a page of a list has: descriptions may be long, and a page is held in memory.
+const PAGE: u16 = 100;
+
+/// How often a change is tried while others change the same device.
+const CHANGE_ATTEMPTS: u32 = 8;
+
+/// A device at a point in time.
+#[derive(Clone, Debug)]
+pub struct OtpDeviceAt {
+    /// The device.
+    pub device: OtpDevice,
+    /// The point in time.
+    pub time: Timestamp,
+    /// The codes that it may show then; `None` if it shows none.
+    pub codes: Option<OtpCodes>,
+}
 
 impl Service {
     /// Registers an OTP device with the instance of the grant.
@@ -24,5 +44,85 @@ impl Service {
             OtpDeviceInsertion::Exists(_) => Err(Error::OtpDeviceConflict),
             OtpDeviceInsertion::NoSuchInstance => Err(Error::InstanceUnknown),
         }
+    }
+    /// A page of the OTP devices of the instance, ordered by the bytes of their ids.
+    ///
+    /// The first page for `None`, otherwise the devices after the last one of the page before; an empty
+    /// page is the end. Each page is what the instance has when it is read.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PermissionMissing`] if the grant is for something else than
+    /// [`Permission::OtpDevicesRead`], or [`Error::Store`].
+    pub async fn list_otp_devices(
+        &self,
+        grant: &Grant,
+        after: Option<&OtpDeviceId>,
+    ) -> Result<Vec<OtpDeviceSummary>, Error> {
+        let instance = grant.instance_for(Permission::OtpDevicesRead)?;
+        let list = async || self.stores.otp_devices.list(instance, after, PAGE).await;
+        Ok(retry_contention(list).await?)
+    }
+
+    /// An OTP device with the codes that it may show at a time (now, if it is `None`) for a price.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OtpDeviceUnknown`], [`Error::PermissionMissing`] if the grant is for something else
+    /// than [`Permission::OtpDevicesRead`], or [`Error::Store`].
+    pub async fn otp_device(
+        &self,
+        grant: &Grant,
+        id: &OtpDeviceId,
+        time: Option<Timestamp>,
+        price: Option<&Amount>,
+    ) -> Result<OtpDeviceAt, Error> {
+        let instance = grant.instance_for(Permission::OtpDevicesRead)?;
+        let find = async || self.stores.otp_devices.find(instance, id).await;
+        let device = retry_contention(find).await?.ok_or(Error::OtpDeviceUnknown)?;
+        let time = time.unwrap_or_else(|| self.clock.now());
+        let codes = device.codes(time, price);
+        Ok(OtpDeviceAt { device, time, codes })
+    }
+
+    /// Changes an OTP device; what the change leaves out stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OtpDeviceUnknown`], [`Error::OtpDeviceInvalid`],
+    /// [`Error::PermissionMissing`] if the grant is for something else than
+    /// [`Permission::OtpDevicesWrite`], or [`Error::Store`].
+    pub async fn change_otp_device(
+        &self,
+        grant: &Grant,
+        id: &OtpDeviceId,
+        change: OtpDeviceChange,
+    ) -> Result<(), Error> {
+        let instance = grant.instance_for(Permission::OtpDevicesWrite)?;
+        for _ in 0..CHANGE_ATTEMPTS {
+            let find = async || self.stores.otp_devices.find(instance, id).await;
+            let device = retry_contention(find).await?.ok_or(Error::OtpDeviceUnknown)?;
+            let changed = device.changed(change.clone()).map_err(Error::OtpDeviceInvalid)?;
+            let replace =
+                async || self.stores.otp_devices.replace(instance, &device, &changed).await;
+            // Somebody may have changed it since it was read: then the change is made to that.
+            if retry_contention(replace).await? {
+                return Ok(());
+            }
+        }
+        Err(StoreError::Contention("others change the device all the time".into()).into())
+    }
+
+    /// Removes an OTP device.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OtpDeviceUnknown`], [`Error::PermissionMissing`] if the grant is for something else
+    /// than [`Permission::OtpDevicesWrite`], or [`Error::Store`].
+    pub async fn remove_otp_device(&self, grant: &Grant, id: &OtpDeviceId) -> Result<(), Error> {
+        let instance = grant.instance_for(Permission::OtpDevicesWrite)?;
+        let remove = async || self.stores.otp_devices.remove(instance, id).await;
+        let removed = retry_contention(remove).await?;
+        if removed { Ok(()) } else { Err(Error::OtpDeviceUnknown) }
     }
 }

@@ -25,8 +25,8 @@ pub use instance::{Instance, InstanceId, InstanceIdError, InstanceName, Instance
 pub use otp_algorithm::{OtpAlgorithm, OtpAlgorithmError};
 pub use otp_codes::OtpCodes;
 pub use otp_device::{
-    OtpCounter, OtpCounterError, OtpDevice, OtpDeviceDescription, OtpDeviceDescriptionError,
-    OtpDeviceError, OtpDeviceId, OtpDeviceIdError,
+    OtpCounter, OtpCounterError, OtpDevice, OtpDeviceChange, OtpDeviceDescription,
+    OtpDeviceDescriptionError, OtpDeviceError, OtpDeviceId, OtpDeviceIdError, OtpDeviceSummary,
 };
 pub use otp_key::{OtpKey, OtpKeyError};
 pub use scope::{Permission, Scope, TokenScope, TokenScopeError};

@@ -68,6 +68,43 @@ impl OtpDevice {
     pub fn counter(&self) -> OtpCounter {
         self.counter
     }
+
+    /// The device after a change; what the change leaves out stays.
+    ///
+    /// # Errors
+    ///
+    /// As [`OtpDevice::new`]: the rules hold for what comes out of the change.
+    pub fn changed(&self, change: OtpDeviceChange) -> Result<Self, OtpDeviceError> {
+        Self::new(
+            self.id.clone(),
+            change.description.unwrap_or_else(|| self.description.clone()),
+            change.key.unwrap_or_else(|| self.key.clone()),
+            change.algorithm.unwrap_or(self.algorithm),
+            change.counter.unwrap_or(self.counter),
+        )
+    }
+}
+
+/// What is to be different about a device; `None` stays as it is.
+#[derive(Clone, Debug, Default)]
+pub struct OtpDeviceChange {
+    /// What people call it.
+    pub description: Option<OtpDeviceDescription>,
+    /// The key that it shares with the backend.
+    pub key: Option<OtpKey>,
+    /// How its codes are computed.
+    pub algorithm: Option<OtpAlgorithm>,
+    /// Its counter.
+    pub counter: Option<OtpCounter>,
+}
+
+/// What a list of devices tells of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtpDeviceSummary {
+    /// The identifier, unique in its instance.
+    pub id: OtpDeviceId,
+    /// What people call it.
+    pub description: OtpDeviceDescription,
 }
 
 /// Why details do not make an [`OtpDevice`].
@@ -251,19 +288,46 @@ mod tests {
         assert_eq!(OtpCounter::new(-1), Err(OtpCounterError));
     }
 
+    fn device(key: &str, algorithm: OtpAlgorithm) -> Result<OtpDevice, OtpDeviceError> {
+        OtpDevice::new(
+            OtpDeviceId::parse("till").unwrap(),
+            OtpDeviceDescription::parse("").unwrap(),
+            OtpKey::from_base32(key).unwrap(),
+            algorithm,
+            OtpCounter::default(),
+        )
+    }
+
     #[test]
     fn an_empty_key_is_for_devices_without_codes() {
-        let device = |algorithm| {
-            OtpDevice::new(
-                OtpDeviceId::parse("till").unwrap(),
-                OtpDeviceDescription::parse("").unwrap(),
-                OtpKey::from_base32("").unwrap(),
-                algorithm,
-                OtpCounter::default(),
-            )
-        };
+        let device = |algorithm| device("", algorithm);
         assert!(device(OtpAlgorithm::None).is_ok());
         assert_eq!(device(OtpAlgorithm::TotpWithoutPrice), Err(OtpDeviceError::EmptyKey));
         assert_eq!(device(OtpAlgorithm::TotpWithPrice), Err(OtpDeviceError::EmptyKey));
+    }
+    #[test]
+    fn a_change_leaves_the_rest_as_it_is() {
+        let before = device("MY", OtpAlgorithm::TotpWithPrice).unwrap();
+        assert_eq!(before.changed(OtpDeviceChange::default()), Ok(before.clone()));
+        let after = before.changed(OtpDeviceChange {
+            description: Some(OtpDeviceDescription::parse("new").unwrap()),
+            key: Some(OtpKey::from_base32("MZ").unwrap()),
+            algorithm: Some(OtpAlgorithm::None),
+            counter: Some(OtpCounter::new(7).unwrap()),
+        });
+        let after = after.unwrap();
+        assert_eq!(after.id(), before.id());
+        assert_eq!(after.description().as_str(), "new");
+        assert_eq!(after.key(), before.key());
+        assert_eq!(after.algorithm(), OtpAlgorithm::None);
+        assert_eq!(after.counter().value(), 7);
+    }
+
+    #[test]
+    fn a_change_keeps_to_the_rules_for_devices() {
+        let without_key = device("", OtpAlgorithm::None).unwrap();
+        let algorithm = Some(OtpAlgorithm::TotpWithoutPrice);
+        let change = OtpDeviceChange { algorithm, ..OtpDeviceChange::default() };
+        assert_eq!(without_key.changed(change), Err(OtpDeviceError::EmptyKey));
     }
 }

@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use merchant_otp_domain::{InstanceId, OtpDevice};
+use merchant_otp_domain::{InstanceId, OtpDevice, OtpDeviceId, OtpDeviceSummary};
 
 use crate::StoreError;
 
@@ -19,6 +19,53 @@ pub trait OtpDeviceStore: Send + Sync + 'static {
         instance: &InstanceId,
         device: OtpDevice,
     ) -> Result<OtpDeviceInsertion, StoreError>;
+
+    /// The device of an instance and an id; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    async fn find(
+        &self,
+        instance: &InstanceId,
+        id: &OtpDeviceId,
+    ) -> Result<Option<OtpDevice>, StoreError>;
+
+    /// The first `limit` devices of an instance after an id, ordered by the bytes of their ids.
+    ///
+    /// From the first device on if `after` is `None`. The id need not be there (any more). Fewer than
+    /// `limit` are the last ones; an unknown instance has none.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    async fn list(
+        &self,
+        instance: &InstanceId,
+        after: Option<&OtpDeviceId>,
+        limit: u16,
+    ) -> Result<Vec<OtpDeviceSummary>, StoreError>;
+
+    /// Puts a device in the place of one with the same id, if that one still has all its details.
+    ///
+    /// Answers whether it did. Of several replacements of one device at once, one does.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]; nothing is changed then, [`StoreError::Write`] over a broken connection aside.
+    async fn replace(
+        &self,
+        instance: &InstanceId,
+        current: &OtpDevice,
+        replacement: &OtpDevice,
+    ) -> Result<bool, StoreError>;
+
+    /// Removes a device of an instance; answers whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]; nothing is removed then, [`StoreError::Write`] over a broken connection aside.
+    async fn remove(&self, instance: &InstanceId, id: &OtpDeviceId) -> Result<bool, StoreError>;
 }
 
 /// What came of storing an OTP device.

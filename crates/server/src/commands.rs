@@ -94,6 +94,8 @@ fn explain(error: Error) -> anyhow::Error {
         Error::Unauthorized(_)
         | Error::PermissionMissing(_)
         | Error::OtpDeviceConflict
+        | Error::OtpDeviceUnknown
+        | Error::OtpDeviceInvalid(_)
         | Error::NoRandomness(_)
         | Error::Store(_) => return error.into(),
     };

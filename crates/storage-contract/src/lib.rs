@@ -89,6 +89,11 @@ macro_rules! storage_contract {
                 exactly_one_of_concurrent_devices_wins,
                 concurrent_devices_of_different_ids_are_all_stored,
                 a_dropped_caller_leaves_all_or_nothing,
+                an_unknown_device_is_not_found,
+                devices_are_listed_in_the_order_of_their_bytes,
+                a_device_is_replaced_if_it_is_unchanged,
+                exactly_one_of_concurrent_replacements_wins,
+                a_removed_device_is_gone,
             }
         }
     };

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use merchant_otp_domain::{
-    InstanceId, OtpAlgorithm, OtpCounter, OtpDevice, OtpDeviceDescription, OtpDeviceId, OtpKey,
+    InstanceId, OtpAlgorithm, OtpCounter, OtpDevice, OtpDeviceDescription, OtpDeviceId,
+    OtpDeviceSummary, OtpKey,
 };
 use merchant_otp_ports::{OtpDeviceInsertion, Stores};
 use tokio::task::JoinSet;
@@ -15,12 +16,13 @@ async fn insert(stores: &Stores, instance: &InstanceId, device: &OtpDevice) -> O
     stores.otp_devices.insert(instance, device.clone()).await.unwrap()
 }
 
-/// The stored device of an id, found by inserting another one.
+/// The stored device of an id.
 async fn stored(stores: &Stores, instance: &InstanceId, id: &str) -> OtpDevice {
-    match insert(stores, instance, &device(id, "never stored")).await {
-        OtpDeviceInsertion::Exists(device) => device,
-        other => panic!("{id:?} is not stored: {other:?}"),
-    }
+    find(stores, instance, id).await.unwrap()
+}
+
+async fn find(stores: &Stores, instance: &InstanceId, id: &str) -> Option<OtpDevice> {
+    stores.otp_devices.find(instance, &OtpDeviceId::parse(id).unwrap()).await.unwrap()
 }
 
 /// A second insertion of an id answers with the first device and changes nothing.
@@ -175,4 +177,119 @@ pub async fn a_dropped_caller_leaves_all_or_nothing(stores: &Stores) {
             OtpDeviceInsertion::NoSuchInstance => panic!("the instance is there"),
         }
     }
+}
+
+/// What is not there is not found, not replaced and not removed.
+pub async fn an_unknown_device_is_not_found(stores: &Stores) {
+    let shop = stored_instance(stores, "shop").await;
+    assert_eq!(insert(stores, &shop, &device("till", "")).await, OtpDeviceInsertion::Stored);
+    for (instance, id) in [(&shop, "Till"), (&shop, "ti_l"), (&instance("nobody").id, "till")] {
+        assert_eq!(find(stores, instance, id).await, None);
+        let unknown = device(id, "");
+        assert!(!stores.otp_devices.replace(instance, &unknown, &unknown).await.unwrap());
+        assert!(!stores.otp_devices.remove(instance, unknown.id()).await.unwrap());
+    }
+    assert_eq!(stored(stores, &shop, "till").await, device("till", ""));
+}
+
+/// Devices are listed page by page by the bytes of their ids, whatever the locale of the database.
+pub async fn devices_are_listed_in_the_order_of_their_bytes(stores: &Stores) {
+    let shop = stored_instance(stores, "shop").await;
+    let other = stored_instance(stores, "other").await;
+    let mut ids =
+        ["b", "a", "B", "_", "aa", "a-a", "a a", "Z", "é", "e\u{301}", "🧀", "z", "\u{ffff}", "1"];
+    for id in ids {
+        assert_eq!(insert(stores, &shop, &device(id, id)).await, OtpDeviceInsertion::Stored);
+    }
+    assert_eq!(insert(stores, &other, &device("o", "")).await, OtpDeviceInsertion::Stored);
+    ids.sort_unstable_by_key(|id| id.as_bytes());
+    for limit in [1, 3, 100] {
+        let mut listed = Vec::new();
+        loop {
+            let after = listed.last().map(|summary: &OtpDeviceSummary| &summary.id);
+            let page = stores.otp_devices.list(&shop, after, limit).await.unwrap();
+            assert!(page.len() <= usize::from(limit));
+            let last = page.len() < usize::from(limit);
+            listed.extend(page);
+            if last {
+                break;
+            }
+        }
+        let found: Vec<_> = listed.iter().map(|summary| summary.id.as_str()).collect();
+        assert_eq!(found, ids);
+        assert!(listed.iter().all(|summary| summary.description.as_str() == summary.id.as_str()));
+    }
+    let gone = OtpDeviceId::parse("ab").unwrap();
+    let page = stores.otp_devices.list(&shop, Some(&gone), 1).await.unwrap();
+    assert_eq!(page[0].id.as_str(), "b");
+    assert_eq!(stores.otp_devices.list(&instance("nobody").id, None, 9).await.unwrap(), []);
+}
+
+/// A replacement takes effect if the device is still as it was, in every detail.
+pub async fn a_device_is_replaced_if_it_is_unchanged(stores: &Stores) {
+    let shop = stored_instance(stores, "shop").await;
+    let other = stored_instance(stores, "other").await;
+    let original = device("till", "original");
+    for instance in [&shop, &other] {
+        assert_eq!(insert(stores, instance, &original).await, OtpDeviceInsertion::Stored);
+    }
+    let with = |description: &str, key: u8, algorithm, counter| {
+        OtpDevice::new(
+            original.id().clone(),
+            OtpDeviceDescription::parse(description).unwrap(),
+            OtpKey::from_bytes(vec![key]).unwrap(),
+            algorithm,
+            OtpCounter::new(counter).unwrap(),
+        )
+        .unwrap()
+    };
+    let current = with("new", 1, OtpAlgorithm::TotpWithPrice, i64::MAX);
+    assert!(stores.otp_devices.replace(&shop, &original, &current).await.unwrap());
+    assert_eq!(stored(stores, &shop, "till").await, current);
+    for stale in [
+        original.clone(),
+        with("New", 1, OtpAlgorithm::TotpWithPrice, i64::MAX),
+        with("new", 2, OtpAlgorithm::TotpWithPrice, i64::MAX),
+        with("new", 1, OtpAlgorithm::None, i64::MAX),
+        with("new", 1, OtpAlgorithm::TotpWithPrice, 0),
+    ] {
+        assert!(!stores.otp_devices.replace(&shop, &stale, &original).await.unwrap());
+    }
+    assert_eq!(stored(stores, &shop, "till").await, current);
+    assert_eq!(stored(stores, &other, "till").await, original);
+}
+
+/// Of several replacements of one device at once, one takes effect.
+pub async fn exactly_one_of_concurrent_replacements_wins(stores: &Stores) {
+    let shop = stored_instance(stores, "shop").await;
+    let original = device("till", "original");
+    assert_eq!(insert(stores, &shop, &original).await, OtpDeviceInsertion::Stored);
+    let mut tasks = JoinSet::new();
+    for number in 0..16 {
+        let (store, shop) = (Arc::clone(&stores.otp_devices), shop.clone());
+        let (original, candidate) = (original.clone(), device("till", &format!("{number}")));
+        tasks.spawn(async move {
+            let replaced = store.replace(&shop, &original, &candidate).await.unwrap();
+            replaced.then_some(candidate)
+        });
+    }
+    let winners: Vec<_> = tasks.join_all().await.into_iter().flatten().collect();
+    assert_eq!(winners, [stored(stores, &shop, "till").await]);
+}
+
+/// Removing a device is final, and removes no other.
+pub async fn a_removed_device_is_gone(stores: &Stores) {
+    let shop = stored_instance(stores, "shop").await;
+    let other = stored_instance(stores, "other").await;
+    for (instance, id) in [(&shop, "till"), (&shop, "kept"), (&other, "till")] {
+        assert_eq!(insert(stores, instance, &device(id, "")).await, OtpDeviceInsertion::Stored);
+    }
+    let till = OtpDeviceId::parse("till").unwrap();
+    assert!(stores.otp_devices.remove(&shop, &till).await.unwrap());
+    assert!(!stores.otp_devices.remove(&shop, &till).await.unwrap());
+    assert_eq!(find(stores, &shop, "till").await, None);
+    assert!(find(stores, &shop, "kept").await.is_some());
+    assert!(find(stores, &other, "till").await.is_some());
+    let insertion = insert(stores, &shop, &device("till", "again")).await;
+    assert_eq!(insertion, OtpDeviceInsertion::Stored);
 }

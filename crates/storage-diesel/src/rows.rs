@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use merchant_otp_domain::{
     AccessTokenDescription, AccessTokenDigest, AccessTokenInfo, AccessTokenSerial, Expiration,
     Instance, InstanceId, InstanceName, OtpAlgorithm, OtpCounter, OtpDevice, OtpDeviceDescription,
-    OtpDeviceId, OtpKey, Timestamp, TokenScope,
+    OtpDeviceId, OtpDeviceSummary, OtpKey, Timestamp, TokenScope,
 };
 use merchant_otp_ports::StoredAccessToken;
 
@@ -113,8 +113,30 @@ impl AccessTokenRow {
     }
 }
 
+/// What a list reads of a row of `otp_devices`.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = otp_devices)]
+pub struct OtpDeviceSummaryRow {
+    device_id: String,
+    description: String,
+}
+
+impl OtpDeviceSummaryRow {
+    /// The summary of the row.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Corrupt`].
+    pub fn into_summary(self) -> Result<OtpDeviceSummary, Failure> {
+        Ok(OtpDeviceSummary {
+            id: OtpDeviceId::parse(self.device_id).map_err(Failure::corrupt)?,
+            description: OtpDeviceDescription::parse(self.description).map_err(Failure::corrupt)?,
+        })
+    }
+}
+
 /// A row of `otp_devices`. It holds a key: there is no `Debug`.
-#[derive(Insertable, Queryable)]
+#[derive(AsChangeset, Insertable, Queryable)]
 #[diesel(table_name = otp_devices)]
 pub struct OtpDeviceRow {
     instance_id: String,
@@ -149,6 +171,12 @@ impl OtpDeviceRow {
     #[must_use]
     pub fn device_id(&self) -> &str {
         &self.device_id
+    }
+
+    /// What else of the row an equal row has: description, key, algorithm and counter.
+    #[must_use]
+    pub fn details(&self) -> (&str, &[u8], i16, i64) {
+        (&self.description, &self.otp_key, self.algorithm, self.counter)
     }
 
     /// The device of the row.

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use merchant_otp_domain::{
     AccessTokenDigest, AccessTokenInfo, AccessTokenSerial, Instance, InstanceId, OtpDevice,
+    OtpDeviceId, OtpDeviceSummary,
 };
 use merchant_otp_ports::{
     AccessTokenInsertion, AccessTokenLookup, AccessTokenStore, InstanceInsertion, InstanceStore,
@@ -107,5 +108,52 @@ impl<C: Connector<Connection: UnitsOfWork>> OtpDeviceStore for SqlStores<C> {
     ) -> Result<OtpDeviceInsertion, StoreError> {
         let row = OtpDeviceRow::new(instance, &device);
         self.writing.run(move |connection| connection.insert_otp_device(&row)).await
+    }
+    async fn find(
+        &self,
+        instance: &InstanceId,
+        id: &OtpDeviceId,
+    ) -> Result<Option<OtpDevice>, StoreError> {
+        let (instance, id) = (instance.clone(), id.clone());
+        let unit = move |connection: &mut C::Connection| {
+            connection.find_otp_device(instance.as_str(), id.as_str())
+        };
+        self.reading.run(unit).await
+    }
+
+    async fn list(
+        &self,
+        instance: &InstanceId,
+        after: Option<&OtpDeviceId>,
+        limit: u16,
+    ) -> Result<Vec<OtpDeviceSummary>, StoreError> {
+        let (instance, after) = (instance.clone(), after.cloned());
+        let unit = move |connection: &mut C::Connection| {
+            let after = after.as_ref().map(OtpDeviceId::as_str);
+            connection.list_otp_devices(instance.as_str(), after, limit)
+        };
+        self.reading.run(unit).await
+    }
+
+    async fn replace(
+        &self,
+        instance: &InstanceId,
+        current: &OtpDevice,
+        replacement: &OtpDevice,
+    ) -> Result<bool, StoreError> {
+        let [current, replacement] =
+            [current, replacement].map(|device| OtpDeviceRow::new(instance, device));
+        let unit = move |connection: &mut C::Connection| {
+            connection.replace_otp_device(&current, &replacement)
+        };
+        self.writing.run(unit).await
+    }
+
+    async fn remove(&self, instance: &InstanceId, id: &OtpDeviceId) -> Result<bool, StoreError> {
+        let (instance, id) = (instance.clone(), id.clone());
+        let unit = move |connection: &mut C::Connection| {
+            connection.remove_otp_device(instance.as_str(), id.as_str())
+        };
+        self.writing.run(unit).await
     }
 }

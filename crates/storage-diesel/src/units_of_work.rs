@@ -1,6 +1,6 @@
 //! The statements of the stores, written once for every backend.
 
-use merchant_otp_domain::{Instance, OtpDevice};
+use merchant_otp_domain::{Instance, OtpDevice, OtpDeviceSummary};
 use merchant_otp_ports::{
     AccessTokenInsertion, AccessTokenLookup, InstanceInsertion, OtpDeviceInsertion,
     StoredAccessToken,
@@ -51,6 +51,31 @@ pub trait UnitsOfWork {
 
     /// Stores a device, unless its instance has the id.
     fn insert_otp_device(&mut self, row: &OtpDeviceRow) -> Result<OtpDeviceInsertion, Failure>;
+
+    /// The device of an instance and an id.
+    fn find_otp_device(
+        &mut self,
+        instance: &str,
+        device: &str,
+    ) -> Result<Option<OtpDevice>, Failure>;
+
+    /// The first devices of an instance after an id, ordered by the bytes of their ids.
+    fn list_otp_devices(
+        &mut self,
+        instance: &str,
+        after: Option<&str>,
+        limit: u16,
+    ) -> Result<Vec<OtpDeviceSummary>, Failure>;
+
+    /// Puts a device in the place of an equal one.
+    fn replace_otp_device(
+        &mut self,
+        current: &OtpDeviceRow,
+        replacement: &OtpDeviceRow,
+    ) -> Result<bool, Failure>;
+
+    /// Removes a device of an instance.
+    fn remove_otp_device(&mut self, instance: &str, device: &str) -> Result<bool, Failure>;
 }
 
 /// The device that an insertion met, by the row that was read after it.
@@ -84,7 +109,9 @@ macro_rules! units_of_work {
         const _: () = {
             use diesel::prelude::*;
             use diesel::result::{DatabaseErrorKind, Error};
-            use $crate::rows::{AccessTokenRow, InstanceRow, NewAccessTokenRow, OtpDeviceRow};
+            use $crate::rows::{
+                AccessTokenRow, InstanceRow, NewAccessTokenRow, OtpDeviceRow, OtpDeviceSummaryRow,
+            };
             use $crate::schema::{access_tokens, instances, otp_devices};
             use $crate::units_of_work::{UnitsOfWork, device_in_the_way, instance_in_the_way};
             use $crate::{Failure, domain, ports};
@@ -233,6 +260,71 @@ macro_rules! units_of_work {
                         .optional()
                         .map_err(Failure::Read)?;
                     device_in_the_way(existing).map(ports::OtpDeviceInsertion::Exists)
+                }
+
+                fn find_otp_device(
+                    &mut self,
+                    instance: &str,
+                    device: &str,
+                ) -> Result<Option<domain::OtpDevice>, Failure> {
+                    otp_devices::table
+                        .find((instance, device))
+                        .first::<OtpDeviceRow>(&mut self.$connection)
+                        .optional()
+                        .map_err(Failure::Read)?
+                        .map(OtpDeviceRow::into_device)
+                        .transpose()
+                }
+
+                fn list_otp_devices(
+                    &mut self,
+                    instance: &str,
+                    after: Option<&str>,
+                    limit: u16,
+                ) -> Result<Vec<domain::OtpDeviceSummary>, Failure> {
+                    otp_devices::table
+                        .filter(otp_devices::instance_id.eq(instance))
+                        // No id is empty: all are after the empty one.
+                        .filter(otp_devices::device_id.gt(after.unwrap_or_default()))
+                        .order(otp_devices::device_id)
+                        .limit(limit.into())
+                        .select(OtpDeviceSummaryRow::as_select())
+                        .load(&mut self.$connection)
+                        .map_err(Failure::Read)?
+                        .into_iter()
+                        .map(OtpDeviceSummaryRow::into_summary)
+                        .collect()
+                }
+
+                fn replace_otp_device(
+                    &mut self,
+                    current: &OtpDeviceRow,
+                    replacement: &OtpDeviceRow,
+                ) -> Result<bool, Failure> {
+                    let key = (current.instance_id(), current.device_id());
+                    let (description, otp_key, algorithm, counter) = current.details();
+                    let unchanged = otp_devices::table
+                        .find(key)
+                        .filter(otp_devices::description.eq(description))
+                        .filter(otp_devices::otp_key.eq(otp_key))
+                        .filter(otp_devices::algorithm.eq(algorithm))
+                        .filter(otp_devices::counter.eq(counter));
+                    let replaced = diesel::update(unchanged)
+                        .set(replacement)
+                        .execute(&mut self.$connection)
+                        .map_err(Failure::Write)?;
+                    Ok(replaced > 0)
+                }
+
+                fn remove_otp_device(
+                    &mut self,
+                    instance: &str,
+                    device: &str,
+                ) -> Result<bool, Failure> {
+                    let removed = diesel::delete(otp_devices::table.find((instance, device)))
+                        .execute(&mut self.$connection)
+                        .map_err(Failure::Write)?;
+                    Ok(removed > 0)
                 }
             }
         };

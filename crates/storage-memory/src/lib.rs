@@ -4,12 +4,13 @@
 //! adapter to deploy: what is acknowledged is durable for as long as the process lives.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use merchant_otp_domain::{
     AccessTokenDigest, AccessTokenInfo, AccessTokenSerial, Instance, InstanceId, OtpDevice,
-    OtpDeviceId,
+    OtpDeviceId, OtpDeviceSummary,
 };
 use merchant_otp_ports::{
     AccessTokenInsertion, AccessTokenLookup, AccessTokenStore, InstanceInsertion, InstanceStore,
@@ -150,5 +151,56 @@ impl OtpDeviceStore for Memory {
         }
         owner.otp_devices.insert(device.id().clone(), device);
         Ok(OtpDeviceInsertion::Stored)
+    }
+    async fn find(
+        &self,
+        instance: &InstanceId,
+        id: &OtpDeviceId,
+    ) -> Result<Option<OtpDevice>, StoreError> {
+        let contents = self.lock();
+        let owner = contents.instances.get(instance);
+        Ok(owner.and_then(|owner| owner.otp_devices.get(id)).cloned())
+    }
+
+    async fn list(
+        &self,
+        instance: &InstanceId,
+        after: Option<&OtpDeviceId>,
+        limit: u16,
+    ) -> Result<Vec<OtpDeviceSummary>, StoreError> {
+        let contents = self.lock();
+        let Some(owner) = contents.instances.get(instance) else {
+            return Ok(Vec::new());
+        };
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let devices = owner.otp_devices.range((start, Bound::Unbounded)).take(limit.into());
+        let summary = |(id, device): (&OtpDeviceId, &OtpDevice)| OtpDeviceSummary {
+            id: id.clone(),
+            description: device.description().clone(),
+        };
+        Ok(devices.map(summary).collect())
+    }
+
+    async fn replace(
+        &self,
+        instance: &InstanceId,
+        current: &OtpDevice,
+        replacement: &OtpDevice,
+    ) -> Result<bool, StoreError> {
+        let mut contents = self.lock();
+        let owner = contents.instances.get_mut(instance);
+        match owner.and_then(|owner| owner.otp_devices.get_mut(current.id())) {
+            Some(device) if device == current => {
+                *device = replacement.clone();
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    async fn remove(&self, instance: &InstanceId, id: &OtpDeviceId) -> Result<bool, StoreError> {
+        let mut contents = self.lock();
+        let owner = contents.instances.get_mut(instance);
+        Ok(owner.is_some_and(|owner| owner.otp_devices.remove(id).is_some()))
     }
 }

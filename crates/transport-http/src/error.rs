@@ -15,6 +15,12 @@ pub(crate) enum HttpError {
     /// The use case refused or failed.
     #[error(transparent)]
     UseCase(#[from] UseCaseError),
+    /// The same, of an operation whose failed writes are `DB_STORE_FAILED` in the protocol.
+    #[error(transparent)]
+    Storing(UseCaseError),
+    /// A parameter of the query cannot be read; the error names it.
+    #[error("malformed parameter: {0}")]
+    Parameter(&'static str),
     /// The body cannot be read.
     #[error(transparent)]
     Body(#[from] BodyError),
@@ -37,40 +43,8 @@ impl HttpError {
     fn answer(&self) -> (StatusCode, TalerErrorCode) {
         use TalerErrorCode as Code;
         match self {
-            Self::UseCase(error) => match error {
-                UseCaseError::InstanceUnknown => {
-                    (StatusCode::NOT_FOUND, Code::MerchantGenericInstanceUnknown)
-                }
-                UseCaseError::InstanceConflict => {
-                    (StatusCode::CONFLICT, Code::MerchantPrivatePostInstancesAlreadyExists)
-                }
-                UseCaseError::Unauthorized(_) => {
-                    (StatusCode::UNAUTHORIZED, Code::MerchantGenericUnauthorized)
-                }
-                UseCaseError::PermissionMissing(_) => {
-                    (StatusCode::FORBIDDEN, Code::GenericTokenPermissionInsufficient)
-                }
-                UseCaseError::AccessTokenUnknown => {
-                    (StatusCode::NOT_FOUND, Code::GenericTokenUnknown)
-                }
-                UseCaseError::OtpDeviceConflict => (
-                    StatusCode::CONFLICT,
-                    Code::MerchantPrivatePostOtpDevicesConflictOtpDeviceExists,
-                ),
-                UseCaseError::NoRandomness(_) => {
-                    (StatusCode::INTERNAL_SERVER_ERROR, Code::GenericInternalInvariantFailure)
-                }
-                UseCaseError::Store(error) => {
-                    let code = match error {
-                        StoreError::Unavailable(_) => Code::GenericDbStartFailed,
-                        StoreError::Read(_) => Code::GenericDbFetchFailed,
-                        StoreError::Write(_) => Code::GenericDbCommitFailed,
-                        StoreError::Contention(_) => Code::GenericDbSoftFailure,
-                        StoreError::Corrupt(_) => Code::GenericDbInvariantFailure,
-                    };
-                    (StatusCode::INTERNAL_SERVER_ERROR, code)
-                }
-            },
+            Self::UseCase(error) => use_case_answer(error, Code::GenericDbCommitFailed),
+            Self::Storing(error) => use_case_answer(error, Code::GenericDbStoreFailed),
             Self::Body(error) => match error {
                 BodyError::TooLarge => {
                     (StatusCode::PAYLOAD_TOO_LARGE, Code::GenericUploadExceedsLimit)
@@ -81,6 +55,7 @@ impl HttpError {
                 BodyError::Broken(_) => (StatusCode::BAD_REQUEST, Code::GenericJsonInvalid),
             },
             Self::Json(_) => (StatusCode::BAD_REQUEST, Code::GenericJsonInvalid),
+            Self::Parameter(_) => (StatusCode::BAD_REQUEST, Code::GenericParameterMalformed),
             Self::EndpointUnknown => (StatusCode::NOT_FOUND, Code::GenericEndpointUnknown),
             Self::MethodInvalid { .. } => {
                 (StatusCode::METHOD_NOT_ALLOWED, Code::GenericMethodInvalid)
@@ -97,13 +72,59 @@ impl HttpError {
     fn detail(&self) -> (Option<&'static str>, Option<String>) {
         match self {
             Self::Json(error) => (error.field(), Some(error.to_string())),
+            Self::Parameter(name) => (None, Some((*name).to_owned())),
             Self::UseCase(UseCaseError::PermissionMissing(permission)) => {
                 (None, Some(permission.to_string()))
             }
+            Self::Storing(UseCaseError::OtpDeviceInvalid(rule)) => (None, Some(rule.to_string())),
             Self::UseCase(_)
+            | Self::Storing(_)
             | Self::Body(_)
             | Self::EndpointUnknown
             | Self::MethodInvalid { .. } => (None, None),
+        }
+    }
+}
+
+/// What a use case's error is answered with; `write_failed` is the code of a failed write.
+fn use_case_answer(
+    error: &UseCaseError,
+    write_failed: TalerErrorCode,
+) -> (StatusCode, TalerErrorCode) {
+    use TalerErrorCode as Code;
+    match error {
+        UseCaseError::InstanceUnknown => {
+            (StatusCode::NOT_FOUND, Code::MerchantGenericInstanceUnknown)
+        }
+        UseCaseError::InstanceConflict => {
+            (StatusCode::CONFLICT, Code::MerchantPrivatePostInstancesAlreadyExists)
+        }
+        UseCaseError::Unauthorized(_) => {
+            (StatusCode::UNAUTHORIZED, Code::MerchantGenericUnauthorized)
+        }
+        UseCaseError::PermissionMissing(_) => {
+            (StatusCode::FORBIDDEN, Code::GenericTokenPermissionInsufficient)
+        }
+        UseCaseError::AccessTokenUnknown => (StatusCode::NOT_FOUND, Code::GenericTokenUnknown),
+        UseCaseError::OtpDeviceConflict => {
+            (StatusCode::CONFLICT, Code::MerchantPrivatePostOtpDevicesConflictOtpDeviceExists)
+        }
+        UseCaseError::OtpDeviceUnknown => {
+            (StatusCode::NOT_FOUND, Code::MerchantGenericOtpDeviceUnknown)
+        }
+        UseCaseError::OtpDeviceInvalid(_) => (StatusCode::BAD_REQUEST, Code::GenericJsonInvalid),
+        UseCaseError::NoRandomness(_) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, Code::GenericInternalInvariantFailure)
+        }
+        UseCaseError::Store(error) => {
+            let code = match error {
+                StoreError::Unavailable(_) => Code::GenericDbStartFailed,
+                StoreError::Read(_) => Code::GenericDbFetchFailed,
+                StoreError::Write(_) => write_failed,
+                StoreError::Contention(_) => Code::GenericDbSoftFailure,
+                StoreError::Corrupt(_) => Code::GenericDbInvariantFailure,
+            };
+            (StatusCode::INTERNAL_SERVER_ERROR, code)
         }
     }
 }
@@ -124,7 +145,12 @@ impl ResponseError for HttpError {
             Self::UseCase(UseCaseError::Unauthorized(_)) => {
                 response.insert_header((WWW_AUTHENTICATE, "Bearer"));
             }
-            Self::UseCase(_) | Self::Body(_) | Self::Json(_) | Self::EndpointUnknown => {}
+            Self::UseCase(_)
+            | Self::Storing(_)
+            | Self::Parameter(_)
+            | Self::Body(_)
+            | Self::Json(_)
+            | Self::EndpointUnknown => {}
         }
         response.json(ErrorDetail { code: code.number(), hint: code.hint(), detail, field })
     }

@@ -1,6 +1,7 @@
 use actix_web::HttpRequest;
 use merchant_otp_application::{Error, Grant, Service};
 use merchant_otp_domain::{InstanceId, Permission};
+use percent_encoding::percent_decode_str;
 
 use crate::credentials::access_token;
 use crate::error::HttpError;
@@ -16,6 +17,15 @@ pub(crate) fn of(request: &HttpRequest) -> Option<InstanceId> {
         None => Some(InstanceId::admin()),
         Some(segment) => InstanceId::parse(segment).ok(),
     }
+}
+
+/// The last segment of a path, percent-decoded once; `None` if it is not UTF-8 then.
+///
+/// It is taken from the path as it was sent: the router decodes most, but not all of it, and puts
+/// something else in the place of what is not UTF-8.
+pub(crate) fn last_segment(request: &HttpRequest) -> Option<String> {
+    let segment = request.uri().path().rsplit('/').next()?;
+    percent_decode_str(segment).decode_utf8().ok().map(Into::into)
 }
 
 /// Checks that the client may use a permission on the instance that it addresses.

@@ -52,6 +52,29 @@ pub(crate) enum Scalar {
     Other,
 }
 
+impl Scalar {
+    /// The string that the field of this name has to be.
+    pub(crate) fn text(&self, name: &'static str) -> Result<&str, JsonError> {
+        match self {
+            Self::Text(text) => Ok(text),
+            Self::Integer(_) | Self::Other => {
+                Err(JsonError::Field { name, reason: "the field is not a string".into() })
+            }
+        }
+    }
+
+    /// The integer that the field of this name has to be.
+    pub(crate) fn integer(&self, name: &'static str) -> Result<i64, JsonError> {
+        match self {
+            Self::Integer(integer) => Ok(*integer),
+            Self::Text(_) | Self::Other => {
+                let reason = "the field is not an integer from -2^63 to 2^63 - 1";
+                Err(JsonError::Field { name, reason: reason.into() })
+            }
+        }
+    }
+}
+
 /// The known fields of an object.
 pub(crate) struct JsonObject(Vec<(&'static str, Scalar)>);
 
@@ -78,27 +101,7 @@ impl JsonObject {
 
     /// Takes a mandatory string out.
     pub(crate) fn text(&mut self, name: &'static str) -> Result<Zeroizing<String>, JsonError> {
-        match self.required(name)? {
-            Scalar::Text(text) => Ok(text),
-            Scalar::Integer(_) | Scalar::Other => {
-                Err(JsonError::Field { name, reason: "the field is not a string".into() })
-            }
-        }
-    }
-
-    /// Takes an optional integer out.
-    pub(crate) fn optional_integer(
-        &mut self,
-        name: &'static str,
-    ) -> Result<Option<i64>, JsonError> {
-        match self.take(name) {
-            None => Ok(None),
-            Some(Scalar::Integer(integer)) => Ok(Some(integer)),
-            Some(Scalar::Text(_) | Scalar::Other) => {
-                let reason = "the field is not an integer from -2^63 to 2^63 - 1";
-                Err(JsonError::Field { name, reason: reason.into() })
-            }
-        }
+        self.required(name)?.text(name).map(|text| Zeroizing::new(text.to_owned()))
     }
 }
 
@@ -206,7 +209,8 @@ mod tests {
     }
 
     fn integer(json: &str) -> Result<Option<i64>, JsonError> {
-        parse(json).unwrap().optional_integer("integer")
+        let field = parse(json).unwrap().take("integer");
+        field.map(|field| field.integer("integer")).transpose()
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod instance;
 mod json_object;
 mod listen;
 mod otp_devices;
+mod query;
 mod routes;
 mod server;
 mod taler_error_code;

@@ -20,8 +20,20 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
     for path in of_instance("/private/otp-devices") {
         config.service(
             Resource::new(path)
+                .route(web::get().to(otp_devices::list))
+                .route(web::head().to(otp_devices::list))
                 .route(web::post().to(otp_devices::add))
-                .default_service(method_invalid("POST")),
+                .default_service(method_invalid("GET, HEAD, POST")),
+        );
+    }
+    for path in of_instance("/private/otp-devices/{device}") {
+        config.service(
+            Resource::new(path)
+                .route(web::get().to(otp_devices::show))
+                .route(web::head().to(otp_devices::show))
+                .route(web::patch().to(otp_devices::change))
+                .route(web::delete().to(otp_devices::remove))
+                .default_service(method_invalid("DELETE, GET, HEAD, PATCH")),
         );
     }
     config.default_service(web::to(|| ready(Err::<&'static str, _>(HttpError::EndpointUnknown))));

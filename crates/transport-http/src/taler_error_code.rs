@@ -8,10 +8,12 @@ pub(crate) enum TalerErrorCode {
     GenericMethodInvalid = 20,
     GenericEndpointUnknown = 21,
     GenericJsonInvalid = 22,
+    GenericParameterMalformed = 26,
     GenericCompressionInvalid = 28,
     GenericUploadExceedsLimit = 32,
     GenericTokenUnknown = 41,
     GenericDbStartFailed = 51,
+    GenericDbStoreFailed = 52,
     GenericDbFetchFailed = 53,
     GenericDbCommitFailed = 54,
     GenericDbSoftFailure = 55,
@@ -19,6 +21,7 @@ pub(crate) enum TalerErrorCode {
     GenericInternalInvariantFailure = 60,
     MerchantGenericInstanceUnknown = 2000,
     MerchantGenericUnauthorized = 2015,
+    MerchantGenericOtpDeviceUnknown = 2021,
     MerchantPrivatePostInstancesAlreadyExists = 2600,
     MerchantPrivatePostOtpDevicesConflictOtpDeviceExists = 2851,
 }
@@ -36,12 +39,15 @@ impl TalerErrorCode {
             Self::GenericMethodInvalid => "This endpoint does not know the HTTP method.",
             Self::GenericEndpointUnknown => "There is no endpoint at this path.",
             Self::GenericJsonInvalid => "The request body is not the JSON that is expected here.",
+            Self::GenericParameterMalformed => "A parameter of the request is malformed.",
             Self::GenericCompressionInvalid => "The request body could not be decompressed.",
             Self::GenericUploadExceedsLimit => "The request body is larger than allowed.",
             Self::GenericTokenUnknown => "There is no such access token.",
             Self::GenericDbStartFailed => "The database could not be reached.",
             Self::GenericDbFetchFailed => "Reading from the database failed.",
-            Self::GenericDbCommitFailed => "Writing to the database failed.",
+            Self::GenericDbStoreFailed | Self::GenericDbCommitFailed => {
+                "Writing to the database failed."
+            }
             Self::GenericDbSoftFailure => "The database is too busy; try again.",
             Self::GenericDbInvariantFailure => "The database holds invalid data.",
             Self::GenericInternalInvariantFailure => "The server failed.",
@@ -49,6 +55,7 @@ impl TalerErrorCode {
             Self::MerchantGenericUnauthorized => {
                 "The request needs a valid access token of this merchant instance."
             }
+            Self::MerchantGenericOtpDeviceUnknown => "There is no such OTP device.",
             Self::MerchantPrivatePostInstancesAlreadyExists => {
                 "Another merchant instance has this id."
             }
