@@ -1,6 +1,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStderr, ChildStdout, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -26,6 +27,7 @@ pub struct Server {
     stdout: Option<JoinHandle<String>>,
     stderr: Arc<Mutex<String>>,
     log_reader: Option<JoinHandle<()>>,
+    log_closed: Arc<AtomicBool>,
 }
 
 impl Server {
@@ -38,15 +40,43 @@ impl Server {
     /// Starts a server with some settings.
     #[must_use]
     pub fn start_with(storage: &Storage, settings: &[(&str, &str)]) -> Self {
+        Self::start_with_environment(storage, settings, &[])
+    }
+
+    /// Starts a server with some settings and other variables.
+    #[must_use]
+    pub fn start_with_environment(
+        storage: &Storage,
+        settings: &[(&str, &str)],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        Self::launch(storage, &["serve"], settings, environment)
+    }
+
+    /// Starts a server that refuses to migrate.
+    #[must_use]
+    pub fn start_without_migrating(storage: &Storage) -> Self {
+        Self::launch(storage, &["serve", "--no-migrate"], &[], &[])
+    }
+
+    fn launch(
+        storage: &Storage,
+        arguments: &[&str],
+        settings: &[(&str, &str)],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let url = storage.url();
         let defaults = [("STORAGE__URL", &*url), ("HTTP__LISTEN", "127.0.0.1:0")];
-        let mut process = command(&["serve"], &[&defaults, settings].concat())
+        let mut process = command(arguments, &[&defaults, settings].concat())
+            .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let stderr = Arc::new(Mutex::new(String::new()));
-        let (log_reader, serving) = read_log(process.stderr.take().unwrap(), Arc::clone(&stderr));
+        let log_closed = Arc::new(AtomicBool::new(false));
+        let (log_reader, serving) =
+            read_log(process.stderr.take().unwrap(), Arc::clone(&stderr), Arc::clone(&log_closed));
         let stdout = read_output(process.stdout.take().unwrap());
         let Ok(address) = serving.recv_timeout(START_TIMEOUT) else {
             process.kill().unwrap();
@@ -58,7 +88,7 @@ impl Server {
             .max_idle_connections_per_host(100);
         let agent = config.build().into();
         let (stdout, log_reader) = (Some(stdout), Some(log_reader));
-        Self { process, address, agent, stdout, stderr, log_reader }
+        Self { process, address, agent, stdout, stderr, log_reader, log_closed }
     }
 
     /// Where it listens.
@@ -121,6 +151,13 @@ impl Server {
         self.stderr.lock().unwrap().clone()
     }
 
+    /// Closes the other end of its log, once the next line of it came.
+    pub fn close_log(&mut self) {
+        self.log_closed.store(true, Ordering::SeqCst);
+        self.request("GET", "/", &[], b"").expect_error(404, 21);
+        self.log_reader.take().unwrap().join().unwrap();
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.process.id().try_into().unwrap()), signal).unwrap();
@@ -132,7 +169,9 @@ impl Server {
     pub fn wait(mut self) -> (Option<i32>, String, String) {
         let status = self.process.wait().unwrap().code();
         let stdout = self.stdout.take().unwrap().join().unwrap();
-        self.log_reader.take().unwrap().join().unwrap();
+        if let Some(reader) = self.log_reader.take() {
+            reader.join().unwrap();
+        }
         (status, stdout, self.log())
     }
 
@@ -160,7 +199,11 @@ impl Drop for Server {
 }
 
 /// Collects the log, and tells where the server listens once it serves.
-fn read_log(stderr: ChildStderr, log: Arc<Mutex<String>>) -> (JoinHandle<()>, Receiver<String>) {
+fn read_log(
+    stderr: ChildStderr,
+    log: Arc<Mutex<String>>,
+    closed: Arc<AtomicBool>,
+) -> (JoinHandle<()>, Receiver<String>) {
     let (sender, receiver) = channel();
     let reader = thread::spawn(move || {
         for line in BufReader::new(stderr).lines() {
@@ -173,6 +216,9 @@ fn read_log(stderr: ChildStderr, log: Arc<Mutex<String>>) -> (JoinHandle<()>, Re
             let mut log = log.lock().unwrap();
             log.push_str(&line);
             log.push('\n');
+            if closed.load(Ordering::SeqCst) {
+                break;
+            }
         }
     });
     (reader, receiver)

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
-use merchant_otp_throwaway_postgres::Database;
+use merchant_otp_throwaway_postgres::{Cluster, Database};
 use tempfile::TempDir;
 
 use crate::binary::{Output, command};
@@ -31,6 +31,12 @@ impl Storage {
     #[must_use]
     pub fn postgres() -> Self {
         Self { kind: StorageKind::Postgres(Database::create()) }
+    }
+
+    /// An empty database in a cluster that the test may break.
+    #[must_use]
+    pub fn postgres_in(cluster: &Cluster) -> Self {
+        Self { kind: StorageKind::Postgres(Database::create_in(cluster)) }
     }
 
     /// Which database it is.

@@ -1,6 +1,7 @@
 //! Request bodies: malformed, too large, compressed.
 
 use std::io::Write;
+use std::time::{Duration, Instant};
 
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
@@ -21,6 +22,8 @@ on_both_databases! {
     bodies_over_the_limit_are_refused,
     bombs_are_refused,
     endless_bodies_are_cut,
+    idle_refused_bodies_are_cut,
+    a_refusal_arrives_before_a_long_body_is_sent,
     the_limit_is_a_setting,
 }
 
@@ -251,12 +254,15 @@ fn bombs_are_refused(storage: &Storage) {
     let server = Server::start(storage);
     let token = storage.token("shop", "all", "forever");
     let zeros = vec![b' '; 256 * MIB];
+    let before = server.peak_memory();
     for (encoding, bomb) in
         [("gzip", gzip(&zeros)), ("deflate", zlib(&zeros)), ("deflate", deflate(&zeros))]
     {
         assert!(bomb.len() < MIB);
         post_encoded(&server, &token, encoding, &bomb).expect_error(413, 32);
     }
+    let grown = server.peak_memory() - before;
+    assert!(grown < 20 * 1024, "bombs of 256 MiB took {grown} KiB of memory");
     // Over the limit before it is decompressed.
     let dense: Vec<u8> = (0..300_000_u64).flat_map(|n| (n * n * n).to_le_bytes()).collect();
     let compressed = gzip(&dense);
@@ -264,21 +270,57 @@ fn bombs_are_refused(storage: &Storage) {
     post_encoded(&server, &token, "gzip", &compressed).expect_error(413, 32);
 }
 
+/// Who may register sends too much, who may not sends anything at all: nobody keeps the server
+/// reading.
 fn endless_bodies_are_cut(storage: &Storage) {
     let server = Server::start(storage);
     let token = storage.token("shop", "all", "forever");
-    for encoding in ["", "Content-Encoding: gzip\r\n"] {
+    let path = "/instances/shop/private/otp-devices";
+    for (path, token, encoding, status) in [
+        (path, &*token, "", "413"),
+        (path, &token, "Content-Encoding: gzip\r\n", "413"),
+        (path, "secret-token:wrong", "", "401"),
+        ("/instances/nobody/private/otp-devices", &token, "", "404"),
+        ("/nowhere", &token, "", "404"),
+    ] {
         let mut connection = server.connect();
         let head = format!(
-            "POST /instances/shop/private/otp-devices HTTP/1.1\r\nHost: x\r\n{encoding}\
+            "POST {path} HTTP/1.1\r\nHost: x\r\n{encoding}\
              Authorization: Bearer {token}\r\nTransfer-Encoding: chunked\r\n\r\n"
         );
         assert!(connection.write(head));
         let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
-        let chunks = (0..64).take_while(|_| connection.write(&chunk)).count();
-        let reply = connection.finish();
-        assert!(reply.starts_with("HTTP/1.1 413 "), "after {chunks} chunks: {reply}");
-        assert!(reply.contains("\"code\":32"), "{reply}");
+        let start = Instant::now();
+        // The server reads on for a moment, so that the client can take the answer; not for long.
+        while connection.write(&chunk) {
+            assert!(start.elapsed() < Duration::from_secs(10), "{status}: it is still read");
+        }
+        let reply = connection.read_to_end();
+        assert!(reply.is_empty() || reply.starts_with(&format!("HTTP/1.1 {status} ")), "{reply}");
+    }
+}
+
+/// A client that stops in the middle of a refused body does not keep its connection.
+fn idle_refused_bodies_are_cut(storage: &Storage) {
+    let server = Server::start(storage);
+    for length in ["Transfer-Encoding: chunked\r\n\r\n5\r\nab", "Content-Length: 9\r\n\r\nab"] {
+        let mut connection = server.connect();
+        let head = format!("POST /nowhere HTTP/1.1\r\nHost: x\r\n{length}");
+        assert!(connection.write(head));
+        let start = Instant::now();
+        let reply = connection.read_to_end();
+        assert!(reply.starts_with("HTTP/1.1 404 "), "{reply}");
+        assert!(reply.contains("\"code\":21"), "{reply}");
+        assert!(start.elapsed() < Duration::from_secs(10), "{length}: {:?}", start.elapsed());
+    }
+}
+
+/// The answer arrives though the body was not read.
+fn a_refusal_arrives_before_a_long_body_is_sent(storage: &Storage) {
+    let server = Server::start(storage);
+    let body = " ".repeat(512 * 1024);
+    for headers in [&[][..], &[("Transfer-Encoding", "chunked")]] {
+        server.request("POST", "/nowhere", headers, body.as_bytes()).expect_error(404, 21);
     }
 }
 

@@ -106,6 +106,7 @@ fn pending_migrations_are_applied_or_refused(storage: &Storage) {
     }
     assert!(succeeds(storage.run(&["migrate"])).starts_with("applied "));
     assert_eq!(succeeds(storage.run(&["migrate"])), "the database is up to date\n");
+    Server::start_without_migrating(storage).stop();
     storage.execute("DELETE FROM __diesel_schema_migrations");
     fails(storage.run(&["serve", "--no-migrate"]), "run `merchant-otp migrate`");
 }
@@ -185,4 +186,29 @@ fn a_unix_socket_is_served_taken_over_and_removed() {
             assert!(!path.exists());
         }
     }
+}
+
+#[test]
+fn a_file_in_the_place_of_a_socket_is_left_alone() {
+    let storage = Storage::sqlite();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("precious");
+    std::fs::write(&path, "data").unwrap();
+    let (url, listen) = (storage.url(), format!("unix:{}", path.display()));
+    let settings = [("STORAGE__URL", &*url), ("HTTP__LISTEN", &*listen)];
+    fails(Output::of(command(&["serve"], &settings)), "cannot listen");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "data");
+}
+
+#[test]
+fn a_log_that_nobody_reads_any_more_stops_nothing() {
+    let storage = Storage::sqlite();
+    let mut server = Server::start(&storage);
+    let token = storage.token("shop", "all", "forever");
+    server.close_log();
+    for number in 0..20 {
+        server.post("shop", &token, device(&format!("till {number}")).to_string()).expect_stored();
+    }
+    server.signal(nix::sys::signal::Signal::SIGTERM);
+    assert_eq!(server.wait().0, Some(0));
 }

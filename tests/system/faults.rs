@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use ::postgres::Client;
 use diesel::connection::SimpleConnection;
 use merchant_otp_tests::{Server, Storage, StorageKind};
+use merchant_otp_throwaway_postgres::Cluster;
 
 use crate::{device, on_both_databases};
 
@@ -16,6 +17,7 @@ on_both_databases! {
     contention_after_the_retries_is_code_55,
     contention_that_passes_is_not_noticed,
     invalid_data_is_code_56,
+    a_token_that_is_not_committed_is_not_shown,
 }
 
 /// Holds a lock that keeps devices from being stored, until it is dropped.
@@ -155,4 +157,72 @@ fn invalid_data_is_code_56(storage: &Storage) {
     server.post("shop", &token, device("till").to_string()).expect_stored();
     storage.execute("UPDATE otp_devices SET algorithm = 7");
     server.post("shop", &token, device("till").to_string()).expect_error(500, 56);
+}
+
+/// The insertion of the token succeeds, its commit does not.
+fn a_token_that_is_not_committed_is_not_shown(storage: &Storage) {
+    let _first = storage.token("shop", "all", "forever");
+    storage.execute(match storage.kind() {
+        StorageKind::Sqlite(_) => {
+            "CREATE TABLE fault
+                (id INTEGER REFERENCES instances (id) DEFERRABLE INITIALLY DEFERRED);
+             CREATE TRIGGER fault AFTER INSERT ON access_tokens
+             BEGIN INSERT INTO fault VALUES (7); END"
+        }
+        StorageKind::Postgres(_) => {
+            "CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql
+             AS 'BEGIN RAISE EXCEPTION ''no''; END';
+             CREATE CONSTRAINT TRIGGER fault AFTER INSERT ON access_tokens
+             DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fault()"
+        }
+    });
+    let added = storage.run(&["token", "add", "--instance", "shop", "--scope", "all"]);
+    assert!(!added.success && added.stdout.is_empty(), "{added:?}");
+    assert!(added.stderr.contains("writing to the database failed"), "{}", added.stderr);
+    assert_eq!(storage.run(&["token", "list", "--instance", "shop"]).stdout.lines().count(), 2);
+}
+
+#[test]
+fn a_replaced_file_is_refused_until_a_restart() {
+    let storage = Storage::sqlite();
+    let server = Server::start(&storage);
+    let token = storage.token("shop", "all", "forever");
+    server.post("shop", &token, device("before").to_string()).expect_stored();
+    // A backup, and then another device that it does not have.
+    let path = storage.sqlite_path();
+    let backup = path.with_extension("backup");
+    storage.execute(&format!("VACUUM INTO '{}'", backup.display()));
+    server.post("shop", &token, device("after").to_string()).expect_stored();
+    fs::rename(&backup, &path).unwrap();
+    for _ in 0..3 {
+        server.post("shop", &token, device("during").to_string()).expect_error(500, 51);
+    }
+    assert!(server.stop().1.contains("was replaced while the service runs"));
+
+    // As docs/configuration.md says: the log of the other file goes before the restart.
+    for log in ["db-wal", "db-shm"] {
+        let _gone_with_the_service = fs::remove_file(path.with_extension(log));
+    }
+    let server = Server::start(&storage);
+    for id in ["before", "after"] {
+        server.post("shop", &token, device(id).to_string()).expect_stored();
+    }
+}
+
+#[test]
+fn a_frozen_database_is_given_up() {
+    let cluster = Cluster::start().unwrap();
+    let storage = Storage::postgres_in(&cluster);
+    let server = Server::start(&storage);
+    let token = storage.token("shop", "all", "forever");
+    let post = || server.post("shop", &token, device("till").to_string());
+    post().expect_stored();
+    cluster.freeze();
+    let start = Instant::now();
+    let frozen = post();
+    let took = start.elapsed();
+    cluster.thaw();
+    frozen.expect_error(500, 53);
+    assert!(took < Duration::from_secs(30), "it took {took:?}");
+    post().expect_stored();
 }

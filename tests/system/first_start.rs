@@ -1,5 +1,7 @@
 //! The first start on an empty database.
 
+use std::os::unix::fs::MetadataExt;
+
 use merchant_otp_tests::{Server, Storage, command};
 use serde_json::Value;
 
@@ -37,7 +39,9 @@ fn a_journal_does_not_get_the_token() {
     let url = storage.url();
     let mut serve = command(&[], &[("STORAGE__URL", &url), ("HTTP__LISTEN", "127.0.0.1:0")]);
     let output = tempfile::NamedTempFile::new().unwrap();
-    serve.env("JOURNAL_STREAM", "8:1").stdout(output.reopen().unwrap());
+    let journal = output.as_file().metadata().unwrap();
+    serve.env("JOURNAL_STREAM", format!("{}:{}", journal.dev(), journal.ino()));
+    serve.stdout(output.reopen().unwrap());
     let mut process = serve.spawn().unwrap();
     let shown = loop {
         let shown = std::fs::read_to_string(output.path()).unwrap();
@@ -50,6 +54,30 @@ fn a_journal_does_not_get_the_token() {
     process.wait().unwrap();
     assert!(shown.contains("merchant-otp token add --instance admin"), "{shown}");
     assert!(!shown.contains("secret-token:"), "{shown}");
+    // And none was made that nobody knows.
+    let listed = storage.run(&["token", "list", "--instance", "admin"]).stdout;
+    assert_eq!(listed.lines().count(), 1, "{listed}");
+}
+
+#[test]
+fn an_inherited_journal_is_not_the_terminal() {
+    let storage = Storage::sqlite();
+    let server = Server::start_with_environment(&storage, &[], &[("JOURNAL_STREAM", "8:1")]);
+    let (shown, _) = server.stop();
+    assert!(shown.contains("secret-token:"), "{shown}");
+}
+
+#[test]
+fn one_of_several_first_starts_at_once_shows_a_token() {
+    for _ in 0..5 {
+        let storage = Storage::sqlite();
+        let shown: Vec<_> = std::thread::scope(|scope| {
+            let servers: Vec<_> = (0..4).map(|_| scope.spawn(|| Server::start(&storage))).collect();
+            servers.into_iter().map(|server| server.join().unwrap().stop().0).collect()
+        });
+        let tokens = shown.concat().matches("keep it").count();
+        assert_eq!(tokens, 1, "{shown:?}");
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! No secret is told: not by the log, not by an error, not by the command line.
 
+use data_encoding::{BASE32_NOPAD, BASE64_NOPAD, HEXLOWER, HEXUPPER};
 use merchant_otp_tests::{Server, Storage, StorageKind};
 use serde_json::json;
 
@@ -25,6 +26,9 @@ fn no_log_holds_a_key_or_a_token(storage: &Storage) {
     server.post("shop", &token, body.to_string()).expect_error(400, 22);
     server.post("shop", &token, format!("{{\"otp_key\": \"{KEY}")).expect_error(400, 22);
     server.post("shop", &format!("{token}x"), body.to_string()).expect_error(401, 2015);
+    // A token in the wrong place.
+    server.post(secret, &token, body.to_string()).expect_error(404, 2000);
+    server.call("GET", &format!("/{secret}?{secret}"), &token, "").expect_error(404, 21);
     storage.execute("ALTER TABLE otp_devices RENAME TO gone");
     body["otp_key"] = json!(KEY);
     server.post("shop", &token, body.to_string()).expect_error(500, 54);
@@ -34,11 +38,24 @@ fn no_log_holds_a_key_or_a_token(storage: &Storage) {
     if matches!(storage.kind(), StorageKind::Postgres(_)) {
         assert_eq!(stdout, "");
     }
-    for (what, secret) in [("key", KEY), ("token", secret)] {
-        for form in [secret.to_owned(), secret.to_lowercase()] {
-            assert!(!log.contains(&form), "the log holds the {what}");
-        }
+    for form in forms_of_key().iter().map(String::as_str).chain([secret, &secret.to_lowercase()]) {
+        assert!(!log.contains(form), "the log holds {form}");
     }
+}
+
+/// The key as it was sent, and its bytes as programs print bytes.
+fn forms_of_key() -> Vec<String> {
+    let bytes = BASE32_NOPAD.decode(KEY.as_bytes()).unwrap();
+    let list = format!("{:?}", &bytes[..8]);
+    vec![
+        KEY.to_owned(),
+        KEY.to_lowercase(),
+        list.trim_matches(['[', ']']).to_owned(),
+        HEXLOWER.encode(&bytes),
+        HEXUPPER.encode(&bytes),
+        BASE64_NOPAD.encode(&bytes),
+        bytes[..8].escape_ascii().to_string(),
+    ]
 }
 
 fn no_error_quotes_a_key(storage: &Storage) {

@@ -4,7 +4,7 @@ use std::net::TcpStream;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use merchant_otp_tests::{Server, Storage};
+use merchant_otp_tests::{RawConnection, Server, Storage};
 use nix::sys::signal::Signal;
 
 use crate::{device, on_both_databases};
@@ -12,6 +12,8 @@ use crate::{device, on_both_databases};
 on_both_databases! {
     requests_in_flight_are_answered,
     idle_connections_do_not_delay_the_end,
+    a_second_signal_ends_at_once,
+    the_grace_has_an_end,
 }
 
 fn requests_in_flight_are_answered(storage: &Storage) {
@@ -54,4 +56,40 @@ fn idle_connections_do_not_delay_the_end(storage: &Storage) {
     server.stop();
     assert!(start.elapsed() < Duration::from_secs(10), "it took {:?}", start.elapsed());
     drop(silent);
+}
+
+/// A connection with a request that the server waits for.
+fn unfinished(server: &Server, token: &str) -> RawConnection {
+    let mut connection = server.connect();
+    let head = format!(
+        "POST /instances/shop/private/otp-devices HTTP/1.1\r\nHost: x\r\n\
+         Authorization: Bearer {token}\r\nContent-Length: 9\r\n\r\n{{"
+    );
+    assert!(connection.write(head));
+    sleep(Duration::from_millis(300));
+    connection
+}
+
+fn a_second_signal_ends_at_once(storage: &Storage) {
+    let server = Server::start(storage);
+    let token = storage.token("shop", "all", "forever");
+    let connection = unfinished(&server, &token);
+    server.signal(Signal::SIGTERM);
+    sleep(Duration::from_millis(300));
+    let start = Instant::now();
+    server.signal(Signal::SIGTERM);
+    let (status, _, log) = server.wait();
+    assert_eq!(status, Some(1), "{log}");
+    assert!(start.elapsed() < Duration::from_secs(5));
+    drop(connection);
+}
+
+fn the_grace_has_an_end(storage: &Storage) {
+    let server = Server::start_with(storage, &[("HTTP__SHUTDOWN_GRACE", "1")]);
+    let token = storage.token("shop", "all", "forever");
+    let connection = unfinished(&server, &token);
+    let start = Instant::now();
+    server.stop();
+    assert!(start.elapsed() < Duration::from_secs(10), "it took {:?}", start.elapsed());
+    drop(connection);
 }

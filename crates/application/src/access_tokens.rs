@@ -1,6 +1,6 @@
 use merchant_otp_domain::{
     AccessToken, AccessTokenDescription, AccessTokenInfo, AccessTokenSerial, Expiration,
-    InstanceId, Lifetime, TokenScope,
+    InstanceId, Lifetime, Scope, TokenScope,
 };
 use merchant_otp_ports::{AccessTokenInsertion, StoredAccessToken};
 use zeroize::Zeroizing;
@@ -19,6 +19,18 @@ pub struct NewAccessToken {
     pub description: AccessTokenDescription,
 }
 
+impl NewAccessToken {
+    /// For all of an instance, for good.
+    #[must_use]
+    pub fn for_everything() -> Self {
+        Self {
+            scope: TokenScope { scope: Scope::All, refreshable: false },
+            lifetime: Lifetime::Forever,
+            description: AccessTokenDescription::default(),
+        }
+    }
+}
+
 /// An access token that was made just now.
 #[derive(Debug)]
 pub struct IssuedAccessToken {
@@ -33,7 +45,7 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// [`Error::InstanceUnknown`], [`Error::NoRandomness`] or [`Error::Store`].
+    /// [`Error::InstanceUnknown`], [`Error::NoRandomness`] or [`Error::Storage`].
     pub async fn issue_access_token(
         &self,
         instance: &InstanceId,
@@ -63,7 +75,7 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// [`Error::InstanceUnknown`] or [`Error::Store`].
+    /// [`Error::InstanceUnknown`] or [`Error::Storage`].
     pub async fn list_access_tokens(
         &self,
         instance: &InstanceId,
@@ -78,7 +90,7 @@ impl Service {
     /// # Errors
     ///
     /// [`Error::AccessTokenUnknown`] if the instance has none with this serial,
-    /// [`Error::InstanceUnknown`] or [`Error::Store`].
+    /// [`Error::InstanceUnknown`] or [`Error::Storage`].
     pub async fn revoke_access_token(
         &self,
         instance: &InstanceId,

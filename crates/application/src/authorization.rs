@@ -37,7 +37,7 @@ impl Service {
     /// # Errors
     ///
     /// [`Error::InstanceUnknown`], [`Error::Unauthorized`], [`Error::PermissionMissing`], or
-    /// [`Error::Store`].
+    /// [`Error::Storage`].
     pub async fn authorize(
         &self,
         instance: &InstanceId,

@@ -1,5 +1,5 @@
 use merchant_otp_domain::{OtpDeviceError, Permission};
-use merchant_otp_ports::StoreError;
+use merchant_otp_ports::{Cause, StoreError};
 use thiserror::Error;
 
 /// Why a use case did not do what was asked.
@@ -32,9 +32,41 @@ pub enum Error {
     /// The operating system gave no random bits.
     #[error("no random bits")]
     NoRandomness(#[source] getrandom::Error),
-    /// The storage failed; contention only after it was tried again.
+    /// The storage did not do its part.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Storage(#[from] StorageFailure),
+}
+
+/// Why the storage did not do its part.
+#[derive(Debug, Error)]
+pub enum StorageFailure {
+    /// It cannot be reached; nothing was done.
+    #[error("the database cannot be reached")]
+    Unavailable(#[source] Cause),
+    /// Reading failed; nothing was changed.
+    #[error("reading from the database failed")]
+    Read(#[source] Cause),
+    /// Writing failed; nothing was changed, unless the connection broke on the way.
+    #[error("writing to the database failed")]
+    Write(#[source] Cause),
+    /// Others were in the way each time it was tried; nothing was changed.
+    #[error("the database was contended")]
+    Contention(#[source] Cause),
+    /// It holds invalid data.
+    #[error("the database holds invalid data")]
+    Corrupt(#[source] Cause),
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        Self::Storage(match error {
+            StoreError::Unavailable(cause) => StorageFailure::Unavailable(cause),
+            StoreError::Read(cause) => StorageFailure::Read(cause),
+            StoreError::Write(cause) => StorageFailure::Write(cause),
+            StoreError::Contention(cause) => StorageFailure::Contention(cause),
+            StoreError::Corrupt(cause) => StorageFailure::Corrupt(cause),
+        })
+    }
 }
 
 /// Why credentials are not good: for the log. A client learns only that they are not.

@@ -1,10 +1,8 @@
-use merchant_otp_domain::{
-    AccessTokenDescription, Instance, InstanceId, Lifetime, Scope, TokenScope,
-};
+use merchant_otp_domain::{Instance, InstanceId};
 use merchant_otp_ports::InstanceInsertion;
 
 use crate::retry::retry_contention;
-use crate::{Error, IssuedAccessToken, NewAccessToken, Service};
+use crate::{Error, Service};
 
 impl Service {
     /// Makes an instance.
@@ -14,7 +12,7 @@ impl Service {
     /// # Errors
     ///
     /// [`Error::InstanceConflict`] if there is one with the same id and another name, or
-    /// [`Error::Store`].
+    /// [`Error::Storage`].
     pub async fn add_instance(&self, instance: Instance) -> Result<(), Error> {
         let insert = async || self.stores.instances.insert(instance.clone()).await;
         match retry_contention(insert).await? {
@@ -28,7 +26,7 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// [`Error::Store`].
+    /// [`Error::Storage`].
     pub async fn list_instances(&self) -> Result<Vec<Instance>, Error> {
         Ok(retry_contention(async || self.stores.instances.list().await).await?)
     }
@@ -37,31 +35,27 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// [`Error::InstanceUnknown`] or [`Error::Store`].
+    /// [`Error::InstanceUnknown`] or [`Error::Storage`].
     pub async fn remove_instance(&self, id: &InstanceId) -> Result<(), Error> {
         let removed = retry_contention(async || self.stores.instances.remove(id).await).await?;
         if removed { Ok(()) } else { Err(Error::InstanceUnknown) }
     }
 
-    /// Makes an empty database usable: the instance `admin`, and an access token for all of it.
+    /// Makes the instance `admin` in a database that has no instance; answers whether it did.
     ///
-    /// `None`, and nothing is done, if the database has any instance. If the process dies between the
-    /// two, the instance is there without a token, and [`Service::issue_access_token`] makes one.
+    /// Of several processes that do so at once, one is answered that it did.
     ///
     /// # Errors
     ///
-    /// [`Error::Store`] or [`Error::NoRandomness`].
-    pub async fn bootstrap(&self) -> Result<Option<IssuedAccessToken>, Error> {
+    /// [`Error::Storage`].
+    pub async fn bootstrap(&self) -> Result<bool, Error> {
         if !self.list_instances().await?.is_empty() {
-            return Ok(None);
+            return Ok(false);
         }
-        let admin = Instance::admin();
-        self.add_instance(admin.clone()).await?;
-        let token = NewAccessToken {
-            scope: TokenScope { scope: Scope::All, refreshable: false },
-            lifetime: Lifetime::Forever,
-            description: AccessTokenDescription::default(),
-        };
-        self.issue_access_token(&admin.id, token).await.map(Some)
+        let insert = async || self.stores.instances.insert(Instance::admin()).await;
+        match retry_contention(insert).await? {
+            InstanceInsertion::Stored => Ok(true),
+            InstanceInsertion::Exists(_) => Ok(false),
+        }
     }
 }

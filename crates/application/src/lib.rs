@@ -14,7 +14,6 @@ mod service;
 
 pub use access_tokens::{IssuedAccessToken, NewAccessToken};
 pub use authorization::Grant;
-pub use error::{Error, Refusal};
-pub use merchant_otp_ports::StoreError;
+pub use error::{Error, Refusal, StorageFailure};
 pub use otp_devices::OtpDeviceAt;
 pub use service::Service;

@@ -34,7 +34,7 @@ impl Service {
     /// [`Error::OtpDeviceConflict`] if the instance has a device with the same id and other details,
     /// [`Error::PermissionMissing`] if the grant is for something else than
     /// [`Permission::OtpDevicesWrite`], [`Error::InstanceUnknown`] if the instance was removed
-    /// meanwhile, or [`Error::Store`].
+    /// meanwhile, or [`Error::Storage`].
     pub async fn add_otp_device(&self, grant: &Grant, device: OtpDevice) -> Result<(), Error> {
         let instance = grant.instance_for(Permission::OtpDevicesWrite)?;
         let insert = async || self.stores.otp_devices.insert(instance, device.clone()).await;
@@ -53,7 +53,7 @@ impl Service {
     /// # Errors
     ///
     /// [`Error::PermissionMissing`] if the grant is for something else than
-    /// [`Permission::OtpDevicesRead`], or [`Error::Store`].
+    /// [`Permission::OtpDevicesRead`], or [`Error::Storage`].
     pub async fn list_otp_devices(
         &self,
         grant: &Grant,
@@ -69,7 +69,7 @@ impl Service {
     /// # Errors
     ///
     /// [`Error::OtpDeviceUnknown`], [`Error::PermissionMissing`] if the grant is for something else
-    /// than [`Permission::OtpDevicesRead`], or [`Error::Store`].
+    /// than [`Permission::OtpDevicesRead`], or [`Error::Storage`].
     pub async fn otp_device(
         &self,
         grant: &Grant,
@@ -91,7 +91,7 @@ impl Service {
     ///
     /// [`Error::OtpDeviceUnknown`], [`Error::OtpDeviceInvalid`],
     /// [`Error::PermissionMissing`] if the grant is for something else than
-    /// [`Permission::OtpDevicesWrite`], or [`Error::Store`].
+    /// [`Permission::OtpDevicesWrite`], or [`Error::Storage`].
     pub async fn change_otp_device(
         &self,
         grant: &Grant,
@@ -118,7 +118,7 @@ impl Service {
     /// # Errors
     ///
     /// [`Error::OtpDeviceUnknown`], [`Error::PermissionMissing`] if the grant is for something else
-    /// than [`Permission::OtpDevicesWrite`], or [`Error::Store`].
+    /// than [`Permission::OtpDevicesWrite`], or [`Error::Storage`].
     pub async fn remove_otp_device(&self, grant: &Grant, id: &OtpDeviceId) -> Result<(), Error> {
         let instance = grant.instance_for(Permission::OtpDevicesWrite)?;
         let remove = async || self.stores.otp_devices.remove(instance, id).await;

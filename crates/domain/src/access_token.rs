@@ -90,7 +90,32 @@ impl Eq for AccessTokenDigest {}
 
 /// The number of an access token, by which it is listed and revoked: 1 and up, never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct AccessTokenSerial(pub i64);
+pub struct AccessTokenSerial(i64);
+
+impl AccessTokenSerial {
+    /// Takes a number.
+    ///
+    /// # Errors
+    ///
+    /// If it is below 1.
+    pub fn new(value: i64) -> Result<Self, AccessTokenSerialError> {
+        match value {
+            1.. => Ok(Self(value)),
+            _ => Err(AccessTokenSerialError),
+        }
+    }
+
+    /// The number, 1 and up.
+    #[must_use]
+    pub fn value(self) -> i64 {
+        self.0
+    }
+}
+
+/// A number that is no [`AccessTokenSerial`].
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("the serial of an access token is 1 to 2^63 - 1")]
+pub struct AccessTokenSerialError;
 
 impl fmt::Display for AccessTokenSerial {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

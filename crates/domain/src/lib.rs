@@ -18,7 +18,7 @@ mod timestamp;
 
 pub use access_token::{
     AccessToken, AccessTokenDescription, AccessTokenDescriptionError, AccessTokenDigest,
-    AccessTokenError, AccessTokenInfo, AccessTokenSerial,
+    AccessTokenError, AccessTokenInfo, AccessTokenSerial, AccessTokenSerialError,
 };
 pub use amount::{Amount, AmountError};
 pub use instance::{Instance, InstanceId, InstanceIdError, InstanceName, InstanceNameError};

@@ -13,7 +13,8 @@ pub trait AccessTokenStore: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`StoreError`]; nothing is stored then. A digest that is stored already, for whatever
+    /// [`StoreError`]; nothing is stored then, [`StoreError::Write`] over a broken
+    /// connection aside. A digest that is stored already, for whatever
     /// instance, is [`StoreError::Write`]: 256 random bits do not repeat.
     async fn insert(
         &self,
@@ -53,7 +54,8 @@ pub trait AccessTokenStore: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`StoreError`]; nothing is removed then.
+    /// [`StoreError`]; nothing is removed then, [`StoreError::Write`] over a broken
+    /// connection aside.
     async fn remove(
         &self,
         instance: &InstanceId,

@@ -12,7 +12,8 @@ pub trait InstanceStore: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`StoreError`]; nothing is stored then.
+    /// [`StoreError`]; nothing is stored then, [`StoreError::Write`] over a broken
+    /// connection aside.
     async fn insert(&self, instance: Instance) -> Result<InstanceInsertion, StoreError>;
 
     /// The instance of this id; `None` if there is none.
@@ -35,7 +36,8 @@ pub trait InstanceStore: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`StoreError`]; nothing is removed then.
+    /// [`StoreError`]; nothing is removed then, [`StoreError::Write`] over a broken
+    /// connection aside.
     async fn remove(&self, id: &InstanceId) -> Result<bool, StoreError>;
 }
 

@@ -2,7 +2,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use merchant_otp_domain::{
-    AccessTokenDescription, AccessTokenSerial, InstanceId, InstanceName, Lifetime, TokenScope,
+    AccessTokenDescription, AccessTokenSerial, AccessTokenSerialError, InstanceId, InstanceName,
+    Lifetime, TokenScope,
 };
 
 /// The merchant OTP service: keeps the offline code devices of GNU Taler merchants.
@@ -110,9 +111,13 @@ pub(crate) enum TokenCommand {
         #[arg(long, value_name = "ID", value_parser = InstanceId::parse)]
         instance: InstanceId,
         /// The number of the token, as `token list` shows it
-        #[arg(value_parser = |text: &str| text.parse().map(AccessTokenSerial))]
+        #[arg(value_parser = serial)]
         serial: AccessTokenSerial,
     },
+}
+
+fn serial(text: &str) -> Result<AccessTokenSerial, AccessTokenSerialError> {
+    text.parse().map_err(|_| AccessTokenSerialError).and_then(AccessTokenSerial::new)
 }
 
 fn lifetime(text: &str) -> Result<Lifetime, humantime::DurationError> {

@@ -97,7 +97,7 @@ fn explain(error: Error) -> anyhow::Error {
         | Error::OtpDeviceUnknown
         | Error::OtpDeviceInvalid(_)
         | Error::NoRandomness(_)
-        | Error::Store(_) => return error.into(),
+        | Error::Storage(_) => return error.into(),
     };
     anyhow!(help)
 }

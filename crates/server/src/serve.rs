@@ -27,10 +27,8 @@ pub(crate) async fn serve(settings: Settings, no_migrate: bool) -> anyhow::Resul
     // The address comes first: a start that fails must not use up the one showing of the token.
     let bound = merchant_otp_transport_http::bind(settings.http()?, Arc::clone(&service))
         .context("http.listen")?;
-    if database.is_embedded()
-        && let Some(issued) = service.bootstrap().await?
-    {
-        welcome::print(&issued.token, bound.listen())?;
+    if database.is_embedded() && service.bootstrap().await? {
+        welcome::greet(&service, bound.listen()).await?;
     }
     let shutdown = Shutdown::on_signals()?;
     tracing::info!(listen = %bound.listen(), version = env!("CARGO_PKG_VERSION"), "serving");

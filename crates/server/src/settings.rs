@@ -1,10 +1,12 @@
+use std::collections::HashMap;
 use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
-use config::{Config, Environment, File, FileFormat};
+use anyhow::{Context, anyhow, bail};
+use config::{Config, ConfigError, Environment, File, FileFormat};
 use merchant_otp_transport_http::{HttpSettings, Listen};
 use serde::{Deserialize, Serialize};
 
@@ -29,8 +31,10 @@ pub(crate) struct Settings {
 #[serde(deny_unknown_fields)]
 struct Http {
     listen: String,
-    body_limit: usize,
+    #[serde(deserialize_with = "integer::deserialize")]
+    body_limit: u64,
     /// In seconds.
+    #[serde(deserialize_with = "integer::deserialize")]
     shutdown_grace: u64,
 }
 
@@ -38,7 +42,8 @@ struct Http {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Storage {
     pub(crate) url: StorageUrl,
-    pub(crate) connections: usize,
+    #[serde(deserialize_with = "integer::deserialize")]
+    connections: u64,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -50,22 +55,27 @@ pub(crate) struct Log {
 impl Settings {
     /// The defaults, then the file, then the environment.
     pub(crate) fn load(file: Option<&Path>) -> anyhow::Result<Self> {
-        let environment = Environment::with_prefix(PREFIX).prefix_separator("__").separator("__");
-        check_environment(env::vars_os().filter_map(|(name, _)| name.into_string().ok()))?;
-        Self::from_sources(file, environment)
+        Self::from_sources(file, variables(env::vars_os())?)
     }
 
-    fn from_sources(file: Option<&Path>, environment: Environment) -> anyhow::Result<Self> {
+    fn from_sources(
+        file: Option<&Path>,
+        variables: HashMap<String, String>,
+    ) -> anyhow::Result<Self> {
         let mut sources = Config::builder().add_source(File::from_str(DEFAULT, FileFormat::Toml));
         if let Some(path) = file {
             let text = read_file(path).with_context(|| path.display().to_string())?;
             sources = sources.add_source(File::from_str(&text, FileFormat::Toml));
         }
+        let environment = Environment::with_prefix(PREFIX)
+            .prefix_separator("__")
+            .separator("__")
+            .source(Some(variables));
         let settings: Self = sources
             .add_source(environment)
             .build()
             .and_then(Config::try_deserialize)
-            .context("reading the settings")?;
+            .map_err(|error| without_values(&error))?;
         settings.check()?;
         Ok(settings)
     }
@@ -73,21 +83,91 @@ impl Settings {
     fn check(&self) -> anyhow::Result<()> {
         self.http()?;
         self.storage.url.scheme().context("storage.url")?;
-        if self.storage.connections == 0 {
-            bail!("storage.connections: there is at least 1");
-        }
+        self.storage.connections()?;
         crate::telemetry::filter(&self.log).context("log.filter")?;
         Ok(())
     }
 
     /// What the HTTP transport is to do.
     pub(crate) fn http(&self) -> anyhow::Result<HttpSettings> {
+        const LARGEST_BODY: u64 = 64 * 1024 * 1024;
         let listen: Listen = self.http.listen.parse().context("http.listen")?;
-        Ok(HttpSettings {
-            listen,
-            body_limit: self.http.body_limit,
-            shutdown_grace: Duration::from_secs(self.http.shutdown_grace),
-        })
+        let body_limit = match self.http.body_limit {
+            limit @ 1..=LARGEST_BODY => usize::try_from(limit)?,
+            _ => bail!("http.body_limit: it is 1 to {LARGEST_BODY} bytes"),
+        };
+        let shutdown_grace = match self.http.shutdown_grace {
+            seconds @ 0..=3600 => Duration::from_secs(seconds),
+            _ => bail!("http.shutdown_grace: it is 0 to 3600 seconds"),
+        };
+        Ok(HttpSettings { listen, body_limit, shutdown_grace })
+    }
+}
+
+impl Storage {
+    /// How many connections there are at the most.
+    pub(crate) fn connections(&self) -> anyhow::Result<u16> {
+        match u16::try_from(self.connections) {
+            Ok(connections @ 1..=1000) => Ok(connections),
+            _ => bail!("storage.connections: it is 1 to 1000"),
+        }
+    }
+}
+
+/// Integers, as such or as the text of an environment variable.
+///
+/// `config` would make one of `true` and `off` too, and quote what it cannot make one of.
+mod integer {
+    use std::fmt;
+
+    use serde::de::{Deserializer, Error, Visitor};
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+        deserializer.deserialize_any(Integer)
+    }
+
+    struct Integer;
+
+    impl Visitor<'_> for Integer {
+        type Value = u64;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("an integer")
+        }
+
+        fn visit_i64<E: Error>(self, value: i64) -> Result<u64, E> {
+            u64::try_from(value).map_err(|_| E::custom("it is negative"))
+        }
+
+        fn visit_u64<E: Error>(self, value: u64) -> Result<u64, E> {
+            Ok(value)
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<u64, E> {
+            text.parse().map_err(|_| E::custom("it is not an integer"))
+        }
+    }
+}
+
+/// An error of `config` without the value it is about, which may be the URL of the database.
+fn without_values(error: &ConfigError) -> anyhow::Error {
+    match error {
+        ConfigError::At { error, key: Some(key), .. } => without_values(error).context(key.clone()),
+        ConfigError::At { error, key: None, .. } => without_values(error),
+        ConfigError::Type { expected, key: Some(key), .. } => {
+            anyhow!("{key}: it is not {expected}")
+        }
+        ConfigError::Type { expected, key: None, .. } => anyhow!("a setting is not {expected}"),
+        // Of serde: an unknown or missing field, or what a type of this program says. Its errors of a
+        // wrong type quote the value.
+        ConfigError::Message(message) => match message.split_once(", expected ") {
+            Some((_, expected)) if message.starts_with("invalid ") => {
+                anyhow!("a setting is not {expected}")
+            }
+            _ => anyhow!("{message}"),
+        },
+        ConfigError::NotFound(key) => anyhow!("{key}: it is missing"),
+        _ => anyhow!("the settings cannot be read"),
     }
 }
 
@@ -103,17 +183,29 @@ fn read_file(path: &Path) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// Refuses variables that look like settings and would be passed over.
-fn check_environment(names: impl Iterator<Item = String>) -> anyhow::Result<()> {
-    for name in names {
-        let rest = name.strip_prefix(PREFIX).and_then(|rest| rest.strip_prefix('_'));
-        if rest.is_some_and(|rest| !rest.starts_with('_')) {
-            bail!(
-                "{name}: no such setting; two underscores stand between levels: {PREFIX}__HTTP__LISTEN"
-            );
+/// The environment variables that are settings.
+///
+/// Refuses what looks like one and would be passed over. Other names with the prefix may be anybody's:
+/// Kubernetes sets `MERCHANT_OTP_PORT` for a service of the name `merchant-otp`.
+fn variables(
+    environment: impl Iterator<Item = (OsString, OsString)>,
+) -> anyhow::Result<HashMap<String, String>> {
+    let mut variables = HashMap::new();
+    for (name, value) in environment {
+        let Ok(name) = name.into_string() else {
+            continue;
+        };
+        let Some(rest) = name.strip_prefix(PREFIX).and_then(|rest| rest.strip_prefix('_')) else {
+            continue;
+        };
+        if rest.starts_with('_') {
+            let value = value.into_string().map_err(|_| anyhow!("{name}: it is not UTF-8"))?;
+            variables.insert(name, value);
+        } else if ["HTTP_", "STORAGE_", "LOG_"].iter().any(|section| rest.starts_with(section)) {
+            bail!("{name}: two underscores stand between levels, as in {PREFIX}__HTTP__LISTEN");
         }
     }
-    Ok(())
+    Ok(variables)
 }
 
 #[cfg(test)]
@@ -121,17 +213,12 @@ mod tests {
     use super::*;
 
     /// The settings of a file's text and of variables.
-    fn load(toml: &str, variables: &[(&str, &str)]) -> anyhow::Result<Settings> {
+    fn load(toml: &str, environment: &[(&str, &str)]) -> anyhow::Result<Settings> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("settings.toml");
         fs::write(&path, toml).unwrap();
-        let variables =
-            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        let environment = Environment::with_prefix(PREFIX)
-            .prefix_separator("__")
-            .separator("__")
-            .source(Some(variables.collect()));
-        Settings::from_sources(Some(&path), environment)
+        let environment = environment.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        Settings::from_sources(Some(&path), variables(environment)?)
     }
 
     #[test]
@@ -162,6 +249,19 @@ mod tests {
             ("", &[("MERCHANT_OTP__STORAGE__URL", "oracle:x")], "storage.url"),
             ("", &[("MERCHANT_OTP__STORAGE__UTL", "x")], "utl"),
             ("", &[("MERCHANT_OTP__HTTP__BODY_LIMIT", "many")], "http.body_limit"),
+            ("", &[("MERCHANT_OTP__HTTP__BODY_LIMIT", "off")], "http.body_limit"),
+            ("", &[("MERCHANT_OTP__HTTP__BODY_LIMIT", "0")], "http.body_limit"),
+            ("", &[("MERCHANT_OTP__HTTP__BODY_LIMIT", "67108865")], "http.body_limit"),
+            ("", &[("MERCHANT_OTP__HTTP__SHUTDOWN_GRACE", "3601")], "http.shutdown_grace"),
+            ("", &[("MERCHANT_OTP__STORAGE__CONNECTIONS", "yes")], "storage.connections"),
+            ("", &[("MERCHANT_OTP__STORAGE__CONNECTIONS", "1001")], "storage.connections"),
+            (
+                "",
+                &[("MERCHANT_OTP__STORAGE__CONNECTIONS", "9223372036854775807")],
+                "storage.connections",
+            ),
+            ("", &[("MERCHANT_OTP__STORAGE", "sqlite:a.db")], "storage"),
+            ("", &[("MERCHANT_OTP_HTTP__LISTEN", "x")], "MERCHANT_OTP_HTTP__LISTEN"),
         ] {
             let error = format!("{:#}", load(toml, variables).unwrap_err());
             assert!(error.contains(name), "{name}: {error}");
@@ -169,12 +269,18 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_of_the_wrong_form_is_named() {
-        let check = |name: &str| check_environment([name.to_owned()].into_iter());
-        assert!(check("MERCHANT_OTP__HTTP__LISTEN").is_ok());
-        assert!(check("MERCHANT_OTPS").is_ok());
-        let error = check("MERCHANT_OTP_HTTP__LISTEN").unwrap_err().to_string();
-        assert!(error.contains("MERCHANT_OTP_HTTP__LISTEN"), "{error}");
+    fn variables_of_others_are_left_alone() {
+        let others = [("MERCHANT_OTP_PORT", "tcp://10.0.0.1:80"), ("MERCHANT_OTPS__X", "1")];
+        assert!(load("", &others).is_ok());
+    }
+
+    #[test]
+    fn a_variable_that_is_not_utf_8_is_named_without_its_value() {
+        use std::os::unix::ffi::OsStringExt;
+        let name = OsString::from("MERCHANT_OTP__STORAGE__URL");
+        let value = OsString::from_vec(b"postgres://u:hunter2\xff@h/d".to_vec());
+        let error = variables([(name, value)].into_iter()).unwrap_err().to_string();
+        assert_eq!(error, "MERCHANT_OTP__STORAGE__URL: it is not UTF-8");
     }
 
     #[test]
@@ -188,8 +294,15 @@ mod tests {
             "[storage]\nurl = \"hunter2://u:hunter2@h/d\"",
             "[storage]\nurl = [\"hunter2\"]",
             "[storage]\nurl = \"hunter2",
+            "[storage]\nurl = { hunter2 = \"hunter2\" }",
+            "[storage]\nconnections = \"postgres://u:hunter2@h/d\"",
+            "storage = \"postgres://u:hunter2@h/d\"",
+            "http = \"hunter2\"",
+            "[http]\nlisten = [\"hunter2\"]",
+            "[http]\nbody_limit = \"hunter2\"",
+            "[log]\nfilter = { a = \"hunter2\" }",
         ] {
-            let error = format!("{:#}", load(toml, &[]).unwrap_err());
+            let error = format!("{:#} {0:?}", load(toml, &[]).unwrap_err());
             assert!(!error.contains("hunter2"), "{error}");
         }
     }

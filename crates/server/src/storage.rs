@@ -25,13 +25,12 @@ pub(crate) enum Database {
 
 impl Database {
     pub(crate) fn new(storage: &settings::Storage) -> anyhow::Result<Self> {
+        let connections = storage.connections()?;
         match storage.url.scheme()? {
             #[cfg(feature = "sqlite")]
-            Scheme::Sqlite(path) => {
-                Ok(Self::Sqlite(SqliteDatabase::new(path, storage.connections)))
-            }
+            Scheme::Sqlite(path) => Ok(Self::Sqlite(SqliteDatabase::new(path, connections))),
             #[cfg(feature = "postgres")]
-            Scheme::Postgres(url) => PostgresDatabase::new(url, storage.connections)
+            Scheme::Postgres(url) => PostgresDatabase::new(url, connections)
                 .map(|database| Self::Postgres(Box::new(database)))
                 .context("storage.url"),
             #[cfg(not(feature = "sqlite"))]

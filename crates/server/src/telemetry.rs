@@ -12,8 +12,11 @@ pub(crate) fn filter(log: &Log) -> anyhow::Result<EnvFilter> {
 
 /// Sends the log to standard error: for people on a terminal, as JSON elsewhere.
 pub(crate) fn start(log: &Log) -> anyhow::Result<()> {
-    let subscriber =
-        tracing_subscriber::fmt().with_env_filter(filter(log)?).with_writer(io::stderr);
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter(log)?)
+        .with_writer(io::stderr)
+        // A log that cannot be written would be told to standard error, and panic there.
+        .log_internal_errors(false);
     let started = if io::stderr().is_terminal() {
         subscriber.try_init()
     } else {

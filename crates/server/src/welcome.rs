@@ -1,29 +1,56 @@
 use std::env;
+use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 
 use anyhow::Context;
-use merchant_otp_domain::{AccessToken, OtpKey};
+use merchant_otp_application::{NewAccessToken, Service};
+use merchant_otp_domain::{AccessToken, InstanceId, OtpKey};
 use merchant_otp_transport_http::Listen;
 use zeroize::Zeroizing;
 
-/// Shows the access token of a new embedded database, once, and how to use it.
-pub(crate) fn print(token: &AccessToken, listen: &Listen) -> anyhow::Result<()> {
-    let mut output = io::stdout().lock();
-    // Set by systemd where standard output is the journal: a log, where no secret belongs.
-    if env::var_os("JOURNAL_STREAM").is_some() {
+/// Makes an access token for a new embedded database and shows it, once, and how to use it.
+pub(crate) async fn greet(service: &Service, listen: &Listen) -> anyhow::Result<()> {
+    if is_journal(io::stdout(), env::var_os("JOURNAL_STREAM").as_deref()) {
         writeln!(
-            output,
+            io::stdout(),
             "Made the instance `admin`. For an access token, run \
              `merchant-otp token add --instance admin --scope all`."
         )?;
         return Ok(());
     }
+    let new = NewAccessToken::for_everything();
+    let issued = service.issue_access_token(&InstanceId::admin(), new).await?;
+    show(&issued.token, listen).with_context(|| {
+        format!(
+            "the access token {} was made and could not be shown; revoke it and make another: \
+             `merchant-otp token --help`",
+            issued.serial
+        )
+    })
+}
+
+/// Whether an output is the journal of systemd: a log, where no secret belongs.
+///
+/// `JOURNAL_STREAM` names the journal's device and inode, and is inherited by processes whose output
+/// is something else (systemd.exec(5)).
+fn is_journal(output: impl AsFd, journal_stream: Option<&OsStr>) -> bool {
+    let metadata =
+        output.as_fd().try_clone_to_owned().map(File::from).and_then(|file| file.metadata());
+    let identity = metadata.map(|metadata| format!("{}:{}", metadata.dev(), metadata.ino()));
+    identity.is_ok_and(|identity| journal_stream == Some(OsStr::new(&identity)))
+}
+
+fn show(token: &AccessToken, listen: &Listen) -> anyhow::Result<()> {
     // A random key: one from an example would be known to everybody.
     let mut bytes = Zeroizing::new(vec![0; 20]);
     getrandom::fill(&mut bytes).context("no random bits")?;
     let key = OtpKey::from_bytes(bytes.to_vec())?;
     let (token, key, target) = (token.expose(), key.to_base32(), curl_target(listen));
+    let mut output = io::stdout().lock();
     writeln!(
         output,
         "This is the first start: the instance `admin` was made, and an access token for it. The\n\

@@ -71,7 +71,7 @@ pub async fn everything_known_of_a_token_comes_back(stores: &Stores) {
 pub async fn serials_grow_and_are_never_used_again(stores: &Stores) {
     let shop = stored_instance(stores, "shop").await;
     let first = stored_token(stores, &shop, 1).await;
-    assert!(first.0 >= 1);
+    assert!(first.value() >= 1);
     let second = stored_token(stores, &shop, 2).await;
     assert!(second > first);
     assert!(stores.access_tokens.remove(&shop, second).await.unwrap());
@@ -79,20 +79,28 @@ pub async fn serials_grow_and_are_never_used_again(stores: &Stores) {
     assert!(third > second);
     assert!(stores.instances.remove(&shop).await.unwrap());
     stored_instance(stores, "shop").await;
-    assert!(stored_token(stores, &shop, 4).await > third);
+    let fourth = stored_token(stores, &shop, 4).await;
+    assert!(fourth > third);
+    let other = stored_instance(stores, "other").await;
+    assert!(stored_token(stores, &other, 5).await > fourth);
 }
 
 /// All tokens of the instance are listed, expired ones included.
 pub async fn tokens_are_listed_in_the_order_of_their_serials(stores: &Stores) {
     let shop = stored_instance(stores, "shop").await;
+    let past = Timestamp::from_seconds(1).unwrap();
+    let expired = AccessTokenInfo { expiration: Expiration::At(past), ..token_info() };
+    let insertion = stores.access_tokens.insert(&shop, digest(99), expired.clone()).await.unwrap();
+    let AccessTokenInsertion::Stored(serial) = insertion else { panic!("the instance is there") };
+    let expired = StoredAccessToken { serial, info: expired };
     let mut serials = Vec::new();
     for number in 0..20 {
         serials.push(stored_token(stores, &shop, number).await);
     }
     let listed = stores.access_tokens.list(&shop).await.unwrap().unwrap();
-    let expected =
-        serials.into_iter().map(|serial| StoredAccessToken { serial, info: token_info() });
-    assert_eq!(listed, expected.collect::<Vec<_>>());
+    let fresh = |serial| StoredAccessToken { serial, info: token_info() };
+    let expected: Vec<_> = [expired].into_iter().chain(serials.into_iter().map(fresh)).collect();
+    assert_eq!(listed, expected);
 }
 
 /// Removing a token is final, and removes no other.

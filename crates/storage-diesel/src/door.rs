@@ -1,19 +1,20 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use deadpool::Runtime;
-use deadpool::managed::{
-    Manager, Metrics, Pool, PoolConfig, PoolError, QueueMode, RecycleError, RecycleResult, Timeouts,
-};
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error};
 use merchant_otp_ports::{Cause, StoreError};
 use thiserror::Error;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
 
 use crate::Failure;
 
-/// How long a unit of work waits for a connection to become free.
-const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(5);
+/// How long a unit of work waits for its turn.
+const WAIT: Duration = Duration::from_secs(5);
+
+/// How long a unit of work may take on a connection that can be interrupted.
+const UNIT: Duration = Duration::from_secs(15);
 
 /// How a [`Door`] comes to its connections.
 pub trait Connector: Send + Sync + 'static {
@@ -27,19 +28,29 @@ pub trait Connector: Send + Sync + 'static {
     /// The cause, without the database URL or a password.
     fn connect(&self) -> Result<Self::Connection, Cause>;
 
-    /// Whether a connection that was used before still leads to the database; must not block.
+    /// Whether a connection that was used before still leads to the database; may block.
     fn is_usable(&self, connection: &mut Self::Connection) -> bool;
+
+    /// What makes a unit of work on the connection fail at once, if it does not end by itself.
+    ///
+    /// For databases that answer over a network, which may not answer at all.
+    fn interrupter(&self, connection: &Self::Connection) -> Option<Interrupter>;
 
     /// Whether a database error says that somebody else was in the way.
     fn is_contention(kind: &DatabaseErrorKind, information: &dyn DatabaseErrorInformation) -> bool;
 }
 
-/// The one way to a database: at most `connections` units of work at a time, each on a thread that
-/// may block.
+/// Breaks a connection, so that whoever waits for an answer on it hears of it.
+pub type Interrupter = Box<dyn FnOnce() + Send>;
+
+/// The one way to a database: at most so many connections, each with at most one unit of work, on a
+/// thread that may block.
 ///
-/// A unit of work that was begun runs to its end, whatever becomes of the future that waits for it.
+/// A unit of work that was begun runs to its end, whatever becomes of the future that waits for it,
+/// and keeps its place until then.
 pub struct Door<C: Connector> {
-    pool: Pool<Connections<C>>,
+    inside: Arc<Inside<C>>,
+    places: Arc<Semaphore>,
     runtime: Handle,
 }
 
@@ -47,20 +58,11 @@ impl<C: Connector> Door<C> {
     /// Opens the door; no connection is made before the first unit of work.
     ///
     /// `runtime` is where units of work find their threads; it has to outlive the door.
-    ///
-    /// # Panics
-    ///
-    /// Never: the pool is built with all that it needs.
     #[must_use]
-    pub fn new(connector: C, connections: usize, runtime: Handle) -> Self {
-        let manager = Connections { connector: Arc::new(connector), runtime: runtime.clone() };
-        let timeouts = Timeouts { wait: Some(WAIT_FOR_CONNECTION), create: None, recycle: None };
-        // Last in, first out: a few warm connections serve a quiet shop.
-        let config = PoolConfig { max_size: connections, timeouts, queue_mode: QueueMode::Lifo };
-        let pool = Pool::builder(manager).config(config).runtime(Runtime::Tokio1).build();
-        #[expect(clippy::expect_used, reason = "fails only when timeouts come without a runtime")]
-        let pool = pool.expect("a runtime is set");
-        Self { pool, runtime }
+    pub fn new(connector: C, connections: u16, runtime: Handle) -> Self {
+        let places = Arc::new(Semaphore::new(connections.into()));
+        let inside = Inside { connector, idle: Mutex::new(Vec::new()), runtime: runtime.clone() };
+        Self { inside: Arc::new(inside), places, runtime }
     }
 
     /// Runs a unit of work on a connection.
@@ -72,69 +74,80 @@ impl<C: Connector> Door<C> {
         &self,
         unit: impl FnOnce(&mut C::Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let mut lane = self.pool.get().await.map_err(unavailable)?;
+        let place = match timeout(WAIT, Arc::clone(&self.places).acquire_owned()).await {
+            Ok(Ok(place)) => place,
+            Ok(Err(closed)) => return Err(StoreError::Unavailable(closed.into())),
+            Err(_) => return Err(StoreError::Unavailable(Busy.into())),
+        };
+        let inside = Arc::clone(&self.inside);
         let work = self.runtime.spawn_blocking(move || {
-            lane.interrupted = true;
-            let result = unit(&mut lane.connection);
-            lane.interrupted = false;
-            result
+            // The place goes with the work, not with the caller: who gives up frees nothing.
+            let _place = place;
+            inside.run(unit)
         });
         match work.await {
-            Ok(result) => result.map_err(store_error::<C>),
+            Ok(result) => result,
             Err(stopped) if stopped.is_cancelled() => Err(StoreError::Unavailable(stopped.into())),
             Err(panicked) => Err(StoreError::Write(panicked.into())),
         }
     }
 }
 
-/// A connection, and whether a unit of work left it by a panic.
-struct Lane<C> {
-    connection: C,
-    interrupted: bool,
-}
-
-struct Connections<C> {
-    connector: Arc<C>,
+/// What the threads of the units of work share.
+struct Inside<C: Connector> {
+    connector: C,
+    /// Last in, first out: a few warm connections serve a quiet shop.
+    idle: Mutex<Vec<C::Connection>>,
     runtime: Handle,
 }
 
-impl<C: Connector> Manager for Connections<C> {
-    type Type = Lane<C::Connection>;
-    type Error = Cause;
-
-    async fn create(&self) -> Result<Self::Type, Cause> {
-        let connector = Arc::clone(&self.connector);
-        let connection = self.runtime.spawn_blocking(move || connector.connect()).await??;
-        Ok(Lane { connection, interrupted: false })
-    }
-
-    async fn recycle(&self, lane: &mut Self::Type, _: &Metrics) -> RecycleResult<Cause> {
-        if lane.interrupted || !self.connector.is_usable(&mut lane.connection) {
-            return Err(RecycleError::message("the connection is no longer usable"));
+impl<C: Connector> Inside<C> {
+    fn run<T>(
+        &self,
+        unit: impl FnOnce(&mut C::Connection) -> Result<T, Failure>,
+    ) -> Result<T, StoreError> {
+        let mut connection = self.connection().map_err(StoreError::Unavailable)?;
+        let watchdog = self.connector.interrupter(&connection).map(|interrupt| {
+            self.runtime.spawn(async move {
+                sleep(UNIT).await;
+                interrupt();
+            })
+        });
+        // A unit of work that panics takes its connection with it.
+        let result = unit(&mut connection);
+        if let Some(watchdog) = watchdog {
+            watchdog.abort();
         }
-        Ok(())
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        result.map_err(store_error::<C>)
     }
-}
 
-fn unavailable(error: PoolError<Cause>) -> StoreError {
-    StoreError::Unavailable(match error {
-        PoolError::Backend(cause) => cause,
-        PoolError::Timeout(_) => NoFreeConnection.into(),
-        other @ (PoolError::Closed
-        | PoolError::NoRuntimeSpecified
-        | PoolError::PostCreateHook(_)) => other.to_string().into(),
-    })
+    /// A connection that was used before, or a new one.
+    fn connection(&self) -> Result<C::Connection, Cause> {
+        loop {
+            let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            match idle {
+                None => return self.connector.connect(),
+                Some(mut connection) => {
+                    if self.connector.is_usable(&mut connection) {
+                        return Ok(connection);
+                    }
+                }
+            }
+        }
+    }
 }
 
 #[derive(Debug, Error)]
-#[error("no connection became free within {} s", WAIT_FOR_CONNECTION.as_secs())]
-struct NoFreeConnection;
+#[error("no connection became free within {} s", WAIT.as_secs())]
+struct Busy;
 
 fn store_error<C: Connector>(failure: Failure) -> StoreError {
     match failure {
         Failure::Read(error) | Failure::Write(error) if is_contention::<C>(&error) => {
             StoreError::Contention(error.into())
         }
+        Failure::Read(error @ Error::DeserializationError(_)) => StoreError::Corrupt(error.into()),
         Failure::Read(error) => StoreError::Read(error.into()),
         Failure::Write(error) => StoreError::Write(error.into()),
         Failure::Contention(cause) => StoreError::Contention(cause),

@@ -18,9 +18,9 @@ pub mod schema;
 mod stores;
 pub mod units_of_work;
 
-pub use door::{Connector, Door};
+pub use door::{Connector, Door, Interrupter};
 pub use failure::Failure;
-pub use migration::{MigrationError, apply_migrations, pending_migrations};
+pub use migration::{MIGRATIONS_TABLE, MigrationError, apply_migrations, pending_migrations};
 pub use stores::stores;
 // What `units_of_work!` names, so that an adapter need not depend on it.
 #[doc(hidden)]

@@ -4,6 +4,9 @@ use diesel_migrations::MigrationHarness;
 use merchant_otp_ports::Cause;
 use thiserror::Error;
 
+/// The table in which diesel keeps which migrations are applied, by their versions.
+pub const MIGRATIONS_TABLE: &str = "__diesel_schema_migrations";
+
 /// Why the schema could not be brought, or found, up to date.
 #[derive(Debug, Error)]
 pub enum MigrationError {
@@ -18,7 +21,14 @@ pub enum MigrationError {
     Migration(#[source] Cause),
 }
 
-/// Applies all migrations that are pending; answers their names.
+impl MigrationError {
+    /// A step of migrating that failed.
+    pub fn failed(error: impl Into<Cause>) -> Self {
+        Self::Migration(error.into())
+    }
+}
+
+/// Applies all migrations that are pending; answers their versions.
 ///
 /// # Errors
 ///
@@ -32,15 +42,25 @@ pub fn apply_migrations<DB: Backend>(
     Ok(applied.iter().map(ToString::to_string).collect())
 }
 
-/// The names of the migrations that are pending.
+/// The versions of the migrations that are not among those applied.
+///
+/// diesel's own question makes its table when it is missing; a role that may not change the schema has
+/// to be able to ask too.
 ///
 /// # Errors
 ///
 /// [`MigrationError::Migration`].
-pub fn pending_migrations<DB: Backend>(
-    connection: &mut impl MigrationHarness<DB>,
-    migrations: impl MigrationSource<DB>,
+pub fn pending_migrations<DB: Backend, M: MigrationSource<DB>>(
+    applied: &[String],
+    migrations: &M,
 ) -> Result<Vec<String>, MigrationError> {
-    let pending = connection.pending_migrations(migrations).map_err(MigrationError::Migration)?;
-    Ok(pending.iter().map(|migration| migration.name().to_string()).collect())
+    let mut all: Vec<_> = migrations
+        .migrations()
+        .map_err(MigrationError::Migration)?
+        .iter()
+        .map(|migration| migration.name().version().to_string())
+        .collect();
+    all.sort_unstable();
+    all.retain(|version| !applied.contains(version));
+    Ok(all)
 }

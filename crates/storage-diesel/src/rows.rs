@@ -109,7 +109,8 @@ impl AccessTokenRow {
             description: AccessTokenDescription::parse(self.description)
                 .map_err(Failure::corrupt)?,
         };
-        Ok(StoredAccessToken { serial: AccessTokenSerial(self.serial), info })
+        let serial = AccessTokenSerial::new(self.serial).map_err(Failure::corrupt)?;
+        Ok(StoredAccessToken { serial, info })
     }
 }
 
@@ -135,11 +136,37 @@ impl OtpDeviceSummaryRow {
     }
 }
 
-/// A row of `otp_devices`. It holds a key: there is no `Debug`.
-#[derive(AsChangeset, Insertable, Queryable)]
+/// A row of `otp_devices` to write: it borrows the device, whose key is wiped when dropped.
+#[derive(AsChangeset, Clone, Copy, Insertable)]
+#[diesel(table_name = otp_devices)]
+pub struct NewOtpDeviceRow<'a> {
+    instance_id: &'a str,
+    device_id: &'a str,
+    description: &'a str,
+    otp_key: &'a [u8],
+    algorithm: i16,
+    counter: i64,
+}
+
+impl<'a> NewOtpDeviceRow<'a> {
+    /// The row of a device.
+    #[must_use]
+    pub fn new(instance: &'a str, device: &'a OtpDevice) -> Self {
+        Self {
+            instance_id: instance,
+            device_id: device.id().as_str(),
+            description: device.description().as_str(),
+            otp_key: device.key().expose_bytes(),
+            algorithm: device.algorithm().number().into(),
+            counter: device.counter().value(),
+        }
+    }
+}
+
+/// A row of `otp_devices` that was read. It holds a key: there is no `Debug`.
+#[derive(Queryable, Selectable)]
 #[diesel(table_name = otp_devices)]
 pub struct OtpDeviceRow {
-    instance_id: String,
     device_id: String,
     description: String,
     otp_key: Vec<u8>,
@@ -148,47 +175,18 @@ pub struct OtpDeviceRow {
 }
 
 impl OtpDeviceRow {
-    /// The row of a device.
-    #[must_use]
-    pub fn new(instance: &InstanceId, device: &OtpDevice) -> Self {
-        Self {
-            instance_id: instance.as_str().to_owned(),
-            device_id: device.id().as_str().to_owned(),
-            description: device.description().as_str().to_owned(),
-            otp_key: device.key().expose_bytes().to_vec(),
-            algorithm: device.algorithm().number().into(),
-            counter: device.counter().value(),
-        }
-    }
-
-    /// The id of the instance, to find the row by.
-    #[must_use]
-    pub fn instance_id(&self) -> &str {
-        &self.instance_id
-    }
-
-    /// The id of the device, to find the row by.
-    #[must_use]
-    pub fn device_id(&self) -> &str {
-        &self.device_id
-    }
-
-    /// What else of the row an equal row has: description, key, algorithm and counter.
-    #[must_use]
-    pub fn details(&self) -> (&str, &[u8], i16, i64) {
-        (&self.description, &self.otp_key, self.algorithm, self.counter)
-    }
-
     /// The device of the row.
     ///
     /// # Errors
     ///
     /// [`Failure::Corrupt`].
     pub fn into_device(self) -> Result<OtpDevice, Failure> {
+        // The key first: whatever else is wrong, its bytes are wiped.
+        let key = OtpKey::from_bytes(self.otp_key).map_err(Failure::corrupt)?;
         OtpDevice::new(
             OtpDeviceId::parse(self.device_id).map_err(Failure::corrupt)?,
             OtpDeviceDescription::parse(self.description).map_err(Failure::corrupt)?,
-            OtpKey::from_bytes(self.otp_key).map_err(Failure::corrupt)?,
+            key,
             OtpAlgorithm::from_number(self.algorithm.into()).map_err(Failure::corrupt)?,
             OtpCounter::new(self.counter).map_err(Failure::corrupt)?,
         )

@@ -31,5 +31,12 @@ diesel::table! {
     }
 }
 
+// Made by diesel itself: which migrations are applied.
+diesel::table! {
+    __diesel_schema_migrations (version) {
+        version -> Text,
+    }
+}
+
 diesel::joinable!(access_tokens -> instances (instance_id));
 diesel::allow_tables_to_appear_in_same_query!(instances, access_tokens);

@@ -10,7 +10,7 @@ use merchant_otp_ports::{
     OtpDeviceInsertion, OtpDeviceStore, StoreError, StoredAccessToken, Stores,
 };
 
-use crate::rows::{InstanceRow, NewAccessTokenRow, OtpDeviceRow};
+use crate::rows::{InstanceRow, NewAccessTokenRow};
 use crate::units_of_work::UnitsOfWork;
 use crate::{Connector, Door};
 
@@ -93,7 +93,7 @@ impl<C: Connector<Connection: UnitsOfWork>> AccessTokenStore for SqlStores<C> {
     ) -> Result<bool, StoreError> {
         let instance = instance.clone();
         let unit = move |connection: &mut C::Connection| {
-            connection.remove_access_token(instance.as_str(), serial.0)
+            connection.remove_access_token(instance.as_str(), serial.value())
         };
         self.writing.run(unit).await
     }
@@ -106,8 +106,11 @@ impl<C: Connector<Connection: UnitsOfWork>> OtpDeviceStore for SqlStores<C> {
         instance: &InstanceId,
         device: OtpDevice,
     ) -> Result<OtpDeviceInsertion, StoreError> {
-        let row = OtpDeviceRow::new(instance, &device);
-        self.writing.run(move |connection| connection.insert_otp_device(&row)).await
+        let instance = instance.clone();
+        let unit = move |connection: &mut C::Connection| {
+            connection.insert_otp_device(instance.as_str(), &device)
+        };
+        self.writing.run(unit).await
     }
     async fn find(
         &self,
@@ -141,10 +144,10 @@ impl<C: Connector<Connection: UnitsOfWork>> OtpDeviceStore for SqlStores<C> {
         current: &OtpDevice,
         replacement: &OtpDevice,
     ) -> Result<bool, StoreError> {
-        let [current, replacement] =
-            [current, replacement].map(|device| OtpDeviceRow::new(instance, device));
+        let (instance, current) = (instance.clone(), current.clone());
+        let replacement = replacement.clone();
         let unit = move |connection: &mut C::Connection| {
-            connection.replace_otp_device(&current, &replacement)
+            connection.replace_otp_device(instance.as_str(), &current, &replacement)
         };
         self.writing.run(unit).await
     }

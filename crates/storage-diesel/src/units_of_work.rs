@@ -50,7 +50,11 @@ pub trait UnitsOfWork {
     fn remove_access_token(&mut self, instance: &str, serial: i64) -> Result<bool, Failure>;
 
     /// Stores a device, unless its instance has the id.
-    fn insert_otp_device(&mut self, row: &OtpDeviceRow) -> Result<OtpDeviceInsertion, Failure>;
+    fn insert_otp_device(
+        &mut self,
+        instance: &str,
+        device: &OtpDevice,
+    ) -> Result<OtpDeviceInsertion, Failure>;
 
     /// The device of an instance and an id.
     fn find_otp_device(
@@ -70,8 +74,9 @@ pub trait UnitsOfWork {
     /// Puts a device in the place of an equal one.
     fn replace_otp_device(
         &mut self,
-        current: &OtpDeviceRow,
-        replacement: &OtpDeviceRow,
+        instance: &str,
+        current: &OtpDevice,
+        replacement: &OtpDevice,
     ) -> Result<bool, Failure>;
 
     /// Removes a device of an instance.
@@ -110,7 +115,8 @@ macro_rules! units_of_work {
             use diesel::prelude::*;
             use diesel::result::{DatabaseErrorKind, Error};
             use $crate::rows::{
-                AccessTokenRow, InstanceRow, NewAccessTokenRow, OtpDeviceRow, OtpDeviceSummaryRow,
+                AccessTokenRow, InstanceRow, NewAccessTokenRow, NewOtpDeviceRow, OtpDeviceRow,
+                OtpDeviceSummaryRow,
             };
             use $crate::schema::{access_tokens, instances, otp_devices};
             use $crate::units_of_work::{UnitsOfWork, device_in_the_way, instance_in_the_way};
@@ -168,14 +174,18 @@ macro_rules! units_of_work {
                     &mut self,
                     row: &NewAccessTokenRow,
                 ) -> Result<ports::AccessTokenInsertion, Failure> {
-                    let serial = diesel::insert_into(access_tokens::table)
+                    // All results, though there is one: behind it comes how the commit went.
+                    let serials = diesel::insert_into(access_tokens::table)
                         .values(row)
                         .returning(access_tokens::serial)
-                        .get_result(&mut self.$connection);
-                    match serial {
-                        Ok(serial) => Ok(ports::AccessTokenInsertion::Stored(
-                            domain::AccessTokenSerial(serial),
-                        )),
+                        .get_results::<i64>(&mut self.$connection);
+                    match serials {
+                        Ok(serials) => {
+                            let serial = serials.first().ok_or(Failure::Write(Error::NotFound))?;
+                            domain::AccessTokenSerial::new(*serial)
+                                .map(ports::AccessTokenInsertion::Stored)
+                                .map_err(Failure::corrupt)
+                        }
                         Err(Error::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _)) => {
                             Ok(ports::AccessTokenInsertion::NoSuchInstance)
                         }
@@ -240,10 +250,11 @@ macro_rules! units_of_work {
 
                 fn insert_otp_device(
                     &mut self,
-                    row: &OtpDeviceRow,
+                    instance: &str,
+                    device: &domain::OtpDevice,
                 ) -> Result<ports::OtpDeviceInsertion, Failure> {
                     let inserted = diesel::insert_into(otp_devices::table)
-                        .values(row)
+                        .values(NewOtpDeviceRow::new(instance, device))
                         .on_conflict_do_nothing()
                         .execute(&mut self.$connection);
                     match inserted {
@@ -255,7 +266,8 @@ macro_rules! units_of_work {
                         Err(error) => return Err(Failure::Write(error)),
                     }
                     let existing = otp_devices::table
-                        .find((row.instance_id(), row.device_id()))
+                        .find((instance, device.id().as_str()))
+                        .select(OtpDeviceRow::as_select())
                         .first(&mut self.$connection)
                         .optional()
                         .map_err(Failure::Read)?;
@@ -269,7 +281,8 @@ macro_rules! units_of_work {
                 ) -> Result<Option<domain::OtpDevice>, Failure> {
                     otp_devices::table
                         .find((instance, device))
-                        .first::<OtpDeviceRow>(&mut self.$connection)
+                        .select(OtpDeviceRow::as_select())
+                        .first(&mut self.$connection)
                         .optional()
                         .map_err(Failure::Read)?
                         .map(OtpDeviceRow::into_device)
@@ -298,19 +311,18 @@ macro_rules! units_of_work {
 
                 fn replace_otp_device(
                     &mut self,
-                    current: &OtpDeviceRow,
-                    replacement: &OtpDeviceRow,
+                    instance: &str,
+                    current: &domain::OtpDevice,
+                    replacement: &domain::OtpDevice,
                 ) -> Result<bool, Failure> {
-                    let key = (current.instance_id(), current.device_id());
-                    let (description, otp_key, algorithm, counter) = current.details();
                     let unchanged = otp_devices::table
-                        .find(key)
-                        .filter(otp_devices::description.eq(description))
-                        .filter(otp_devices::otp_key.eq(otp_key))
-                        .filter(otp_devices::algorithm.eq(algorithm))
-                        .filter(otp_devices::counter.eq(counter));
+                        .find((instance, current.id().as_str()))
+                        .filter(otp_devices::description.eq(current.description().as_str()))
+                        .filter(otp_devices::otp_key.eq(current.key().expose_bytes()))
+                        .filter(otp_devices::algorithm.eq(i16::from(current.algorithm().number())))
+                        .filter(otp_devices::counter.eq(current.counter().value()));
                     let replaced = diesel::update(unchanged)
-                        .set(replacement)
+                        .set(NewOtpDeviceRow::new(instance, replacement))
                         .execute(&mut self.$connection)
                         .map_err(Failure::Write)?;
                     Ok(replaced > 0)

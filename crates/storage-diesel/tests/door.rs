@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error};
 use merchant_otp_ports::{Cause, StoreError};
-use merchant_otp_storage_diesel::{Connector, Door, Failure};
+use merchant_otp_storage_diesel::{Connector, Door, Failure, Interrupter};
 use tokio::runtime::Handle;
 
 /// Makes numbered connections, while it may.
@@ -16,6 +16,11 @@ struct Numbered {
     made: Arc<AtomicUsize>,
     refuses: Arc<AtomicBool>,
     broken: Arc<AtomicBool>,
+    /// How long connecting takes.
+    delay: Duration,
+    /// Connections that are being made, now and at the most.
+    connecting: Arc<(AtomicUsize, AtomicUsize)>,
+    interrupted: Arc<AtomicBool>,
 }
 
 impl Connector for Numbered {
@@ -25,6 +30,10 @@ impl Connector for Numbered {
         if self.refuses.load(Ordering::SeqCst) {
             return Err("refused".into());
         }
+        let now = self.connecting.0.fetch_add(1, Ordering::SeqCst) + 1;
+        self.connecting.1.fetch_max(now, Ordering::SeqCst);
+        sleep(self.delay);
+        self.connecting.0.fetch_sub(1, Ordering::SeqCst);
         Ok(self.made.fetch_add(1, Ordering::SeqCst))
     }
 
@@ -32,12 +41,17 @@ impl Connector for Numbered {
         !self.broken.load(Ordering::SeqCst)
     }
 
+    fn interrupter(&self, _: &usize) -> Option<Interrupter> {
+        let interrupted = Arc::clone(&self.interrupted);
+        Some(Box::new(move || interrupted.store(true, Ordering::SeqCst)))
+    }
+
     fn is_contention(_: &DatabaseErrorKind, information: &dyn DatabaseErrorInformation) -> bool {
         information.message() == "busy"
     }
 }
 
-fn door(connections: usize) -> (Door<Numbered>, Numbered) {
+fn door(connections: u16) -> (Door<Numbered>, Numbered) {
     let connector = Numbered::default();
     (Door::new(connector.clone(), connections, Handle::current()), connector)
 }
@@ -116,6 +130,35 @@ async fn no_more_units_of_work_run_at_once_than_there_are_connections() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn callers_that_give_up_while_connecting_free_no_places() {
+    let delay = Duration::from_millis(300);
+    let connector = Numbered { delay, ..Numbered::default() };
+    let door = Door::new(connector.clone(), 2, Handle::current());
+    for _ in 0..20 {
+        let unit = door.run(|_| Ok(()));
+        let given_up = tokio::time::timeout(Duration::from_millis(10), unit).await;
+        assert!(given_up.is_err());
+    }
+    let most = connector.connecting.1.load(Ordering::SeqCst);
+    assert!(most <= 2, "{most} at once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unit_of_work_that_does_not_end_is_interrupted() {
+    let (door, connector) = door(1);
+    let interrupted = Arc::clone(&connector.interrupted);
+    door.run(|_| Ok(())).await.unwrap();
+    assert!(!interrupted.load(Ordering::SeqCst));
+    let unit = door.run(move |_| {
+        while !interrupted.load(Ordering::SeqCst) {
+            sleep(Duration::from_millis(100));
+        }
+        Ok(())
+    });
+    tokio::time::timeout(Duration::from_secs(30), unit).await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_waits_too_long_for_a_connection_is_told() {
     let (door, _) = door(1);
     let long = door.run(|_| {
@@ -153,5 +196,8 @@ async fn failures_become_what_the_unit_of_work_was_doing() {
     ] {
         assert!(matches!(fail(failure).await, StoreError::Contention(_)));
     }
-    assert!(matches!(fail(Failure::Corrupt("odd".into())).await, StoreError::Corrupt(_)));
+    let null = Error::DeserializationError("NULL".into());
+    for failure in [Failure::Corrupt("odd".into()), Failure::Read(null)] {
+        assert!(matches!(fail(failure).await, StoreError::Corrupt(_)));
+    }
 }

@@ -90,7 +90,8 @@ impl AccessTokenStore for Memory {
             return Ok(AccessTokenInsertion::NoSuchInstance);
         };
         contents.last_serial += 1;
-        let serial = AccessTokenSerial(contents.last_serial);
+        let serial = AccessTokenSerial::new(contents.last_serial)
+            .map_err(|error| StoreError::Write(error.into()))?;
         owner.access_tokens.push((digest, StoredAccessToken { serial, info }));
         Ok(AccessTokenInsertion::Stored(serial))
     }

@@ -1,11 +1,11 @@
 use std::time::Duration;
 
-use diesel::connection::{Connection, SimpleConnection, TransactionManager};
+use diesel::connection::{Connection, TransactionManager};
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind};
 use diesel_async::AsyncPgConnection;
 use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
 use merchant_otp_ports::Cause;
-use merchant_otp_storage_diesel::{Connector, units_of_work};
+use merchant_otp_storage_diesel::{Connector, Interrupter, units_of_work};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -27,8 +27,8 @@ const SETTINGS: &str = "
         WHERE current_setting('synchronous_commit') = 'off';
 ";
 
-/// How long opening a session may take, TLS and log-in included: `connect_timeout` of the URL ends
-/// with the connection.
+/// How long opening a session may take, TLS, log-in and settings included: `connect_timeout` of the
+/// URL is for the connection alone.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Makes the server speak English, where it lets us: diesel hands on the texts of errors but not
@@ -61,22 +61,28 @@ impl PostgresConnector {
     /// Opens a session; blocks, on a thread that may do so and belongs to a runtime.
     pub(crate) fn open(&self) -> Result<PostgresSession, Cause> {
         let runtime = Handle::current();
+        let opened = async { timeout(SESSION_TIMEOUT, self.connect_and_set(&runtime)).await };
+        let (client, driver) = runtime.block_on(opened)??;
+        Ok(PostgresSession { connection: AsyncConnectionWrapper::from(client), driver })
+    }
+
+    async fn connect_and_set(
+        &self,
+        runtime: &Handle,
+    ) -> Result<(AsyncPgConnection, JoinHandle<()>), Cause> {
         let tls = tls::connector(&self.url.verification)?;
-        let (client, stream) = runtime
-            .block_on(async { timeout(SESSION_TIMEOUT, self.url.config.connect(tls)).await })??;
+        let (client, stream) = self.url.config.connect(tls).await?;
         let driver = runtime.spawn(async move {
             if let Err(error) = stream.await {
                 let cause = &error as &dyn std::error::Error;
                 tracing::warn!(cause, "a connection to the database broke");
             }
         });
-        let client = runtime.block_on(AsyncPgConnection::try_from(client))?;
-        let mut connection = AsyncConnectionWrapper::from(client);
-        connection.batch_execute(SETTINGS)?;
-        if connection.batch_execute(ENGLISH).is_err() {
+        client.batch_execute(SETTINGS).await?;
+        if client.batch_execute(ENGLISH).await.is_err() {
             tracing::debug!("the server does not let this role choose the language of messages");
         }
-        Ok(PostgresSession { connection, driver })
+        Ok((AsyncPgConnection::try_from(client).await?, driver))
     }
 }
 
@@ -92,6 +98,18 @@ impl Connector for PostgresConnector {
             <AsyncConnectionWrapper<AsyncPgConnection> as Connection>::TransactionManager;
         !session.driver.is_finished()
             && !Transactions::is_broken_transaction_manager(&mut session.connection)
+    }
+
+    /// Ends the task that moves the bytes: the client then says that the connection is closed.
+    ///
+    /// The timeouts of the session are kept by the server; this is for one that keeps none, frozen or
+    /// cut off.
+    fn interrupter(&self, session: &PostgresSession) -> Option<Interrupter> {
+        let driver = session.driver.abort_handle();
+        Some(Box::new(move || {
+            tracing::warn!("the database does not answer; giving the connection up");
+            driver.abort();
+        }))
     }
 
     fn is_contention(_: &DatabaseErrorKind, information: &dyn DatabaseErrorInformation) -> bool {

@@ -10,11 +10,17 @@ mod url;
 use std::sync::Arc;
 
 use diesel::connection::SimpleConnection;
+use diesel::dsl::sql;
+use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::sql_types::{Nullable, Text};
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use merchant_otp_ports::Stores;
 pub use merchant_otp_storage_diesel::MigrationError;
-use merchant_otp_storage_diesel::{Door, apply_migrations, pending_migrations, stores};
+use merchant_otp_storage_diesel::schema::__diesel_schema_migrations;
+use merchant_otp_storage_diesel::{
+    Door, MIGRATIONS_TABLE, apply_migrations, pending_migrations, stores,
+};
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
@@ -30,7 +36,7 @@ const MIGRATION_LOCK: i64 = i64::from_be_bytes(*b"mrch-otp");
 #[derive(Clone, Debug)]
 pub struct PostgresDatabase {
     connector: PostgresConnector,
-    connections: usize,
+    connections: u16,
 }
 
 impl PostgresDatabase {
@@ -43,13 +49,14 @@ impl PostgresDatabase {
     /// # Errors
     ///
     /// [`PostgresUrlError`], which does not quote the URL.
-    pub fn new(url: &str, connections: usize) -> Result<Self, PostgresUrlError> {
+    pub fn new(url: &str, connections: u16) -> Result<Self, PostgresUrlError> {
         Ok(Self { connector: PostgresConnector::new(url)?, connections })
     }
 
-    /// Applies the pending migrations; answers their names.
+    /// Applies the pending migrations; answers their versions.
     ///
-    /// Several processes may migrate at once.
+    /// Where none are pending nothing is written, so a role that may not change the schema will do.
+    /// Several processes may migrate at once: one does, and the others wait for it.
     ///
     /// # Errors
     ///
@@ -60,22 +67,28 @@ impl PostgresDatabase {
     /// Outside of a tokio runtime.
     pub async fn migrate(&self) -> Result<Vec<String>, MigrationError> {
         self.session(|session| {
-            let failed = |error: diesel::result::Error| MigrationError::Migration(error.into());
-            let encoding: String = diesel::select(current_setting("server_encoding"))
-                .get_result(&mut session.connection)
-                .map_err(failed)?;
+            if pending(session)?.is_empty() {
+                return Ok(Vec::new());
+            }
+            let encoding = diesel::select(current_setting("server_encoding"))
+                .get_result::<String>(&mut session.connection)
+                .map_err(MigrationError::failed)?;
             if encoding != "UTF8" {
                 return Err(MigrationError::Encoding(encoding));
             }
-            // Another process that migrates may take its time. The lock goes with the session.
-            let lock = format!("SET lock_timeout = 0; SELECT pg_advisory_lock({MIGRATION_LOCK})");
-            session.connection.batch_execute(&lock).map_err(failed)?;
+            // Migrations may take their time, also those of another process that we wait for. The
+            // lock goes with the session.
+            let lock = format!(
+                "SET lock_timeout = 0; SET statement_timeout = 0;
+                 SELECT pg_advisory_lock({MIGRATION_LOCK})"
+            );
+            session.connection.batch_execute(&lock).map_err(MigrationError::failed)?;
             apply_migrations(&mut session.connection, MIGRATIONS)
         })
         .await
     }
 
-    /// The names of the migrations that are pending.
+    /// The versions of the migrations that are pending; changes nothing.
     ///
     /// # Errors
     ///
@@ -85,7 +98,7 @@ impl PostgresDatabase {
     ///
     /// Outside of a tokio runtime.
     pub async fn pending_migrations(&self) -> Result<Vec<String>, MigrationError> {
-        self.session(|session| pending_migrations(&mut session.connection, MIGRATIONS)).await
+        self.session(pending).await
     }
 
     /// The stores of the database, which has to be migrated.
@@ -107,11 +120,26 @@ impl PostgresDatabase {
         let connector = self.connector.clone();
         spawn_blocking(move || work(&mut connector.open().map_err(MigrationError::Unavailable)?))
             .await
-            .map_err(|error| MigrationError::Migration(error.into()))?
+            .map_err(MigrationError::failed)?
     }
 }
 
-diesel::define_sql_function! {
+fn pending(session: &mut PostgresSession) -> Result<Vec<String>, MigrationError> {
+    let table = sql::<Nullable<Text>>(&format!("SELECT to_regclass('{MIGRATIONS_TABLE}')::text"))
+        .get_result::<Option<String>>(&mut session.connection)
+        .map_err(MigrationError::failed)?;
+    let applied = match table {
+        None => Vec::new(),
+        Some(_) => __diesel_schema_migrations::table
+            .select(__diesel_schema_migrations::version)
+            .load(&mut session.connection)
+            .map_err(MigrationError::failed)?,
+    };
+    pending_migrations::<Pg, _>(&applied, &MIGRATIONS)
+}
+
+#[diesel::declare_sql_function]
+extern "SQL" {
     /// A setting of the session, as text.
-    fn current_setting(name: diesel::sql_types::Text) -> diesel::sql_types::Text;
+    fn current_setting(name: Text) -> Text;
 }

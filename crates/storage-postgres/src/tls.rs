@@ -32,17 +32,29 @@ pub(crate) fn connector(verification: &Verification) -> Result<MakeRustlsConnect
         Verification::SystemRoots => {
             let mut roots = RootCertStore::empty();
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            config.with_root_certificates(roots)
+            config.with_root_certificates(not_empty(roots)?)
         }
         Verification::RootCertificate(path) => {
             let mut roots = RootCertStore::empty();
             for certificate in CertificateDer::pem_file_iter(path)? {
                 roots.add(certificate?)?;
             }
-            config.with_root_certificates(roots)
+            config.with_root_certificates(not_empty(roots)?)
         }
     };
     Ok(MakeRustlsConnect::new(config.with_no_client_auth()))
+}
+
+/// Without a root every certificate would be refused, as if it were the server's fault.
+fn not_empty(roots: RootCertStore) -> Result<RootCertStore, Cause> {
+    if roots.is_empty() {
+        return Err(
+            "there is no root certificate: install ca-certificates, or name a file of them \
+                    by sslrootcert"
+                .into(),
+        );
+    }
+    Ok(roots)
 }
 
 /// Takes every certificate, as `sslmode=require` of libpq does: safe from listeners, not from

@@ -1,16 +1,16 @@
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind};
 use diesel::sqlite::SqliteConnection;
 use merchant_otp_ports::Cause;
-use merchant_otp_storage_diesel::{Connector, units_of_work};
+use merchant_otp_storage_diesel::{Connector, Interrupter, units_of_work};
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 use thiserror::Error;
+
+use crate::file::FileIdentity;
 
 /// What is set on each connection.
 ///
@@ -27,6 +27,8 @@ const PRAGMAS: &str = "
 #[derive(Clone, Debug)]
 pub(crate) struct SqliteConnector {
     path: PathBuf,
+    /// The file that the first connection led to.
+    first: Arc<OnceLock<FileIdentity>>,
 }
 
 /// A connection, and the file that it leads to.
@@ -39,28 +41,20 @@ units_of_work!(SqliteFile, connection);
 
 impl SqliteConnector {
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path }
+        Self { path, first: Arc::default() }
     }
 
-    /// Makes the file and its folder if they are missing, for the owner's eyes only.
-    pub(crate) fn create(&self) -> Result<(), Cause> {
-        let folder = match self.path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(file_error(folder))?;
-        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.path) {
-            // The name of the new file is durable once its folder is.
-            Ok(_) => File::open(folder).and_then(|folder| folder.sync_all()),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            Err(error) => Err(error),
-        }
-        .map_err(file_error(&self.path))
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
-    /// Opens the file, which has to be there.
+    /// Opens the file, which has to be there, and to be the one that was opened before.
     pub(crate) fn open(&self) -> Result<SqliteFile, Cause> {
-        let identity = FileIdentity::of(&self.path).map_err(file_error(&self.path))?;
+        let identity = FileIdentity::of(&self.path)?;
+        // The log (`-wal`) of the other file is still there: SQLite would put its pages into this one.
+        if *self.first.get_or_init(|| identity) != identity {
+            return Err(Replaced.into());
+        }
         let mut connection = SqliteConnection::establish(&self.url())?;
         connection.batch_execute(PRAGMAS)?;
         Ok(SqliteFile { connection, identity })
@@ -84,10 +78,14 @@ impl Connector for SqliteConnector {
 
     /// Whether the file of the connection is still the one at the path.
     ///
-    /// Somebody may have moved it away or put a restored backup in its place; what is written to the
-    /// old file then would be lost.
+    /// Somebody may have moved it away; what is written to it then would be lost.
     fn is_usable(&self, file: &mut SqliteFile) -> bool {
         FileIdentity::of(&self.path).is_ok_and(|identity| identity == file.identity)
+    }
+
+    fn interrupter(&self, _: &SqliteFile) -> Option<Interrupter> {
+        // A file answers; who else writes to it is waited for by `busy_timeout`.
+        None
     }
 
     fn is_contention(_: &DatabaseErrorKind, information: &dyn DatabaseErrorInformation) -> bool {
@@ -97,23 +95,6 @@ impl Connector for SqliteConnector {
     }
 }
 
-/// Which file a path leads to, by device and inode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct FileIdentity(u64, u64);
-
-impl FileIdentity {
-    fn of(path: &Path) -> io::Result<Self> {
-        fs::metadata(path).map(|metadata| Self(metadata.dev(), metadata.ino()))
-    }
-}
-
 #[derive(Debug, Error)]
-#[error("{}: {source}", path.display())]
-struct FileError {
-    path: PathBuf,
-    source: io::Error,
-}
-
-fn file_error(path: &Path) -> impl Fn(io::Error) -> Cause {
-    move |source| FileError { path: path.to_owned(), source }.into()
-}
+#[error("the file of the database was replaced while the service runs; restart it")]
+struct Replaced;

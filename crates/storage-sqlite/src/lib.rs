@@ -5,18 +5,27 @@
 //! at the same time.
 
 mod connector;
+mod file;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+use diesel::sqlite::Sqlite;
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use merchant_otp_ports::Stores;
 pub use merchant_otp_storage_diesel::MigrationError;
-use merchant_otp_storage_diesel::{Door, apply_migrations, pending_migrations, stores};
+use merchant_otp_storage_diesel::schema::__diesel_schema_migrations;
+use merchant_otp_storage_diesel::{
+    Door, MIGRATIONS_TABLE, apply_migrations, pending_migrations, stores,
+};
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
-use crate::connector::SqliteConnector;
+use crate::connector::{SqliteConnector, SqliteFile};
+use crate::file::MigrationLock;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 
@@ -24,7 +33,7 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlit
 #[derive(Clone, Debug)]
 pub struct SqliteDatabase {
     connector: SqliteConnector,
-    readers: usize,
+    readers: u16,
 }
 
 impl SqliteDatabase {
@@ -32,13 +41,14 @@ impl SqliteDatabase {
     ///
     /// Nothing is opened yet: [`SqliteDatabase::migrate`] makes the file.
     #[must_use]
-    pub fn new(path: PathBuf, readers: usize) -> Self {
+    pub fn new(path: PathBuf, readers: u16) -> Self {
         Self { connector: SqliteConnector::new(path), readers }
     }
 
     /// Makes the file and its folder if they are missing, and applies the pending migrations.
     ///
-    /// Answers the names of the migrations that it applied. Several processes may migrate at once.
+    /// Answers the versions of the migrations that it applied. Where none are pending nothing is
+    /// written. Several processes may migrate at once: one does, and the others wait for it.
     ///
     /// # Errors
     ///
@@ -50,27 +60,20 @@ impl SqliteDatabase {
     pub async fn migrate(&self) -> Result<Vec<String>, MigrationError> {
         let connector = self.connector.clone();
         blocking(move || {
-            connector.create().map_err(MigrationError::Unavailable)?;
-            let mut file = connector.open().map_err(MigrationError::Unavailable)?;
-            // One transaction around all: a second process waits here, and then finds them applied.
-            let mut applied = Ok(Vec::new());
-            let migrated = file.connection.immediate_transaction(|connection| {
-                applied = apply_migrations(connection, MIGRATIONS);
-                match applied {
-                    Ok(_) => Ok(()),
-                    Err(_) => Err(diesel::result::Error::RollbackTransaction),
-                }
-            });
-            match (applied, migrated) {
-                (Err(error), _) => Err(error),
-                (Ok(_), Err(error)) => Err(MigrationError::Migration(error.into())),
-                (Ok(applied), Ok(())) => Ok(applied),
+            // No file yet, or one that another process makes just now: then under the lock.
+            if open_and_find_pending(&connector).is_ok_and(|pending| pending.is_empty()) {
+                return Ok(Vec::new());
             }
+            let _lock =
+                MigrationLock::take(connector.path()).map_err(MigrationError::Unavailable)?;
+            file::create(connector.path()).map_err(MigrationError::Unavailable)?;
+            let mut file = connector.open().map_err(MigrationError::Unavailable)?;
+            apply_migrations(&mut file.connection, MIGRATIONS)
         })
         .await
     }
 
-    /// The names of the migrations that are pending.
+    /// The versions of the migrations that are pending; changes nothing.
     ///
     /// # Errors
     ///
@@ -81,11 +84,7 @@ impl SqliteDatabase {
     /// Outside of a tokio runtime.
     pub async fn pending_migrations(&self) -> Result<Vec<String>, MigrationError> {
         let connector = self.connector.clone();
-        blocking(move || {
-            let mut file = connector.open().map_err(MigrationError::Unavailable)?;
-            pending_migrations(&mut file.connection, MIGRATIONS)
-        })
-        .await
+        blocking(move || open_and_find_pending(&connector)).await
     }
 
     /// The stores of the database, which has to be migrated.
@@ -103,8 +102,23 @@ impl SqliteDatabase {
     }
 }
 
+fn open_and_find_pending(connector: &SqliteConnector) -> Result<Vec<String>, MigrationError> {
+    let SqliteFile { connection, .. } =
+        &mut connector.open().map_err(MigrationError::Unavailable)?;
+    let tables = format!("SELECT count(*) FROM sqlite_master WHERE name = '{MIGRATIONS_TABLE}'");
+    let tables = sql::<BigInt>(&tables).get_result::<i64>(connection);
+    let applied = match tables.map_err(MigrationError::failed)? {
+        0 => Vec::new(),
+        _ => __diesel_schema_migrations::table
+            .select(__diesel_schema_migrations::version)
+            .load(connection)
+            .map_err(MigrationError::failed)?,
+    };
+    pending_migrations::<Sqlite, _>(&applied, &MIGRATIONS)
+}
+
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, MigrationError> + Send + 'static,
 ) -> Result<T, MigrationError> {
-    spawn_blocking(work).await.map_err(|error| MigrationError::Migration(error.into()))?
+    spawn_blocking(work).await.map_err(MigrationError::failed)?
 }

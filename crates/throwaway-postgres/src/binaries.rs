@@ -31,8 +31,8 @@ fn find() -> Option<PathBuf> {
         .collect();
     debian.sort();
     let newest_first = debian.into_iter().rev().map(|(_, folder)| folder);
-    on_path
-        .chain(newest_first)
+    newest_first
+        .chain(on_path)
         .find(|folder| folder.join("initdb").is_file() && folder.join("postgres").is_file())
 }
 

@@ -90,7 +90,27 @@ impl Cluster {
     #[must_use]
     pub fn url(&self, database: &str) -> String {
         let (folder, port) = (self.folder.path().display(), self.port);
-        format!("postgres://postgres@localhost:{port}/{database}?host={folder}")
+        format!("postgres://postgres@/{database}?host={folder}&port={port}")
+    }
+
+    /// Stops all processes of the server where they are: it answers nothing, and closes nothing.
+    pub fn freeze(&self) {
+        self.signal_all(Signal::SIGSTOP);
+    }
+
+    /// Lets the processes of the server go on.
+    pub fn thaw(&self) {
+        self.signal_all(Signal::SIGCONT);
+    }
+
+    fn signal_all(&self, signal: Signal) {
+        let server = self.server.id();
+        let children = fs::read_to_string(format!("/proc/{server}/task/{server}/children"));
+        let children = children.unwrap_or_default();
+        let children = children.split_whitespace().filter_map(|child| child.parse().ok());
+        for process in i32::try_from(server).into_iter().chain(children) {
+            let _gone_already = kill(Pid::from_raw(process), signal);
+        }
     }
 
     fn wait_until_ready(&mut self) -> Result<()> {

@@ -6,6 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use postgres::{Client, NoTls};
 
+use crate::Cluster;
+
 /// The environment variable that holds the URL of the maintenance database of the tests' cluster.
 pub const ENVIRONMENT: &str = "THROWAWAY_POSTGRES_URL";
 
@@ -19,7 +21,7 @@ pub struct Database {
 }
 
 impl Database {
-    /// Makes a database; from a thread of a runtime too.
+    /// Makes a database in the tests' cluster; from a thread of a runtime too.
     ///
     /// # Panics
     ///
@@ -28,12 +30,21 @@ impl Database {
     #[expect(clippy::panic, reason = "the failure of a test")]
     pub fn create() -> Self {
         let Ok(maintenance_url) = env::var(ENVIRONMENT) else {
-            panic!("no PostgreSQL: run the tests with `cargo xtask test`, which brings one");
+            panic!("no PostgreSQL: `cargo xtask test` brings one and runs the tests");
         };
+        Self::at(maintenance_url)
+    }
+
+    /// Makes a database in a cluster of its own.
+    #[must_use]
+    pub fn create_in(cluster: &Cluster) -> Self {
+        Self::at(cluster.url("postgres"))
+    }
+
+    fn at(maintenance_url: String) -> Self {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let nanoseconds =
-            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos());
-        let name = format!("test_{}_{number}_{nanoseconds}", process::id());
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let name = format!("test_{}_{number}_{now}", process::id());
         let database = Self { name, maintenance_url };
         database.maintain(&format!("CREATE DATABASE {}", database.name));
         database

@@ -8,6 +8,7 @@ use actix_web::middleware::Next;
 
 use crate::error::HttpError;
 use crate::instance;
+use crate::taler_error_code::TalerErrorCode;
 
 /// Writes one line to the log for each answer, an error with its causes.
 ///
@@ -23,12 +24,15 @@ pub(crate) async fn log_answer(
     let method = request.method().as_str();
     let route = request.match_pattern();
     let route = route.as_deref().unwrap_or("none");
-    let instance = instance::of(request).filter(|_| request.match_pattern().is_some());
-    let instance = instance.as_ref().map(tracing::field::display);
     let status = response.status();
     let duration = start.elapsed().as_secs_f64();
     let error = response.response().error().and_then(actix_web::Error::as_error::<HttpError>);
-    let code = error.map(|error| error.code().number());
+    let code = error.map(HttpError::code);
+    // What names no instance may be anything, a token in the wrong place among it.
+    let is_known = route != "none" && code != Some(TalerErrorCode::MerchantGenericInstanceUnknown);
+    let instance = instance::of(request).filter(|_| is_known);
+    let instance = instance.as_ref().map(tracing::field::display);
+    let code = code.map(TalerErrorCode::number);
     let cause = error.map(|error| tracing::field::display(Causes(error)));
 
     macro_rules! answered {

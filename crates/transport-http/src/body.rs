@@ -1,4 +1,4 @@
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 
 use actix_web::HttpRequest;
 use actix_web::error::PayloadError;
@@ -25,7 +25,7 @@ pub(crate) enum BodyError {
 
 /// Reads the body of a request, decompressed, of at most `limit` bytes.
 ///
-/// It may hold secrets, so it is wiped when dropped.
+/// It may hold secrets, so our copies of it are wiped.
 pub(crate) async fn read(
     request: &HttpRequest,
     mut payload: Payload,
@@ -36,13 +36,9 @@ pub(crate) async fn read(
     if announced.is_some_and(|length| length > limit) {
         return Err(BodyError::TooLarge);
     }
-    let mut body = Zeroizing::new(Vec::with_capacity(announced.unwrap_or(0)));
+    let mut body = Zeroizing::new(Vec::new());
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(BodyError::Broken)?;
-        if chunk.len() > limit - body.len() {
-            return Err(BodyError::TooLarge);
-        }
-        body.extend_from_slice(&chunk);
+        append(&mut body, &chunk.map_err(BodyError::Broken)?, limit)?;
     }
     match Compression::of(request) {
         None => Ok(body),
@@ -51,6 +47,21 @@ pub(crate) async fn read(
             .await
             .map_err(|stopped| BodyError::Compression(std::io::Error::other(stopped)))?,
     }
+}
+
+/// Appends to a body of at most `limit` bytes; a buffer that becomes too small is wiped.
+fn append(body: &mut Zeroizing<Vec<u8>>, chunk: &[u8], limit: usize) -> Result<(), BodyError> {
+    let length = body.len().saturating_add(chunk.len());
+    if length > limit {
+        return Err(BodyError::TooLarge);
+    }
+    if length > body.capacity() {
+        let mut larger = Zeroizing::new(Vec::with_capacity(length.max(body.capacity() * 2)));
+        larger.extend_from_slice(body);
+        *body = larger;
+    }
+    body.extend_from_slice(chunk);
+    Ok(())
 }
 
 /// A `Content-Encoding` that is understood; others are ignored, as the C backend does.
@@ -73,7 +84,7 @@ impl Compression {
     }
 }
 
-/// Decompresses at most one byte more than the limit, however much there is.
+/// Decompresses up to the limit, and no more than a buffer beyond it, however much there is.
 fn inflate(
     compression: Compression,
     compressed: &[u8],
@@ -86,12 +97,15 @@ fn inflate(
         Compression::Deflate => &mut DeflateDecoder::new(compressed),
     };
     let mut body = Zeroizing::new(Vec::new());
-    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    decoder.take(most).read_to_end(&mut body).map_err(BodyError::Compression)?;
-    if body.len() > limit {
-        return Err(BodyError::TooLarge);
+    let mut buffer = Zeroizing::new([0; 16 * 1024]);
+    loop {
+        match decoder.read(buffer.as_mut_slice()) {
+            Ok(0) => return Ok(body),
+            Ok(length) => append(&mut body, buffer.get(..length).unwrap_or_default(), limit)?,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(BodyError::Compression(error)),
+        }
     }
-    Ok(body)
 }
 
 /// Whether the first two bytes are those of RFC 1950 section 2.2: method 8, a multiple of 31.

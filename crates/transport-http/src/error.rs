@@ -1,7 +1,7 @@
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
-use merchant_otp_application::{Error as UseCaseError, StoreError};
+use merchant_otp_application::{Error as UseCaseError, StorageFailure};
 use serde::Serialize;
 use thiserror::Error;
 
@@ -116,13 +116,13 @@ fn use_case_answer(
         UseCaseError::NoRandomness(_) => {
             (StatusCode::INTERNAL_SERVER_ERROR, Code::GenericInternalInvariantFailure)
         }
-        UseCaseError::Store(error) => {
-            let code = match error {
-                StoreError::Unavailable(_) => Code::GenericDbStartFailed,
-                StoreError::Read(_) => Code::GenericDbFetchFailed,
-                StoreError::Write(_) => write_failed,
-                StoreError::Contention(_) => Code::GenericDbSoftFailure,
-                StoreError::Corrupt(_) => Code::GenericDbInvariantFailure,
+        UseCaseError::Storage(failure) => {
+            let code = match failure {
+                StorageFailure::Unavailable(_) => Code::GenericDbStartFailed,
+                StorageFailure::Read(_) => Code::GenericDbFetchFailed,
+                StorageFailure::Write(_) => write_failed,
+                StorageFailure::Contention(_) => Code::GenericDbSoftFailure,
+                StorageFailure::Corrupt(_) => Code::GenericDbInvariantFailure,
             };
             (StatusCode::INTERNAL_SERVER_ERROR, code)
         }

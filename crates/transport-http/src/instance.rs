@@ -11,7 +11,7 @@ pub(crate) const SEGMENT: &str = "instance";
 
 /// The instance that a request addresses; `None` if what its path names can be none.
 ///
-/// An id has no character that is ever percent-encoded, so what the router left encoded is none.
+/// The router leaves nothing percent-encoded that an id may have.
 pub(crate) fn of(request: &HttpRequest) -> Option<InstanceId> {
     match request.match_info().get(SEGMENT) {
         None => Some(InstanceId::admin()),

@@ -18,6 +18,8 @@ mod query;
 mod routes;
 mod server;
 mod taler_error_code;
+mod unix_socket;
+mod unread_body;
 
 pub use listen::{Listen, ListenError};
 pub use server::{BindError, Bound, HttpSettings, bind};

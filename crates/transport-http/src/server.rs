@@ -1,8 +1,4 @@
-use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,13 +7,15 @@ use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
 use actix_web::web::Data;
 use actix_web::{App as ActixApp, HttpServer};
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, join, select};
 use merchant_otp_application::Service;
 use thiserror::Error;
 
 use crate::access_log::log_answer;
 use crate::listen::Listen;
 use crate::routes::{App, configure};
+use crate::unix_socket::UnixSocket;
+use crate::unread_body::close_after_unread_body;
 
 /// How the transport serves.
 #[derive(Clone, Debug)]
@@ -34,6 +32,8 @@ pub struct HttpSettings {
 pub struct Bound {
     server: Server,
     listen: Listen,
+    /// Held for as long as the server runs.
+    _socket: Option<UnixSocket>,
 }
 
 /// Why a server did not get its address.
@@ -53,29 +53,31 @@ pub fn bind(settings: HttpSettings, service: Arc<Service>) -> Result<Bound, Bind
     let HttpSettings { listen, body_limit, shutdown_grace } = settings;
     let app = Data::new(App { service, body_limit });
     let server = HttpServer::new(move || {
-        ActixApp::new().app_data(app.clone()).wrap(from_fn(log_answer)).configure(configure)
+        ActixApp::new()
+            .app_data(app.clone())
+            .configure(configure)
+            .wrap(from_fn(log_answer))
+            // Outermost: what it adds to the body of an answer must reach the connection.
+            .wrap(from_fn(close_after_unread_body))
     })
     .disable_signals()
     .shutdown_timeout(shutdown_grace.as_secs());
 
     let bound = match &listen {
-        Listen::Tcp(address) => server.bind(address),
-        Listen::Unix(path) => remove_stale_socket(path).and_then(|()| {
-            let server = server.bind_uds(path)?;
-            // For the user and group of the service, such as a proxy that is in the group.
-            fs::set_permissions(path, fs::Permissions::from_mode(0o660))?;
-            Ok(server)
+        Listen::Tcp(address) => server.bind(address).map(|server| (server, None)),
+        Listen::Unix(path) => UnixSocket::bind(path).and_then(|(socket, listener)| {
+            server.listen_uds(listener).map(|server| (server, Some(socket)))
         }),
     };
-    let server = match bound {
-        Ok(server) => server,
+    let (server, socket) = match bound {
+        Ok(bound) => bound,
         Err(source) => return Err(BindError { listen, source }),
     };
     let listen = match (listen, server.addrs().first()) {
         (Listen::Tcp(_), Some(address)) => Listen::Tcp(*address),
         (listen, _) => listen,
     };
-    Ok(Bound { server: server.run(), listen })
+    Ok(Bound { server: server.run(), listen, _socket: socket })
 }
 
 impl Bound {
@@ -94,26 +96,12 @@ impl Bound {
     /// If the threads that serve cannot be run.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> io::Result<()> {
         let handle = self.server.handle();
-        let result = match select(pin!(self.server), pin!(shutdown)).await {
+        match select(pin!(self.server), pin!(shutdown)).await {
             Either::Left((stopped, _)) => stopped,
             Either::Right(((), server)) => {
-                let ((), stopped) = futures_util::future::join(handle.stop(true), server).await;
+                let ((), stopped) = join(handle.stop(true), server).await;
                 stopped
             }
-        };
-        if let Listen::Unix(path) = &self.listen {
-            let _gone_already = fs::remove_file(path);
         }
-        result
-    }
-}
-
-/// Removes the socket that a server left behind, but not that of a server that still answers.
-fn remove_stale_socket(path: &Path) -> io::Result<()> {
-    match UnixStream::connect(path) {
-        Ok(_) => Err(io::ErrorKind::AddrInUse.into()),
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
     }
 }
