@@ -178,7 +178,6 @@ fn a_token_that_is_not_committed_is_not_shown(storage: &Storage) {
     });
     let added = storage.run(&["token", "add", "--instance", "shop", "--scope", "all"]);
     assert!(!added.success && added.stdout.is_empty(), "{added:?}");
-    assert!(added.stderr.contains("writing to the database failed"), "{}", added.stderr);
     assert_eq!(storage.run(&["token", "list", "--instance", "shop"]).stdout.lines().count(), 2);
 }
 

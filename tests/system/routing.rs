@@ -8,6 +8,7 @@ on_both_databases! {
     an_unknown_path_is_told,
     a_wrong_method_is_told_with_those_allowed,
     a_refused_request_leaves_the_connection_in_order,
+    what_makes_no_request_is_refused_without_a_body,
 }
 
 fn an_unknown_path_is_told(storage: &Storage) {
@@ -70,4 +71,28 @@ fn a_refused_request_leaves_the_connection_in_order(storage: &Storage) {
     assert!(second.starts_with("401 ") || second.starts_with("204 "), "{replies}");
     // And it may still be done again.
     server.post("shop", &token, &body).expect_stored();
+}
+
+/// docs/adr/0008: these answers are the HTTP library's; all that matters is in the status.
+fn what_makes_no_request_is_refused_without_a_body(storage: &Storage) {
+    let server = Server::start(storage);
+    let head = |rest: &str| format!("GET / HTTP/1.1\r\nHost: x\r\n{rest}\r\n");
+    for (status, sent) in [
+        (400, "no HTTP\r\n\r\n".to_owned()),
+        (400, "GET / HTTP/1.1\r\n\r\n".to_owned()),
+        (400, "GET / HTTP/9.9\r\nHost: x\r\n\r\n".to_owned()),
+        (400, head("Content-Length: many\r\n")),
+        (400, head("Transfer-Encoding: gzip, chunked\r\n")),
+        (431, head(&format!("X: {}\r\n", "x".repeat(200_000)))),
+        (431, head(&"X: x\r\n".repeat(97))),
+        (408, "GET / HTTP/1.1\r\n".to_owned()),
+    ] {
+        let mut connection = server.connect();
+        // A head that is too large is refused before it ends.
+        let _refused_already = connection.write(&sent);
+        let reply = connection.read_to_end();
+        assert!(reply.starts_with(&format!("HTTP/1.1 {status} ")), "{status}: {reply}");
+        assert!(reply.contains("\r\ncontent-length: 0\r\n"), "{reply}");
+        assert!(reply.ends_with("\r\n\r\n"), "{reply}");
+    }
 }
