@@ -13,14 +13,18 @@ pub struct Reply {
     pub status: u16,
     /// The headers.
     pub headers: HeaderMap,
+    /// The body, as it came.
+    pub bytes: Vec<u8>,
     /// The body, as text.
     pub body: String,
 }
 
 impl Reply {
     pub(crate) fn read(mut response: Response<Body>) -> Self {
-        let body = response.body_mut().with_config().limit(1 << 30).read_to_string().unwrap();
-        Self { status: response.status().as_u16(), headers: response.headers().clone(), body }
+        let bytes = response.body_mut().with_config().limit(1 << 30).read_to_vec().unwrap();
+        let body = String::from_utf8_lossy(&bytes).into_owned();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Self { status, headers, bytes, body }
     }
 
     /// The body, as JSON.

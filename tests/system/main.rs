@@ -8,6 +8,7 @@
 )]
 
 mod bodies;
+mod clients;
 mod command_line;
 mod concurrency;
 mod credentials;

@@ -22,6 +22,16 @@ impl Service {
         }
     }
 
+    /// The instance of an id.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InstanceUnknown`] or [`Error::Storage`].
+    pub async fn instance(&self, id: &InstanceId) -> Result<Instance, Error> {
+        let found = retry_contention(async || self.stores.instances.find(id).await).await?;
+        found.ok_or(Error::InstanceUnknown)
+    }
+
     /// All instances, ordered by id.
     ///
     /// # Errors

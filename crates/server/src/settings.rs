@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use config::{Config, ConfigError, Environment, File, FileFormat};
-use merchant_otp_transport_http::{HttpSettings, Listen};
+use merchant_otp_domain::Amount;
+use merchant_otp_transport_http::{CurrencySpecification, HttpSettings, Listen};
 use serde::{Deserialize, Serialize};
 
 use crate::storage_url::StorageUrl;
@@ -25,6 +26,7 @@ pub(crate) struct Settings {
     http: Http,
     pub(crate) storage: Storage,
     pub(crate) log: Log,
+    currencies: Vec<CurrencySpecification>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -100,7 +102,16 @@ impl Settings {
             seconds @ 0..=3600 => Duration::from_secs(seconds),
             _ => bail!("http.shutdown_grace: it is 0 to 3600 seconds"),
         };
-        Ok(HttpSettings { listen, body_limit, shutdown_grace })
+        for specification in &self.currencies {
+            let code = &specification.currency;
+            // A code is what an amount begins with.
+            Amount::parse(&format!("{code}:0")).with_context(|| format!("currencies: {code}"))?;
+            if !specification.alt_unit_names.contains_key("0") {
+                bail!("currencies: {code}: alt_unit_names has the key \"0\"");
+            }
+        }
+        let currencies = self.currencies.clone();
+        Ok(HttpSettings { listen, body_limit, currencies, shutdown_grace })
     }
 }
 

@@ -19,6 +19,11 @@ pub(crate) fn of(request: &HttpRequest) -> Option<InstanceId> {
     }
 }
 
+/// Whether the path of a request names an instance.
+pub(crate) fn is_named(request: &HttpRequest) -> bool {
+    request.match_info().get(SEGMENT).is_some()
+}
+
 /// The last segment of a path, percent-decoded once; `None` if it is not UTF-8 then.
 ///
 /// It is taken from the path as it was sent: the router decodes most, but not all of it, and puts

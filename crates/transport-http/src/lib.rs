@@ -8,6 +8,8 @@
 
 mod access_log;
 mod body;
+mod compression;
+mod cors;
 mod credentials;
 mod error;
 mod instance;
@@ -20,6 +22,8 @@ mod server;
 mod taler_error_code;
 mod unix_socket;
 mod unread_body;
+mod version;
 
 pub use listen::{Listen, ListenError};
 pub use server::{BindError, Bound, HttpSettings, bind};
+pub use version::CurrencySpecification;

@@ -1,22 +1,33 @@
 use std::future::ready;
 use std::sync::Arc;
 
+use actix_web::http::header::LOCATION;
+use actix_web::http::uri::PathAndQuery;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{Resource, Route};
+use actix_web::{HttpRequest, HttpResponse, Resource, Route};
 use merchant_otp_application::Service;
 
 use crate::error::HttpError;
-use crate::{instance, otp_devices};
+use crate::version::CurrencySpecification;
+use crate::{instance, otp_devices, version};
 
 /// What the handlers share.
 pub(crate) struct App {
     pub(crate) service: Arc<Service>,
     /// The largest request body, in bytes.
     pub(crate) body_limit: usize,
+    /// The currencies that clients are told of, the default first.
+    pub(crate) currencies: Vec<CurrencySpecification>,
 }
 
 /// Registers the endpoints.
 pub(crate) fn configure(config: &mut ServiceConfig) {
+    // The name that the instance `admin` had in the protocol before. Only what there is below it is
+    // redirected, so that no `Location` leads to another host.
+    for path in ["/config", "/private", "/private/{tail}*"] {
+        let path = format!("{FORMER_ADMIN}{path}");
+        config.service(Resource::new(path).to(redirect_to_admin));
+    }
     for path in of_instance("/private/otp-devices") {
         config.service(
             Resource::new(path)
@@ -36,6 +47,14 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
                 .default_service(method_invalid("DELETE, GET, HEAD, PATCH")),
         );
     }
+    for path in of_instance("/config") {
+        config.service(
+            Resource::new(path)
+                .route(web::get().to(version::show))
+                .route(web::head().to(version::show))
+                .default_service(method_invalid("GET, HEAD")),
+        );
+    }
     config.default_service(web::to(|| ready(Err::<&'static str, _>(HttpError::EndpointUnknown))));
 }
 
@@ -47,4 +66,14 @@ fn of_instance(tail: &str) -> [String; 2] {
 /// Answers the methods that a resource does not know.
 fn method_invalid(allow: &'static str) -> Route {
     web::to(move || ready(Err::<&'static str, _>(HttpError::MethodInvalid { allow })))
+}
+
+const FORMER_ADMIN: &str = "/instances/default";
+
+/// Redirects to the same path without the instance, query and all.
+async fn redirect_to_admin(request: HttpRequest) -> HttpResponse {
+    let path = request.uri().path_and_query().map_or("", PathAndQuery::as_str);
+    // A path that names the instance in another way, percent-encoded say, leads to the root.
+    let location = path.strip_prefix(FORMER_ADMIN).unwrap_or("/");
+    HttpResponse::PermanentRedirect().insert_header((LOCATION, location)).finish()
 }

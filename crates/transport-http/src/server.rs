@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Server;
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{Compress, from_fn};
 use actix_web::web::Data;
 use actix_web::{App as ActixApp, HttpServer};
 use futures_util::future::{Either, join, select};
@@ -12,10 +12,13 @@ use merchant_otp_application::Service;
 use thiserror::Error;
 
 use crate::access_log::log_answer;
+use crate::compression::ignore_unacceptable;
+use crate::cors::allow_every_origin;
 use crate::listen::Listen;
 use crate::routes::{App, configure};
 use crate::unix_socket::UnixSocket;
 use crate::unread_body::close_after_unread_body;
+use crate::version::CurrencySpecification;
 
 /// How the transport serves.
 #[derive(Clone, Debug)]
@@ -24,6 +27,8 @@ pub struct HttpSettings {
     pub listen: Listen,
     /// The largest request body, in bytes, as sent and decompressed.
     pub body_limit: usize,
+    /// The currencies that clients are told of, the default first.
+    pub currencies: Vec<CurrencySpecification>,
     /// How long requests in flight may take after shutdown began.
     pub shutdown_grace: Duration,
 }
@@ -50,13 +55,16 @@ pub struct BindError {
 ///
 /// If the address is not to be had: in use, not of this machine, or not allowed.
 pub fn bind(settings: HttpSettings, service: Arc<Service>) -> Result<Bound, BindError> {
-    let HttpSettings { listen, body_limit, shutdown_grace } = settings;
-    let app = Data::new(App { service, body_limit });
+    let HttpSettings { listen, body_limit, currencies, shutdown_grace } = settings;
+    let app = Data::new(App { service, body_limit, currencies });
     let server = HttpServer::new(move || {
         ActixApp::new()
             .app_data(app.clone())
             .configure(configure)
+            .wrap(from_fn(allow_every_origin))
             .wrap(from_fn(log_answer))
+            .wrap(Compress::default())
+            .wrap(from_fn(ignore_unacceptable))
             // Outermost: what it adds to the body of an answer must reach the connection.
             .wrap(from_fn(close_after_unread_body))
     })
