@@ -35,8 +35,8 @@ const DEPENDENCIES: &[(&str, &str, &str)] = &[
     (
         "server",
         "application domain ports storage-postgres storage-sqlite transport-http",
-        "anyhow clap config getrandom humantime serde thiserror tokio toml tracing \
-         tracing-subscriber zeroize",
+        "anyhow clap config getrandom humantime percent-encoding qrcode serde thiserror tokio \
+         toml tracing tracing-subscriber zeroize",
     ),
     ("throwaway-postgres", "", "anyhow nix postgres tempfile"),
     ("xtask", "throwaway-postgres", "anyhow clap"),
@@ -56,7 +56,7 @@ const DEV_DEPENDENCIES: &[(&str, &str, &str)] = &[
     ("storage-sqlite", "storage-contract", "tempfile tokio"),
     ("storage-postgres", "storage-contract throwaway-postgres", "postgres rcgen tempfile tokio"),
     ("transport-http", "", "proptest"),
-    ("server", "", "tempfile"),
+    ("server", "", "rqrr tempfile"),
 ];
 
 const PREFIX: &str = "merchant-otp-";

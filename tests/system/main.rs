@@ -14,6 +14,7 @@ mod concurrency;
 mod credentials;
 mod devices;
 mod durability;
+mod enrolment;
 mod faults;
 mod first_start;
 mod registering;

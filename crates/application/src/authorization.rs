@@ -4,7 +4,10 @@ use merchant_otp_ports::AccessTokenLookup;
 use crate::retry::retry_contention;
 use crate::{Error, Refusal, Service};
 
-/// The right to use one permission on one instance, made by [`Service::authorize`] alone.
+/// The right to use one permission on one instance.
+///
+/// Made by [`Service::authorize`] for clients, and by [`Service::trust_operator`] for whoever may read
+/// the database anyway.
 #[derive(Debug)]
 pub struct Grant {
     instance: InstanceId,
@@ -66,5 +69,22 @@ impl Service {
             return Err(Error::PermissionMissing(permission));
         }
         Ok(Grant { instance: instance.clone(), permission })
+    }
+
+    /// Grants a permission on an instance to the operator of the service, without credentials.
+    ///
+    /// For the command line, which opens the database with the rights of whoever runs it. A transport
+    /// never calls this.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InstanceUnknown`] or [`Error::Storage`].
+    pub async fn trust_operator(
+        &self,
+        instance: &InstanceId,
+        permission: Permission,
+    ) -> Result<Grant, Error> {
+        let instance = self.instance(instance).await?;
+        Ok(Grant { instance: instance.id, permission })
     }
 }

@@ -23,7 +23,7 @@ pub use access_token::{
 pub use amount::{Amount, AmountError};
 pub use instance::{Instance, InstanceId, InstanceIdError, InstanceName, InstanceNameError};
 pub use otp_algorithm::{OtpAlgorithm, OtpAlgorithmError};
-pub use otp_codes::OtpCodes;
+pub use otp_codes::{OtpCode, OtpCodes};
 pub use otp_device::{
     OtpCounter, OtpCounterError, OtpDevice, OtpDeviceChange, OtpDeviceDescription,
     OtpDeviceDescriptionError, OtpDeviceError, OtpDeviceId, OtpDeviceIdError, OtpDeviceSummary,

@@ -13,32 +13,61 @@ use crate::{Amount, OtpAlgorithm, OtpDevice, Timestamp};
 /// so that the clock of the device may be off by a minute. Steps before time 0 are step 0. In
 /// `Display`, one a line, oldest first, as the confirmation of a payment shows them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OtpCodes([u32; 5]);
+pub struct OtpCodes([OtpCode; 5]);
+
+/// A code that a device shows during one step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OtpCode {
+    code: u32,
+    step: u64,
+}
+
+impl OtpCode {
+    /// How long a code is shown, in seconds (RFC 6238 section 5.2).
+    pub const SECONDS: u64 = 30;
+
+    /// When it is shown first, in seconds since the epoch.
+    #[must_use]
+    pub fn shown_from(self) -> u64 {
+        self.step * Self::SECONDS
+    }
+
+    /// When it is no longer shown, in seconds since the epoch.
+    #[must_use]
+    pub fn shown_until(self) -> u64 {
+        self.shown_from() + Self::SECONDS
+    }
+}
+
+impl fmt::Display for OtpCode {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:08}", self.code)
+    }
+}
 
 impl OtpCodes {
-    /// How long a code is valid, in seconds (RFC 6238 section 5.2).
-    pub const STEP: u64 = 30;
+    /// The codes, oldest first.
+    #[must_use]
+    pub fn codes(&self) -> [OtpCode; 5] {
+        self.0
+    }
 
     /// The codes of a key (RFC 6238 with SHA-1, from time 0, with 8 digits).
     fn of_key(key: &[u8], at: Timestamp) -> Self {
-        let earliest = at.seconds().saturating_sub(2 * Self::STEP);
-        let previous = at.seconds().saturating_sub(Self::STEP);
-        let times = [
-            earliest,
-            previous,
-            at.seconds(),
-            at.seconds() + Self::STEP,
-            at.seconds() + 2 * Self::STEP,
-        ];
-        Self(times.map(|time| hotp(key, time / Self::STEP)))
+        let steps = [-2, -1, 0, 1, 2_i64].map(|offset| {
+            let seconds =
+                at.seconds().saturating_add_signed(offset * OtpCode::SECONDS.cast_signed());
+            seconds / OtpCode::SECONDS
+        });
+        Self(steps.map(|step| OtpCode { code: hotp(key, step), step }))
     }
 }
 
 impl fmt::Display for OtpCodes {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [first, rest @ ..] = self.0;
-        write!(formatter, "{first:08}")?;
-        rest.iter().try_for_each(|code| write!(formatter, "\n{code:08}"))
+        write!(formatter, "{first}")?;
+        rest.iter().try_for_each(|code| write!(formatter, "\n{code}"))
     }
 }
 
@@ -165,6 +194,15 @@ mod tests {
     fn no_algorithm_and_no_price_where_it_is_needed_mean_no_codes() {
         assert_eq!(codes(OtpAlgorithm::None, A, Some("EUR:1"), 59), None);
         assert_eq!(codes(OtpAlgorithm::TotpWithPrice, A, None, 59), None);
+    }
+
+    #[test]
+    fn a_code_is_shown_for_its_step() {
+        let codes = OtpCodes::of_key(b"key", Timestamp::from_seconds(100).unwrap()).codes();
+        let shown = codes.map(|code| (code.shown_from(), code.shown_until()));
+        assert_eq!(shown, [(30, 60), (60, 90), (90, 120), (120, 150), (150, 180)]);
+        let codes = OtpCodes::of_key(b"key", Timestamp::from_seconds(31).unwrap()).codes();
+        assert_eq!(codes.map(OtpCode::shown_from), [0, 0, 30, 60, 90]);
     }
 
     /// The vector of GNUnet's and Taler's test-vector generators for their KDF.

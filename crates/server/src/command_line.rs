@@ -1,10 +1,12 @@
 use std::path::PathBuf;
+use std::time::UNIX_EPOCH;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use merchant_otp_domain::{
-    AccessTokenDescription, AccessTokenSerial, AccessTokenSerialError, InstanceId, InstanceName,
-    Lifetime, TokenScope,
+    AccessTokenDescription, AccessTokenSerial, AccessTokenSerialError, Amount, InstanceId,
+    InstanceName, Lifetime, OtpAlgorithm, OtpDeviceDescription, OtpDeviceId, Timestamp, TokenScope,
 };
+use zeroize::Zeroizing;
 
 /// The merchant OTP service: keeps the offline code devices of GNU Taler merchants.
 ///
@@ -40,6 +42,9 @@ pub(crate) enum Command {
     /// Add, list and revoke access tokens
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Add, list, show and remove OTP devices, and compute their codes
+    #[command(subcommand)]
+    Device(DeviceCommand),
     /// Apply the pending migrations of the database
     Migrate,
     /// Show the effective settings, without secrets
@@ -116,6 +121,87 @@ pub(crate) enum TokenCommand {
     },
 }
 
+#[derive(Subcommand)]
+pub(crate) enum DeviceCommand {
+    /// Register a device and show, once, what an authenticator app reads: a URI and its QR code
+    Add {
+        #[command(flatten)]
+        device: DeviceName,
+        /// What people call it
+        #[arg(long, value_name = "TEXT", value_parser = |text: &str| OtpDeviceDescription::parse(text))]
+        description: OtpDeviceDescription,
+        /// How its codes are computed: `TOTP_WITHOUT_PRICE` for authenticator apps,
+        /// `TOTP_WITH_PRICE` for special devices, `NONE` for no codes
+        #[arg(long, default_value = "TOTP_WITHOUT_PRICE", value_parser = OtpAlgorithm::from_name)]
+        algorithm: OtpAlgorithm,
+        /// Its key in Base32, or `-` to read it from standard input; without it, a random key of 160
+        /// bits is made
+        #[arg(long, value_name = "BASE32")]
+        key: Option<KeyArgument>,
+    },
+    /// List the devices of an instance
+    List {
+        #[command(flatten)]
+        instance: OfInstance,
+    },
+    /// Show a device, without its key
+    Show {
+        #[command(flatten)]
+        device: DeviceName,
+    },
+    /// Remove a device
+    Remove {
+        #[command(flatten)]
+        device: DeviceName,
+    },
+    /// Compute the five codes of a device, with the seconds that each is still shown
+    Code {
+        #[command(flatten)]
+        device: DeviceName,
+        /// For another time than now: seconds since the epoch, or such as 2026-11-24T12:00:00Z
+        #[arg(long, value_name = "TIME", value_parser = timestamp)]
+        at: Option<Timestamp>,
+        /// For the payment of an amount, such as EUR:1.50; needed by `TOTP_WITH_PRICE`
+        #[arg(long, value_name = "AMOUNT", value_parser = Amount::parse)]
+        price: Option<Amount>,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct OfInstance {
+    /// The instance
+    #[arg(long, value_name = "ID", default_value = "admin", value_parser = InstanceId::parse)]
+    pub(crate) instance: InstanceId,
+}
+
+#[derive(Args)]
+pub(crate) struct DeviceName {
+    #[command(flatten)]
+    pub(crate) of: OfInstance,
+    /// Its name in URLs, unique in the instance
+    #[arg(long, value_name = "DEVICE", value_parser = |text: &str| OtpDeviceId::parse(text))]
+    pub(crate) id: OtpDeviceId,
+}
+
+/// The key of a device as it was given. It is read later: clap quotes what it cannot read.
+#[derive(Clone)]
+pub(crate) struct KeyArgument(pub(crate) Zeroizing<String>);
+
+impl From<&str> for KeyArgument {
+    fn from(text: &str) -> Self {
+        Self(Zeroizing::new(text.to_owned()))
+    }
+}
+
+fn timestamp(text: &str) -> Result<Timestamp, &'static str> {
+    const FORM: &str = "a time is seconds since the epoch, or such as 2026-11-24T12:00:00Z";
+    let seconds = text.parse().or_else(|_| {
+        let time = humantime::parse_rfc3339_weak(text).map_err(|_| FORM)?;
+        time.duration_since(UNIX_EPOCH).map(|since| since.as_secs()).map_err(|_| FORM)
+    })?;
+    Timestamp::from_seconds(seconds).map_err(|_| FORM)
+}
+
 fn serial(text: &str) -> Result<AccessTokenSerial, AccessTokenSerialError> {
     text.parse().map_err(|_| AccessTokenSerialError).and_then(AccessTokenSerial::new)
 }
@@ -136,6 +222,16 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn times_are_seconds_or_dates() {
+        assert_eq!(timestamp("59").unwrap().seconds(), 59);
+        assert_eq!(timestamp("2023-11-14T22:13:20Z").unwrap().seconds(), 1_700_000_000);
+        assert_eq!(timestamp("2023-11-14 22:13:20").unwrap().seconds(), 1_700_000_000);
+        for text in ["", "now", "-1", "1969-12-31T23:59:59Z", "9007199254740992"] {
+            assert!(timestamp(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -1,3 +1,5 @@
+mod device;
+
 use std::io::{self, Write};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -72,6 +74,8 @@ pub(crate) async fn token(settings: &Settings, command: TokenCommand) -> anyhow:
     }
 }
 
+pub(crate) use device::device;
+
 /// The use cases, over a database that is up to date.
 async fn service(settings: &Settings) -> anyhow::Result<Service> {
     let database = Database::new(&settings.storage)?;
@@ -91,10 +95,15 @@ fn explain(error: Error) -> anyhow::Error {
             "the instance has no token with this number; \
              `merchant-otp token list --instance ID` shows all"
         }
+        Error::OtpDeviceConflict => {
+            "a device with this id and other details is there already; \
+             `merchant-otp device show --id DEVICE` shows it"
+        }
+        Error::OtpDeviceUnknown => {
+            "the instance has no device with this id; `merchant-otp device list` shows all"
+        }
         Error::Unauthorized(_)
         | Error::PermissionMissing(_)
-        | Error::OtpDeviceConflict
-        | Error::OtpDeviceUnknown
         | Error::OtpDeviceInvalid(_)
         | Error::NoRandomness(_)
         | Error::Storage(_) => return error.into(),

@@ -6,6 +6,7 @@
 mod clock;
 mod command_line;
 mod commands;
+mod enrolment;
 mod serve;
 mod settings;
 mod storage;
@@ -40,6 +41,7 @@ async fn run(command_line: CommandLine) -> anyhow::Result<()> {
         Command::Config => commands::config(&settings),
         Command::Migrate => commands::migrate(&settings).await,
         Command::Instance(command) => commands::instance(&settings, command).await,
+        Command::Device(command) => commands::device(&settings, command).await,
         Command::Token(command) => commands::token(&settings, command).await,
     }
 }

@@ -1,0 +1,150 @@
+use std::io::{self, IsTerminal, Read, Write};
+
+use anyhow::Context;
+use merchant_otp_application::Service;
+use merchant_otp_domain::{
+    Amount, InstanceId, OtpAlgorithm, OtpCounter, OtpDevice, OtpDeviceDescription, OtpKey,
+    Permission, Timestamp,
+};
+use zeroize::Zeroizing;
+
+use super::{explain, one_line, service};
+use crate::command_line::{DeviceCommand, DeviceName, KeyArgument};
+use crate::enrolment;
+use crate::settings::Settings;
+
+pub(crate) async fn device(settings: &Settings, command: DeviceCommand) -> anyhow::Result<()> {
+    let service = service(settings).await?;
+    match command {
+        DeviceCommand::Add { device, description, algorithm, key } => {
+            add(&service, device, description, algorithm, key).await
+        }
+        DeviceCommand::List { instance } => list(&service, &instance.instance).await,
+        DeviceCommand::Show { device } => show(&service, &device).await,
+        DeviceCommand::Remove { device } => {
+            let write = Permission::OtpDevicesWrite;
+            let grant =
+                service.trust_operator(&device.of.instance, write).await.map_err(explain)?;
+            service.remove_otp_device(&grant, &device.id).await.map_err(explain)
+        }
+        DeviceCommand::Code { device, at, price } => {
+            code(&service, &device, at, price.as_ref()).await
+        }
+    }
+}
+
+async fn add(
+    service: &Service,
+    name: DeviceName,
+    description: OtpDeviceDescription,
+    algorithm: OtpAlgorithm,
+    key: Option<KeyArgument>,
+) -> anyhow::Result<()> {
+    let instance = service.instance(&name.of.instance).await.map_err(explain)?;
+    let grant = service.trust_operator(&instance.id, Permission::OtpDevicesWrite).await;
+    let grant = grant.map_err(explain)?;
+    let key = match key {
+        None => random_key()?,
+        Some(KeyArgument(text)) if *text == "-" => read_key()?,
+        Some(KeyArgument(text)) => OtpKey::from_base32(&text).context("--key")?,
+    };
+    let device = OtpDevice::new(name.id, description, key, algorithm, OtpCounter::default())?;
+    service.add_otp_device(&grant, device.clone()).await.map_err(explain)?;
+
+    let mut output = io::stdout().lock();
+    match device.algorithm() {
+        OtpAlgorithm::None => writeln!(output, "registered; the device shows no codes")?,
+        OtpAlgorithm::TotpWithoutPrice | OtpAlgorithm::TotpWithPrice => {
+            let uri = enrolment::uri(&instance, &device);
+            writeln!(output, "{}\n", *uri)?;
+            // On a terminal, white on black whatever its colours are: scanners want no inverse.
+            let (white, reset) =
+                if output.is_terminal() { ("\x1b[97;40m", "\x1b[0m") } else { ("", "") };
+            for line in enrolment::qr_code(&uri)?.lines() {
+                writeln!(output, "{white}{line}{reset}")?;
+            }
+            writeln!(output)?;
+            writeln!(
+                output,
+                "Scan it with the device now: the key is shown only this once. The device has to \
+                 show 8 digits."
+            )?;
+        }
+    }
+    if device.algorithm() == OtpAlgorithm::TotpWithPrice {
+        writeln!(output, "The codes depend on the price: an authenticator app shows others.")?;
+    }
+    Ok(())
+}
+
+fn random_key() -> anyhow::Result<OtpKey> {
+    // 160 bits, as RFC 4226 section 4 recommends.
+    let mut bytes = vec![0; 20];
+    getrandom::fill(&mut bytes).context("no random bits")?;
+    Ok(OtpKey::from_bytes(bytes)?)
+}
+
+fn read_key() -> anyhow::Result<OtpKey> {
+    const LONGEST: u64 = 1024;
+    let mut text = Zeroizing::new(String::with_capacity(1024));
+    io::stdin().take(LONGEST).read_to_string(&mut text).context("reading the key")?;
+    OtpKey::from_base32(text.trim()).context("standard input")
+}
+
+async fn list(service: &Service, instance: &InstanceId) -> anyhow::Result<()> {
+    let grant = service.trust_operator(instance, Permission::OtpDevicesRead).await;
+    let grant = grant.map_err(explain)?;
+    let mut output = io::stdout().lock();
+    let mut last = None;
+    loop {
+        let page = service.list_otp_devices(&grant, last.as_ref()).await.map_err(explain)?;
+        let Some(end) = page.last() else {
+            return Ok(());
+        };
+        for device in &page {
+            let description = one_line(device.description.as_str());
+            writeln!(output, "{}\t{description}", device.id)?;
+        }
+        last = Some(end.id.clone());
+    }
+}
+
+async fn show(service: &Service, name: &DeviceName) -> anyhow::Result<()> {
+    let grant = service.trust_operator(&name.of.instance, Permission::OtpDevicesRead).await;
+    let found = service.otp_device(&grant.map_err(explain)?, &name.id, None, None).await;
+    let device = found.map_err(explain)?.device;
+    let mut output = io::stdout().lock();
+    writeln!(output, "id\t{}", device.id())?;
+    writeln!(output, "description\t{}", one_line(device.description().as_str()))?;
+    writeln!(output, "algorithm\t{}", device.algorithm().name())?;
+    writeln!(output, "counter\t{}", device.counter().value())?;
+    Ok(())
+}
+
+async fn code(
+    service: &Service,
+    name: &DeviceName,
+    at: Option<Timestamp>,
+    price: Option<&Amount>,
+) -> anyhow::Result<()> {
+    let grant = service.trust_operator(&name.of.instance, Permission::OtpDevicesRead).await;
+    let found = service.otp_device(&grant.map_err(explain)?, &name.id, at, price).await;
+    let found = found.map_err(explain)?;
+    let Some(codes) = found.codes else {
+        anyhow::bail!(match found.device.algorithm() {
+            OtpAlgorithm::TotpWithPrice => "the codes of this device need a price: --price AMOUNT",
+            OtpAlgorithm::None | OtpAlgorithm::TotpWithoutPrice => "the device shows no codes",
+        });
+    };
+    let time = found.time.seconds();
+    let mut output = io::stdout().lock();
+    for code in codes.codes() {
+        let (from, until) = (code.shown_from(), code.shown_until());
+        match (from.checked_sub(time), until.checked_sub(time)) {
+            (Some(wait @ 1..), _) => writeln!(output, "{code}\tshown in {wait} s")?,
+            (_, Some(left @ 1..)) => writeln!(output, "{code}\tshown for {left} s more")?,
+            _ => writeln!(output, "{code}\tshown until {} s ago", time.saturating_sub(until))?,
+        }
+    }
+    Ok(())
+}

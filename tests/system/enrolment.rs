@@ -1,0 +1,142 @@
+//! Devices on the command line.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use merchant_otp_tests::{Output, Server, Storage, command};
+use serde_json::json;
+
+use crate::{device, on_both_databases};
+
+on_both_databases! {
+    a_device_is_enrolled_with_a_uri_and_a_qr_code,
+    a_key_is_made_when_none_is_given,
+    devices_are_listed_shown_and_removed,
+    codes_are_computed_with_the_seconds_they_are_shown,
+    what_goes_wrong_is_told_without_the_key,
+}
+
+const KEY: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+
+#[track_caller]
+fn succeeds(storage: &Storage, arguments: &[&str]) -> String {
+    let output = storage.run(arguments);
+    assert!(output.success, "{}", output.stderr);
+    output.stdout
+}
+
+/// The arguments that add a device to the instance `shop`.
+fn add<'a>(id: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let arguments =
+        ["device", "add", "--instance", "shop", "--id", id, "--description", "Till at the door"];
+    [&arguments[..], more].concat()
+}
+
+fn a_device_is_enrolled_with_a_uri_and_a_qr_code(storage: &Storage) {
+    succeeds(storage, &["instance", "add", "shop", "--name", "Käse & mehr"]);
+    let shown = succeeds(storage, &add("till 1", &["--key", &KEY.to_lowercase()]));
+    let expected = format!(
+        "otpauth://totp/K%C3%A4se%20%26%20mehr:till%201?secret={KEY}\
+         &issuer=K%C3%A4se%20%26%20mehr&algorithm=SHA1&digits=8&period=30"
+    );
+    assert_eq!(shown.lines().next(), Some(&*expected));
+    let code: Vec<_> = shown.lines().filter(|line| line.contains(['█', '▀', '▄'])).collect();
+    // Modules come two above one another, and a border is around them.
+    let width = code[0].chars().count();
+    assert!(width >= 29 && code.len() == width.div_ceil(2), "{shown}");
+    assert!(code.iter().all(|line| line.chars().count() == width), "{shown}");
+
+    // The same by HTTP is the same device, and by the command line no error.
+    let server = Server::start(storage);
+    let token = succeeds(storage, &["token", "add", "--instance", "shop", "--scope", "all"]);
+    server.post("shop", token.trim(), device("till 1").to_string()).expect_stored();
+    succeeds(storage, &add("till 1", &["--key", KEY]));
+}
+
+fn a_key_is_made_when_none_is_given(storage: &Storage) {
+    succeeds(storage, &["instance", "add", "shop", "--name", "Shop"]);
+    let secrets = ["one", "two"].map(|id| {
+        let shown = succeeds(storage, &add(id, &[]));
+        let secret = shown.split_once("secret=").unwrap().1.split_once('&').unwrap().0.to_owned();
+        // 160 bits, 5 a character.
+        assert_eq!(secret.len(), 32, "{shown}");
+        secret
+    });
+    assert_ne!(secrets[0], secrets[1]);
+    let shown = succeeds(storage, &add("none", &["--algorithm", "none"]));
+    assert!(!shown.contains("otpauth:"), "{shown}");
+
+    let mut from_stdin =
+        command(&add("stdin", &["--key", "-"]), &[("STORAGE__URL", &storage.url())]);
+    from_stdin.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut process = from_stdin.spawn().unwrap();
+    process.stdin.take().unwrap().write_all(format!("{KEY}\n").as_bytes()).unwrap();
+    let shown = String::from_utf8(process.wait_with_output().unwrap().stdout).unwrap();
+    assert!(shown.contains(&format!("secret={KEY}&")), "{shown}");
+}
+
+fn devices_are_listed_shown_and_removed(storage: &Storage) {
+    succeeds(storage, &["instance", "add", "shop", "--name", "Shop"]);
+    for id in ["b", "a"] {
+        succeeds(storage, &add(id, &["--key", KEY]));
+    }
+    let of_shop = |arguments: &[&'static str]| [arguments, &["--instance", "shop"]].concat();
+    let list = of_shop(&["device", "list"]);
+    assert_eq!(succeeds(storage, &list), "a\tTill at the door\nb\tTill at the door\n");
+    let shown = succeeds(storage, &of_shop(&["device", "show", "--id", "a"]));
+    assert!(shown.contains("algorithm\tTOTP_WITHOUT_PRICE\n"), "{shown}");
+    assert!(!shown.contains(KEY), "{shown}");
+    succeeds(storage, &of_shop(&["device", "remove", "--id", "a"]));
+    assert_eq!(succeeds(storage, &list), "b\tTill at the door\n");
+    let gone = storage.run(&of_shop(&["device", "remove", "--id", "a"]));
+    assert!(!gone.success && gone.stderr.contains("merchant-otp device list"), "{}", gone.stderr);
+}
+
+fn codes_are_computed_with_the_seconds_they_are_shown(storage: &Storage) {
+    succeeds(storage, &["instance", "add", "shop", "--name", "Shop"]);
+    succeeds(storage, &add("time", &["--key", KEY]));
+    succeeds(storage, &add("price", &["--key", KEY, "--algorithm", "TOTP_WITH_PRICE"]));
+    let code = |arguments: &[&str]| {
+        storage.run(&[&["device", "code", "--instance", "shop", "--id"], arguments].concat())
+    };
+    let shown = code(&["time", "--at", "1970-01-01T00:01:40Z"]).stdout;
+    let times: Vec<_> = shown.lines().map(|line| line.split_once('\t').unwrap().1).collect();
+    let expected = [
+        "shown until 40 s ago",
+        "shown until 10 s ago",
+        "shown for 20 s more",
+        "shown in 20 s",
+        "shown in 50 s",
+    ];
+    assert_eq!(times, expected);
+    let shown = code(&["time", "--at", "59"]).stdout;
+    assert_eq!(shown.lines().nth(2), Some("94287082\tshown for 1 s more"), "{shown}");
+    let shown = code(&["price", "--at", "1700000000", "--price", "EUR:1.50"]).stdout;
+    let codes: Vec<_> = shown.lines().map(|line| line.split_once('\t').unwrap().0).collect();
+    assert_eq!(codes, ["25414867", "50803371", "84002102", "81378344", "14701362"]);
+    let refused = code(&["price"]);
+    assert!(!refused.success && refused.stderr.contains("--price"), "{}", refused.stderr);
+}
+
+fn what_goes_wrong_is_told_without_the_key(storage: &Storage) {
+    succeeds(storage, &["instance", "add", "shop", "--name", "Shop"]);
+    succeeds(storage, &add("till", &["--key", KEY]));
+    let check = |output: &Output, message: &str| {
+        assert!(!output.success, "{output:?}");
+        assert!(output.stderr.contains(message), "{}", output.stderr);
+        assert!(!output.stderr.contains("MARKER") && output.stdout.is_empty(), "{output:?}");
+    };
+    check(&storage.run(&add("other", &["--key", "MARKER1!"])), "not Base32");
+    check(&storage.run(&add("other", &["--key", ""])), "the key is empty");
+    check(&storage.run(&add("till", &["--key", "MARKERMARKER"])), "is there already");
+    check(&storage.run(&add("..", &["--key", "MARKER"])), "neither . nor ..");
+    let nowhere = ["device", "add", "--instance", "nobody", "--id", "x", "--description", ""];
+    check(&storage.run(&nowhere), "merchant-otp instance add");
+
+    // Nothing of it was stored.
+    let server = Server::start(storage);
+    let token = succeeds(storage, &["token", "add", "--instance", "shop", "--scope", "all"]);
+    let listed = server.call("GET", "/instances/shop/private/otp-devices", token.trim(), "");
+    let only = json!({ "otp_device_id": "till", "device_description": "Till at the door" });
+    assert_eq!(listed.json(), json!({ "otp_devices": [only] }));
+}
