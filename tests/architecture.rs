@@ -35,7 +35,7 @@ const DEPENDENCIES: &[(&str, &str, &str)] = &[
     (
         "server",
         "application domain ports storage-postgres storage-sqlite transport-http",
-        "anyhow clap config getrandom humantime percent-encoding qrcode serde thiserror tokio \
+        "anyhow clap config csv getrandom humantime percent-encoding qrcode serde thiserror tokio \
          toml tracing tracing-subscriber zeroize",
     ),
     ("throwaway-postgres", "", "anyhow nix postgres tempfile"),

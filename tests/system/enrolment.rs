@@ -1,6 +1,7 @@
 //! Devices on the command line.
 
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
 use merchant_otp_tests::{Output, Server, Storage, command};
@@ -14,6 +15,8 @@ on_both_databases! {
     devices_are_listed_shown_and_removed,
     codes_are_computed_with_the_seconds_they_are_shown,
     what_goes_wrong_is_told_without_the_key,
+    a_file_is_imported_and_what_is_wrong_rejected,
+    a_mended_reject_file_is_imported_as_it_is,
 }
 
 const KEY: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
@@ -139,4 +142,105 @@ fn what_goes_wrong_is_told_without_the_key(storage: &Storage) {
     let listed = server.call("GET", "/instances/shop/private/otp-devices", token.trim(), "");
     let only = json!({ "otp_device_id": "till", "device_description": "Till at the door" });
     assert_eq!(listed.json(), json!({ "otp_devices": [only] }));
+}
+
+/// A file in a folder of its own.
+fn csv(contents: impl AsRef<[u8]>) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("devices.csv");
+    std::fs::write(&path, contents).unwrap();
+    let path = path.to_str().unwrap().to_owned();
+    (folder, path)
+}
+
+fn a_file_is_imported_and_what_is_wrong_rejected(storage: &Storage) {
+    succeeds(storage, &["instance", "add", "shop", "--name", "Shop"]);
+    succeeds(storage, &add("taken", &["--key", "MZXW6"]));
+    let file = format!(
+        "otp_device_id,otp_device_description,otp_key,otp_algorithm,otp_ctr\n\
+         till,Till at the door,{KEY},1,\n\
+         \"a,b\",\"two\nlines\",{KEY},TOTP_WITH_PRICE,7\n\
+         no codes,,,none,\n\
+         default,,{KEY},,\n\
+         ..,dots,{KEY},1,\n\
+         key,,MARKER1,1,\n\
+         empty,,,1,\n\
+         algorithm,,{KEY},3,\n\
+         counter,,{KEY},1,-1\n\
+         short,,{KEY}\n\
+         taken,,{KEY},1,\n"
+    );
+    let bytes = [file.as_bytes(), b"latin,\xe9,", KEY.as_bytes(), b",1,\n"].concat();
+    let (_folder, path) = csv(bytes);
+    let import = ["device", "import", &path, "--instance", "shop"];
+    let list = ["device", "list", "--instance", "shop"];
+
+    let tried = storage.run(&[&import[..], &["--dry-run"]].concat());
+    assert!(!tried.success);
+    assert_eq!(tried.stdout, "4 rows could be registered, 8 are rejected\n");
+    assert_eq!(succeeds(storage, &list), "taken\tTill at the door\n");
+
+    // Twice: what is registered already is no error.
+    for _ in 0..2 {
+        let imported = storage.run(&import);
+        assert!(!imported.success && imported.stderr.contains("devices.csv.rejects.csv"));
+        assert!(!imported.stderr.contains("MARKER"), "{}", imported.stderr);
+        assert_eq!(imported.stdout, "4 rows are registered, 8 are rejected\n");
+    }
+    let listed = succeeds(storage, &list);
+    let ids: Vec<_> = listed.lines().map(|line| line.split_once('\t').unwrap().0).collect();
+    assert_eq!(ids, ["a,b", "default", "no codes", "taken", "till"]);
+    let server = Server::start(storage);
+    let token = succeeds(storage, &["token", "add", "--instance", "shop", "--scope", "all"]);
+    server.post("shop", token.trim(), device("till").to_string()).expect_stored();
+
+    let rejects = format!("{path}.rejects.csv");
+    let mode = std::fs::metadata(&rejects).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let rejected = String::from_utf8_lossy(&std::fs::read(&rejects).unwrap()).into_owned();
+    let reasons: Vec<_> = rejected.lines().map(|line| line.rsplit(',').next().unwrap()).collect();
+    let expected = [
+        "reason",
+        "otp_device_id: a device id is neither . nor ..",
+        "otp_key: the key is not Base32 of RFC 3548 (A-Z and 2-7, not Crockford)\"",
+        "otp_key: the key is empty, and the algorithm computes codes from it\"",
+        "otp_algorithm: the algorithm is 0 or NONE",
+        "otp_ctr: the counter is 0 to 2^63 - 1",
+        "3 fields, expected 5\"",
+        "otp_device_id: a device with other details has it",
+        "otp_device_description: it is not UTF-8",
+    ];
+    assert_eq!(reasons.len(), expected.len(), "{rejected}");
+    for (line, expected) in rejected.lines().zip(expected) {
+        assert!(line.contains(expected.trim_end_matches('"')), "{line}: {expected}");
+    }
+}
+
+fn a_mended_reject_file_is_imported_as_it_is(storage: &Storage) {
+    succeeds(storage, &["instance", "add", "shop", "--name", "Shop"]);
+    let (_folder, path) =
+        csv(format!("otp_key,otp_device_id,otp_device_description\n{KEY},..,Till at the door\n"));
+    let import = |path: &str| storage.run(&["device", "import", path, "--instance", "shop"]);
+    assert!(!import(&path).success);
+    let rejects = format!("{path}.rejects.csv");
+    // Not mended yet: the reason does not pile up.
+    assert!(!import(&rejects).success);
+    let again = std::fs::read_to_string(format!("{rejects}.rejects.csv")).unwrap();
+    assert_eq!(again, std::fs::read_to_string(&rejects).unwrap());
+    let mended = std::fs::read_to_string(&rejects).unwrap().replacen("..", "till", 1);
+    std::fs::write(&rejects, mended).unwrap();
+    let imported = import(&rejects);
+    assert_eq!(imported.stdout, "1 rows are registered, 0 are rejected\n", "{}", imported.stderr);
+
+    for (contents, message) in [
+        ("", "no column otp_device_id"),
+        ("otp_device_id,otp_device_description\n", "no column otp_key"),
+        ("otp_device_id,otp_device_description,otp_key,colour\n", "\"colour\""),
+    ] {
+        let (_folder, path) = csv(contents);
+        let refused = import(&path);
+        assert!(!refused.success && refused.stderr.contains(message), "{}", refused.stderr);
+    }
+    let missing = import("/nonexistent.csv");
+    assert!(!missing.success && missing.stderr.contains("/nonexistent.csv"), "{}", missing.stderr);
 }

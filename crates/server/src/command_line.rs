@@ -154,6 +154,24 @@ pub(crate) enum DeviceCommand {
         #[command(flatten)]
         device: DeviceName,
     },
+    /// Register the devices of a CSV file
+    ///
+    /// The first line names the columns: `otp_device_id`, `otp_device_description` and `otp_key`, and
+    /// if wanted `otp_algorithm` (`TOTP_WITHOUT_PRICE` where it is empty) and `otp_ctr` (0). Rows that
+    /// cannot be registered go to a reject file with the reason, also those of an earlier run. A row
+    /// that is registered already is no error, so an import that broke off is simply run again.
+    Import {
+        /// The CSV file
+        file: PathBuf,
+        #[command(flatten)]
+        instance: OfInstance,
+        /// Where rejected rows go; FILE.rejects.csv if it is not given. It holds their keys
+        #[arg(long, value_name = "REJECTS")]
+        rejects: Option<PathBuf>,
+        /// Check every row and register none
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Compute the five codes of a device, with the seconds that each is still shown
     Code {
         #[command(flatten)]

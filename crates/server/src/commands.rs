@@ -1,4 +1,5 @@
 mod device;
+mod import;
 
 use std::io::{self, Write};
 use std::time::{Duration, UNIX_EPOCH};

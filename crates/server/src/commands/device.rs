@@ -8,6 +8,7 @@ use merchant_otp_domain::{
 };
 use zeroize::Zeroizing;
 
+use super::import::Import;
 use super::{explain, one_line, service};
 use crate::command_line::{DeviceCommand, DeviceName, KeyArgument};
 use crate::enrolment;
@@ -26,6 +27,9 @@ pub(crate) async fn device(settings: &Settings, command: DeviceCommand) -> anyho
             let grant =
                 service.trust_operator(&device.of.instance, write).await.map_err(explain)?;
             service.remove_otp_device(&grant, &device.id).await.map_err(explain)
+        }
+        DeviceCommand::Import { file, instance, rejects, dry_run } => {
+            Import::new(&service, &instance.instance, dry_run).await?.run(&file, rejects).await
         }
         DeviceCommand::Code { device, at, price } => {
             code(&service, &device, at, price.as_ref()).await
