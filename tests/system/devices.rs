@@ -18,6 +18,8 @@ on_both_databases! {
     a_change_keeps_what_it_leaves_out,
     a_change_that_is_not_allowed_changes_nothing,
     changes_at_once_all_take_effect,
+    many_changes_at_once_all_succeed,
+    a_pipelined_head_has_no_body,
     a_removed_device_is_gone,
     unknown_devices_and_instances_are_told,
     ids_are_decoded_once,
@@ -245,6 +247,36 @@ fn changes_at_once_all_take_effect(storage: &Storage) {
         assert_eq!(shown["otp_ctr"], 7);
         assert_eq!(shown["otp_algorithm"], 0);
     }
+}
+
+fn many_changes_at_once_all_succeed(storage: &Storage) {
+    let (server, token) = shop(storage);
+    server.post("shop", &token, device("till").to_string()).expect_stored();
+    thread::scope(|scope| {
+        for number in 0..64 {
+            let (server, token) = (&server, &token);
+            scope.spawn(move || {
+                let change = json!({ "otp_ctr": number }).to_string();
+                server.call("PATCH", &path("till"), token, change).expect_stored();
+            });
+        }
+    });
+}
+
+fn a_pipelined_head_has_no_body(storage: &Storage) {
+    let (server, token) = shop(storage);
+    server.post("shop", &token, device("till").to_string()).expect_stored();
+    let request = |method: &str, more: &str| {
+        format!(
+            "{method} {DEVICES} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n{more}\r\n"
+        )
+    };
+    let mut connection = server.connect();
+    assert!(connection.write(request("HEAD", "") + &request("GET", "Connection: close\r\n")));
+    let replies = connection.read_to_end();
+    let (head, get) = replies.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 ") && get.starts_with("HTTP/1.1 200 "), "{replies}");
+    assert_eq!(replies.matches("otp_devices").count(), 1, "{replies}");
 }
 
 fn a_removed_device_is_gone(storage: &Storage) {

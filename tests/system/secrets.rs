@@ -29,6 +29,11 @@ fn no_log_holds_a_key_or_a_token(storage: &Storage) {
     // A token in the wrong place.
     server.post(secret, &token, body.to_string()).expect_error(404, 2000);
     server.call("GET", &format!("/{secret}?{secret}"), &token, "").expect_error(404, 21);
+    for path in ["config", "private/otp-devices"] {
+        let path = format!("/instances/{secret}/{path}");
+        server.call("PUT", &path, &token, "").expect_error(405, 20);
+        server.call("OPTIONS", &path, &token, "").expect_stored();
+    }
     storage.execute("ALTER TABLE otp_devices RENAME TO gone");
     body["otp_key"] = json!(KEY);
     server.post("shop", &token, body.to_string()).expect_error(500, 54);

@@ -11,6 +11,9 @@ pub enum Error {
     /// An instance with the same id and another name is there.
     #[error("another instance has the same id")]
     InstanceConflict,
+    /// The id is the former name of the instance `admin`, which clients are redirected from.
+    #[error("the instance id is reserved")]
+    InstanceReserved,
     /// The credentials are not good for the instance.
     #[error("the credentials were refused: {0}")]
     Unauthorized(Refusal),

@@ -4,6 +4,9 @@ use merchant_otp_ports::InstanceInsertion;
 use crate::retry::retry_contention;
 use crate::{Error, Service};
 
+/// What the instance `admin` was called in the protocol before.
+const FORMER_ADMIN: &str = "default";
+
 impl Service {
     /// Makes an instance.
     ///
@@ -11,9 +14,12 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// [`Error::InstanceConflict`] if there is one with the same id and another name, or
-    /// [`Error::Storage`].
+    /// [`Error::InstanceConflict`] if there is one with the same id and another name,
+    /// [`Error::InstanceReserved`], or [`Error::Storage`].
     pub async fn add_instance(&self, instance: Instance) -> Result<(), Error> {
+        if instance.id.as_str() == FORMER_ADMIN {
+            return Err(Error::InstanceReserved);
+        }
         let insert = async || self.stores.instances.insert(instance.clone()).await;
         match retry_contention(insert).await? {
             InstanceInsertion::Stored => Ok(()),

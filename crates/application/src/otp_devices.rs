@@ -4,13 +4,13 @@ use merchant_otp_domain::{
 };
 use merchant_otp_ports::{OtpDeviceInsertion, StoreError};
 
-use crate::retry::retry_contention;
+use crate::retry::{pause, retry_contention};
 use crate::{Error, Grant, Service};
 
 /// How many devices a page of a list has: descriptions may be long, and a page is held in memory.
-const PAGE: u16 = 100;
+const PAGE: u16 = 20;
 
-/// How often a change is tried while others change the same device.
+/// How often a change is tried while other processes change the same device.
 const CHANGE_ATTEMPTS: u32 = 8;
 
 /// A device at a point in time.
@@ -99,6 +99,8 @@ impl Service {
         change: OtpDeviceChange,
     ) -> Result<(), Error> {
         let instance = grant.instance_for(Permission::OtpDevicesWrite)?;
+        // One after the other: only other processes can come between reading and replacing.
+        let _turn = self.changes.lock().await;
         for _ in 0..CHANGE_ATTEMPTS {
             let find = async || self.stores.otp_devices.find(instance, id).await;
             let device = retry_contention(find).await?.ok_or(Error::OtpDeviceUnknown)?;
@@ -109,6 +111,7 @@ impl Service {
             if retry_contention(replace).await? {
                 return Ok(());
             }
+            pause(1).await;
         }
         Err(StoreError::Contention("others change the device all the time".into()).into())
     }

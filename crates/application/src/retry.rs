@@ -21,10 +21,15 @@ pub(crate) async fn retry_contention<T>(
             }
             done => return done,
         }
-        let longest = FIRST_PAUSE * 2_u32.pow(attempt - 1);
-        tokio::time::sleep(longest.mul_f64(fastrand::f64())).await;
+        pause(attempt).await;
     }
     unit().await
+}
+
+/// Waits for a random time after an attempt, at most twice as long as after the one before.
+pub(crate) async fn pause(attempt: u32) {
+    let longest = FIRST_PAUSE * 2_u32.pow(attempt - 1);
+    tokio::time::sleep(longest.mul_f64(fastrand::f64())).await;
 }
 
 #[cfg(test)]

@@ -1,17 +1,20 @@
 use std::sync::Arc;
 
 use merchant_otp_ports::{Clock, Stores};
+use tokio::sync::Mutex;
 
 /// The use cases, over the stores and the clock they were wired with.
 pub struct Service {
     pub(crate) stores: Stores,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Held while a device is changed.
+    pub(crate) changes: Mutex<()>,
 }
 
 impl Service {
     /// Wires the use cases.
     #[must_use]
     pub fn new(stores: Stores, clock: Arc<dyn Clock>) -> Self {
-        Self { stores, clock }
+        Self { stores, clock, changes: Mutex::new(()) }
     }
 }

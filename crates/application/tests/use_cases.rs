@@ -196,6 +196,8 @@ async fn an_instance_is_made_once() {
     fixture.service.add_instance(instance("shop", "Shop")).await.unwrap();
     let renamed = fixture.service.add_instance(instance("shop", "Another")).await;
     assert!(matches!(renamed, Err(Error::InstanceConflict)));
+    let reserved = fixture.service.add_instance(instance("default", "Default")).await;
+    assert!(matches!(reserved, Err(Error::InstanceReserved)));
 }
 
 #[tokio::test]

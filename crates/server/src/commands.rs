@@ -92,6 +92,10 @@ fn explain(error: Error) -> anyhow::Error {
              `merchant-otp instance add ID --name NAME` makes one"
         }
         Error::InstanceConflict => "an instance with this id and another name is there already",
+        Error::InstanceReserved => {
+            "`default` is the former name of the instance `admin`, and requests for it are \
+             redirected there; choose another id"
+        }
         Error::AccessTokenUnknown => {
             "the instance has no token with this number; \
              `merchant-otp token list --instance ID` shows all"

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::env;
 use std::ffi::OsString;
 use std::fs;
@@ -102,13 +102,20 @@ impl Settings {
             seconds @ 0..=3600 => Duration::from_secs(seconds),
             _ => bail!("http.shutdown_grace: it is 0 to 3600 seconds"),
         };
+        let mut codes = BTreeSet::new();
         for specification in &self.currencies {
+            if !codes.insert(&specification.currency) {
+                bail!("currencies: {} is there twice", specification.currency);
+            }
             let code = &specification.currency;
             // A code is what an amount begins with.
             Amount::parse(&format!("{code}:0")).with_context(|| format!("currencies: {code}"))?;
             if !specification.alt_unit_names.contains_key("0") {
                 bail!("currencies: {code}: alt_unit_names has the key \"0\"");
             }
+        }
+        if codes.is_empty() {
+            bail!("currencies: there is at least one");
         }
         let currencies = self.currencies.clone();
         Ok(HttpSettings { listen, body_limit, currencies, shutdown_grace })
@@ -119,8 +126,9 @@ impl Storage {
     /// How many connections there are at the most.
     pub(crate) fn connections(&self) -> anyhow::Result<u16> {
         match u16::try_from(self.connections) {
-            Ok(connections @ 1..=1000) => Ok(connections),
-            _ => bail!("storage.connections: it is 1 to 1000"),
+            // Each may hold one of the 512 threads of the runtime that may block.
+            Ok(connections @ 1..=400) => Ok(connections),
+            _ => bail!("storage.connections: it is 1 to 400"),
         }
     }
 }
@@ -265,13 +273,14 @@ mod tests {
             ("", &[("MERCHANT_OTP__HTTP__BODY_LIMIT", "67108865")], "http.body_limit"),
             ("", &[("MERCHANT_OTP__HTTP__SHUTDOWN_GRACE", "3601")], "http.shutdown_grace"),
             ("", &[("MERCHANT_OTP__STORAGE__CONNECTIONS", "yes")], "storage.connections"),
-            ("", &[("MERCHANT_OTP__STORAGE__CONNECTIONS", "1001")], "storage.connections"),
+            ("", &[("MERCHANT_OTP__STORAGE__CONNECTIONS", "401")], "storage.connections"),
             (
                 "",
                 &[("MERCHANT_OTP__STORAGE__CONNECTIONS", "9223372036854775807")],
                 "storage.connections",
             ),
             ("", &[("MERCHANT_OTP__STORAGE", "sqlite:a.db")], "storage"),
+            ("currencies = []", &[], "currencies"),
             ("", &[("MERCHANT_OTP_HTTP__LISTEN", "x")], "MERCHANT_OTP_HTTP__LISTEN"),
         ] {
             let error = format!("{:#}", load(toml, variables).unwrap_err());

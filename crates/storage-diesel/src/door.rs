@@ -118,8 +118,12 @@ impl<C: Connector> Inside<C> {
         if let Some(watchdog) = watchdog {
             watchdog.abort();
         }
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
-        result.map_err(store_error::<C>)
+        let result = result.map_err(store_error::<C>);
+        // After a failure the connection may be broken and not know it yet.
+        if !matches!(result, Err(StoreError::Read(_) | StoreError::Write(_))) {
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        }
+        result
     }
 
     /// A connection that was used before, or a new one.

@@ -48,7 +48,16 @@ pub(crate) struct PostgresConnector {
 /// A session with a server, and the task that moves its bytes.
 pub(crate) struct PostgresSession {
     pub(crate) connection: AsyncConnectionWrapper<AsyncPgConnection>,
-    driver: JoinHandle<()>,
+    driver: Driver,
+}
+
+/// The task that moves the bytes of a session; it ends with the session.
+struct Driver(JoinHandle<()>);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 units_of_work!(PostgresSession, connection);
@@ -69,15 +78,15 @@ impl PostgresConnector {
     async fn connect_and_set(
         &self,
         runtime: &Handle,
-    ) -> Result<(AsyncPgConnection, JoinHandle<()>), Cause> {
+    ) -> Result<(AsyncPgConnection, Driver), Cause> {
         let tls = tls::connector(&self.url.verification)?;
         let (client, stream) = self.url.config.connect(tls).await?;
-        let driver = runtime.spawn(async move {
+        let driver = Driver(runtime.spawn(async move {
             if let Err(error) = stream.await {
                 let cause = &error as &dyn std::error::Error;
                 tracing::warn!(cause, "a connection to the database broke");
             }
-        });
+        }));
         client.batch_execute(SETTINGS).await?;
         if client.batch_execute(ENGLISH).await.is_err() {
             tracing::debug!("the server does not let this role choose the language of messages");
@@ -96,7 +105,7 @@ impl Connector for PostgresConnector {
     fn is_usable(&self, session: &mut PostgresSession) -> bool {
         type Transactions =
             <AsyncConnectionWrapper<AsyncPgConnection> as Connection>::TransactionManager;
-        !session.driver.is_finished()
+        !session.driver.0.is_finished()
             && !Transactions::is_broken_transaction_manager(&mut session.connection)
     }
 
@@ -105,7 +114,7 @@ impl Connector for PostgresConnector {
     /// The timeouts of the session are kept by the server; this is for one that keeps none, frozen or
     /// cut off.
     fn interrupter(&self, session: &PostgresSession) -> Option<Interrupter> {
-        let driver = session.driver.abort_handle();
+        let driver = session.driver.0.abort_handle();
         Some(Box::new(move || {
             tracing::warn!("the database does not answer; giving the connection up");
             driver.abort();

@@ -56,6 +56,9 @@ impl SqliteConnector {
             return Err(Replaced.into());
         }
         let mut connection = SqliteConnection::establish(&self.url())?;
+        if FileIdentity::of(&self.path)? != identity {
+            return Err(Replaced.into());
+        }
         connection.batch_execute(PRAGMAS)?;
         Ok(SqliteFile { connection, identity })
     }

@@ -19,7 +19,11 @@ pub(crate) fn create(path: &Path) -> Result<(), Cause> {
     }
     // The name of a new file is durable once its folder is, and that of a new folder likewise.
     for folder in path.ancestors().skip(1).take(2).map(or_current) {
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(file_error(folder))?;
+        match File::open(folder).and_then(|folder| folder.sync_all()) {
+            // Who may not list a folder has made nothing in it.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            synced => synced.map_err(file_error(folder))?,
+        }
     }
     Ok(())
 }
@@ -63,7 +67,7 @@ fn or_current(folder: &Path) -> &Path {
 }
 
 #[derive(Debug, Error)]
-#[error("{}: {source}", path.display())]
+#[error("{}", path.display())]
 struct FileError {
     path: PathBuf,
     source: io::Error,

@@ -2,12 +2,13 @@ use std::error::Error;
 use std::fmt;
 use std::time::Instant;
 
+use actix_web::HttpMessage;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 
 use crate::error::HttpError;
-use crate::instance;
+use crate::instance::KnownInstance;
 use crate::taler_error_code::TalerErrorCode;
 
 /// Writes one line to the log for each answer, an error with its causes.
@@ -28,10 +29,8 @@ pub(crate) async fn log_answer(
     let duration = start.elapsed().as_secs_f64();
     let error = response.response().error().and_then(actix_web::Error::as_error::<HttpError>);
     let code = error.map(HttpError::code);
-    // What names no instance may be anything, a token in the wrong place among it.
-    let is_known = route != "none" && code != Some(TalerErrorCode::MerchantGenericInstanceUnknown);
-    let instance = instance::of(request).filter(|_| is_known);
-    let instance = instance.as_ref().map(tracing::field::display);
+    let extensions = request.extensions();
+    let instance = extensions.get::<KnownInstance>().map(|known| tracing::field::display(&known.0));
     let code = code.map(TalerErrorCode::number);
     let cause = error.map(|error| tracing::field::display(Causes(error)));
 
@@ -54,6 +53,7 @@ pub(crate) async fn log_answer(
     } else {
         answered!(info);
     }
+    drop(extensions);
     Ok(response)
 }
 

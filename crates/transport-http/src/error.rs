@@ -96,7 +96,7 @@ fn use_case_answer(
         UseCaseError::InstanceUnknown => {
             (StatusCode::NOT_FOUND, Code::MerchantGenericInstanceUnknown)
         }
-        UseCaseError::InstanceConflict => {
+        UseCaseError::InstanceConflict | UseCaseError::InstanceReserved => {
             (StatusCode::CONFLICT, Code::MerchantPrivatePostInstancesAlreadyExists)
         }
         UseCaseError::Unauthorized(_) => {

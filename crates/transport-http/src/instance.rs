@@ -1,4 +1,4 @@
-use actix_web::HttpRequest;
+use actix_web::{HttpMessage, HttpRequest};
 use merchant_otp_application::{Error, Grant, Service};
 use merchant_otp_domain::{InstanceId, Permission};
 use percent_encoding::percent_decode_str;
@@ -41,5 +41,18 @@ pub(crate) async fn authorize(
 ) -> Result<Grant, HttpError> {
     let instance = of(request).ok_or(Error::InstanceUnknown)?;
     let token = access_token(request);
-    Ok(service.authorize(&instance, token.as_ref(), permission).await?)
+    let authorized = service.authorize(&instance, token.as_ref(), permission).await;
+    if !matches!(authorized, Err(Error::InstanceUnknown | Error::Storage(_))) {
+        mark_known(request, instance);
+    }
+    Ok(authorized?)
+}
+
+/// An instance that a request addresses and that is there: for the log.
+pub(crate) struct KnownInstance(pub(crate) InstanceId);
+
+/// Tells the log that the instance is there. What names none may be anything, a token in the wrong
+/// place among it, and is not logged.
+pub(crate) fn mark_known(request: &HttpRequest, instance: InstanceId) {
+    request.extensions_mut().insert(KnownInstance(instance));
 }

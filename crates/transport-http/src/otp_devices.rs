@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use actix_web::body::None as NoBody;
 use actix_web::http::header::ContentType;
 use actix_web::web::{Bytes, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -39,6 +40,16 @@ pub(crate) async fn list(app: Data<App>, request: HttpRequest) -> Result<HttpRes
     let first = app.service.list_otp_devices(&grant, None).await?;
     let pages = pages(Arc::clone(&app.service), grant, first);
     Ok(HttpResponse::Ok().content_type(ContentType::json()).streaming(pages))
+}
+
+/// `HEAD` on all: as `GET`, without reading on.
+pub(crate) async fn list_head(
+    app: Data<App>,
+    request: HttpRequest,
+) -> Result<HttpResponse<NoBody>, HttpError> {
+    let grant = instance::authorize(&app.service, &request, Permission::OtpDevicesRead).await?;
+    app.service.list_otp_devices(&grant, None).await?;
+    Ok(HttpResponse::Ok().content_type(ContentType::json()).finish().set_body(NoBody::new()))
 }
 
 /// `GET` on one: shows a device with its codes.

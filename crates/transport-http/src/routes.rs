@@ -32,7 +32,7 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
         config.service(
             Resource::new(path)
                 .route(web::get().to(otp_devices::list))
-                .route(web::head().to(otp_devices::list))
+                .route(web::head().to(otp_devices::list_head))
                 .route(web::post().to(otp_devices::add))
                 .default_service(method_invalid("GET, HEAD, POST")),
         );
@@ -71,9 +71,9 @@ fn method_invalid(allow: &'static str) -> Route {
 const FORMER_ADMIN: &str = "/instances/default";
 
 /// Redirects to the same path without the instance, query and all.
-async fn redirect_to_admin(request: HttpRequest) -> HttpResponse {
+async fn redirect_to_admin(request: HttpRequest) -> Result<HttpResponse, HttpError> {
     let path = request.uri().path_and_query().map_or("", PathAndQuery::as_str);
-    // A path that names the instance in another way, percent-encoded say, leads to the root.
-    let location = path.strip_prefix(FORMER_ADMIN).unwrap_or("/");
-    HttpResponse::PermanentRedirect().insert_header((LOCATION, location)).finish()
+    // The router takes `%64efault` for the same; no client writes that.
+    let location = path.strip_prefix(FORMER_ADMIN).ok_or(HttpError::EndpointUnknown)?;
+    Ok(HttpResponse::PermanentRedirect().insert_header((LOCATION, location)).finish())
 }

@@ -43,7 +43,7 @@ pub struct Bound {
 
 /// Why a server did not get its address.
 #[derive(Debug, Error)]
-#[error("cannot listen on {listen}: {source}")]
+#[error("cannot listen on {listen}")]
 pub struct BindError {
     listen: Listen,
     source: io::Error,

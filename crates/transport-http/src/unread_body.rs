@@ -1,4 +1,5 @@
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -24,7 +25,39 @@ pub(crate) async fn close_after_unread_body(
     let shared = Box::pin(SharedPayload(Rc::clone(&payload)));
     request.set_payload(Payload::Stream { payload: shared });
     let response = next.call(request).await?;
-    Ok(response.map_body(|_, body| Answer { body: body.boxed(), _payload: payload }))
+    let unread = if has_ended(&payload).await { None } else { Some(payload) };
+    Ok(response.map_body(|_, body| Answer { body: body.boxed(), _unread: unread }))
+}
+
+/// Whether the rest of a body is there already: then it is skipped, and the connection is kept.
+async fn has_ended(payload: &RefCell<Payload>) -> bool {
+    const MOST: usize = 64 * 1024;
+    // Once round the loop, in which the connection hands over what came with the head.
+    yield_once().await;
+    let mut skipped = 0;
+    while skipped <= MOST {
+        let next =
+            poll_fn(|context| Poll::Ready(Pin::new(&mut *payload.borrow_mut()).poll_next(context)));
+        match next.await {
+            Poll::Ready(None) => return true,
+            Poll::Ready(Some(Ok(chunk))) => skipped += chunk.len(),
+            Poll::Ready(Some(Err(_))) | Poll::Pending => return false,
+        }
+    }
+    false
+}
+
+async fn yield_once() {
+    let mut yielded = false;
+    poll_fn(|context| {
+        if yielded {
+            return Poll::Ready(());
+        }
+        yielded = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// The body of a request, as the handler reads it.
@@ -38,10 +71,10 @@ impl Stream for SharedPayload {
     }
 }
 
-/// The body of an answer, which holds that of its request.
+/// The body of an answer, which holds that of its request if it was not read.
 pub(crate) struct Answer {
     body: BoxBody,
-    _payload: Rc<RefCell<Payload>>,
+    _unread: Option<Rc<RefCell<Payload>>>,
 }
 
 impl MessageBody for Answer {

@@ -39,6 +39,7 @@ pub(crate) async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpRes
     if instance::is_named(&request) {
         let id = instance::of(&request).ok_or(Error::InstanceUnknown)?;
         app.service.instance(&id).await?;
+        instance::mark_known(&request, id);
     }
     let currencies = &app.currencies;
     Ok(HttpResponse::Ok().json(MerchantVersionResponse {

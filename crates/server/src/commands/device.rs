@@ -53,32 +53,50 @@ async fn add(
         Some(KeyArgument(text)) => OtpKey::from_base32(&text).context("--key")?,
     };
     let device = OtpDevice::new(name.id, description, key, algorithm, OtpCounter::default())?;
+    // Made before the device is stored: what cannot be shown must not be stored.
+    let uri = enrolment::uri(&instance, &device);
+    let qr_code = enrolment::qr_code(&uri);
     service.add_otp_device(&grant, device.clone()).await.map_err(explain)?;
+    show_key(&device, &uri, qr_code.as_ref().map(|code| code.as_str())).with_context(|| {
+        format!(
+            "the device is registered and its key could not be shown; remove it and add it again: \
+             `merchant-otp device remove --instance {} --id '{}'`",
+            instance.id,
+            device.id()
+        )
+    })
+}
 
+fn show_key(
+    device: &OtpDevice,
+    uri: &str,
+    qr_code: Result<&str, &anyhow::Error>,
+) -> io::Result<()> {
     let mut output = io::stdout().lock();
-    match device.algorithm() {
-        OtpAlgorithm::None => writeln!(output, "registered; the device shows no codes")?,
-        OtpAlgorithm::TotpWithoutPrice | OtpAlgorithm::TotpWithPrice => {
-            let uri = enrolment::uri(&instance, &device);
-            writeln!(output, "{}\n", *uri)?;
-            // On a terminal, white on black whatever its colours are: scanners want no inverse.
+    if device.algorithm() == OtpAlgorithm::None {
+        writeln!(output, "registered; the device shows no codes")?;
+        return output.flush();
+    }
+    writeln!(output, "{uri}\n")?;
+    match qr_code {
+        // On a terminal, white on black whatever its colours are: scanners want no inverse.
+        Ok(qr_code) => {
             let (white, reset) =
                 if output.is_terminal() { ("\x1b[97;40m", "\x1b[0m") } else { ("", "") };
-            for line in enrolment::qr_code(&uri)?.lines() {
+            for line in qr_code.lines() {
                 writeln!(output, "{white}{line}{reset}")?;
             }
-            writeln!(output)?;
-            writeln!(
-                output,
-                "Scan it with the device now: the key is shown only this once. The device has to \
-                 show 8 digits."
-            )?;
+            writeln!(output, "\nScan it with the device now: the key is shown only this once.")?;
+        }
+        Err(error) => {
+            writeln!(output, "{error}; enter the key by hand: it is shown only this once.")?;
         }
     }
+    writeln!(output, "The device has to show 8 digits.")?;
     if device.algorithm() == OtpAlgorithm::TotpWithPrice {
         writeln!(output, "The codes depend on the price: an authenticator app shows others.")?;
     }
-    Ok(())
+    output.flush()
 }
 
 fn random_key() -> anyhow::Result<OtpKey> {
