@@ -1,5 +1,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::thread::sleep;
+use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -63,6 +65,21 @@ impl SqliteConnector {
         Ok(SqliteFile { connection, identity })
     }
 
+    /// The same for a new file, on which others look at this moment.
+    ///
+    /// Switching it to WAL needs it for itself, and SQLite does not wait for that by `busy_timeout`.
+    pub(crate) fn open_patiently(&self) -> Result<SqliteFile, Cause> {
+        const PAUSE: Duration = Duration::from_millis(10);
+        const ATTEMPTS: u32 = 500;
+        for _ in 1..ATTEMPTS {
+            match self.open() {
+                Err(cause) if is_busy(&cause) => sleep(PAUSE),
+                opened => return opened,
+            }
+        }
+        self.open()
+    }
+
     /// The URI of the file (<https://sqlite.org/uri.html>) that does not make it when it is missing:
     /// an empty database in the place of a lost one would hide the loss.
     fn url(&self) -> String {
@@ -92,9 +109,21 @@ impl Connector for SqliteConnector {
     }
 
     fn is_contention(_: &DatabaseErrorKind, information: &dyn DatabaseErrorInformation) -> bool {
-        // The texts of SQLITE_BUSY and SQLITE_LOCKED: diesel does not tell the codes.
-        let message = information.message();
-        message.starts_with("database is locked") || message.starts_with("database table is locked")
+        is_busy_message(information.message())
+    }
+}
+
+/// The texts of `SQLITE_BUSY` and `SQLITE_LOCKED`: diesel does not tell the codes.
+fn is_busy_message(message: &str) -> bool {
+    message.starts_with("database is locked") || message.starts_with("database table is locked")
+}
+
+fn is_busy(cause: &Cause) -> bool {
+    match cause.downcast_ref() {
+        Some(diesel::result::Error::DatabaseError(_, information)) => {
+            is_busy_message(information.message())
+        }
+        _ => false,
     }
 }
 

@@ -67,7 +67,7 @@ impl SqliteDatabase {
             let _lock =
                 MigrationLock::take(connector.path()).map_err(MigrationError::Unavailable)?;
             file::create(connector.path()).map_err(MigrationError::Unavailable)?;
-            let mut file = connector.open().map_err(MigrationError::Unavailable)?;
+            let mut file = connector.open_patiently().map_err(MigrationError::Unavailable)?;
             apply_migrations(&mut file.connection, MIGRATIONS)
         })
         .await
