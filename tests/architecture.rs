@@ -10,10 +10,10 @@ use serde_json::Value;
 
 /// What each crate may use: crates of the workspace, then others.
 const DEPENDENCIES: &[(&str, &str, &str)] = &[
-    ("domain", "", "data-encoding hmac sha1 sha2 subtle thiserror zeroize"),
+    ("domain", "", "argon2 data-encoding hmac sha1 sha2 subtle thiserror zeroize"),
     ("ports", "domain", "async-trait thiserror"),
     ("application", "domain ports", "fastrand getrandom thiserror tokio tracing zeroize"),
-    ("storage-contract", "domain ports", "tokio"),
+    ("storage-contract", "domain ports", "data-encoding tokio"),
     ("storage-memory", "domain ports", "async-trait"),
     ("storage-diesel", "domain ports", "async-trait diesel diesel_migrations thiserror tokio"),
     (
@@ -30,12 +30,12 @@ const DEPENDENCIES: &[(&str, &str, &str)] = &[
     (
         "transport-http",
         "application domain",
-        "actix-web flate2 futures-util percent-encoding serde serde_json thiserror tracing zeroize",
+        "actix-web data-encoding flate2 futures-util percent-encoding serde serde_json thiserror tracing zeroize",
     ),
     (
         "server",
         "application domain ports storage-postgres storage-sqlite transport-http",
-        "anyhow clap config csv getrandom humantime percent-encoding qrcode serde thiserror tokio \
+        "anyhow clap config csv getrandom humantime percent-encoding qrcode rpassword serde thiserror tokio \
          toml tracing tracing-subscriber zeroize",
     ),
     ("throwaway-postgres", "", "anyhow nix postgres tempfile"),

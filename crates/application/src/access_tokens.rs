@@ -1,31 +1,34 @@
 use merchant_otp_domain::{
     AccessToken, AccessTokenDescription, AccessTokenInfo, AccessTokenSerial, Expiration,
-    InstanceId, Lifetime, Scope, TokenScope,
+    InstanceId, Lifetime, Permission, Scope, TokenScope,
 };
-use merchant_otp_ports::{AccessTokenInsertion, StoredAccessToken};
+use merchant_otp_ports::{AccessTokenInsertion, AccessTokenPage, StoredAccessToken};
 use zeroize::Zeroizing;
 
 use crate::retry::retry_contention;
-use crate::{Error, Service};
+use crate::{Error, Grant, Service};
 
 /// What an access token is to be.
 #[derive(Clone, Debug)]
 pub struct NewAccessToken {
     /// What it allows.
     pub scope: TokenScope,
-    /// For how long it is good.
-    pub lifetime: Lifetime,
+    /// For how long it is good; [`NewAccessToken::DEFAULT_LIFETIME`] if nothing else is said.
+    pub lifetime: Option<Lifetime>,
     /// What it is for, in the words of its owner.
     pub description: AccessTokenDescription,
 }
 
 impl NewAccessToken {
+    /// For how long a token is good if nothing else is said: a day.
+    pub const DEFAULT_LIFETIME: Lifetime = Lifetime::Seconds(24 * 60 * 60);
+
     /// For all of an instance, for good.
     #[must_use]
     pub fn for_everything() -> Self {
         Self {
             scope: TokenScope { scope: Scope::All, refreshable: false },
-            lifetime: Lifetime::Forever,
+            lifetime: Some(Lifetime::Forever),
             description: AccessTokenDescription::default(),
         }
     }
@@ -38,69 +41,140 @@ pub struct IssuedAccessToken {
     pub token: AccessToken,
     /// The number to revoke it by.
     pub serial: AccessTokenSerial,
+    /// What it allows.
+    pub scope: TokenScope,
+    /// Until when it is good.
+    pub expiration: Expiration,
+}
+
+/// The right to access tokens of an instance.
+#[derive(Debug)]
+pub struct LogIn {
+    instance: InstanceId,
+    /// The tokens may do no more than this.
+    scope: Scope,
+}
+
+impl LogIn {
+    pub(crate) fn new(instance: InstanceId, scope: Scope) -> Self {
+        Self { instance, scope }
+    }
 }
 
 impl Service {
-    /// Makes an access token for an instance.
+    /// Logs in to an instance by a refreshable access token of it.
     ///
     /// # Errors
     ///
-    /// [`Error::InstanceUnknown`], [`Error::NoRandomness`] or [`Error::Storage`].
-    pub async fn issue_access_token(
+    /// As [`Service::authorize`] with [`Permission::TokenRefresh`].
+    pub async fn log_in_with_token(
         &self,
         instance: &InstanceId,
+        token: Option<&AccessToken>,
+    ) -> Result<LogIn, Error> {
+        let scope = self.authenticate(instance, token).await?.info.scope;
+        if !scope.permits(Permission::TokenRefresh) {
+            return Err(Error::PermissionMissing(Permission::TokenRefresh));
+        }
+        Ok(LogIn::new(instance.clone(), scope.scope))
+    }
+
+    /// Logs the operator of the service in to an instance, without credentials.
+    ///
+    /// For the command line, as [`Service::trust_operator`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InstanceUnknown`], [`Error::InstanceDeleted`] or [`Error::Storage`].
+    pub async fn log_in_operator(&self, instance: &InstanceId) -> Result<LogIn, Error> {
+        let stored = self.stored_instance(instance).await?;
+        Ok(LogIn::new(stored.instance.id, Scope::All))
+    }
+
+    /// Makes an access token for whoever logged in.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ScopeExceeded`] if the token is to do more than the one that was logged in with,
+    /// [`Error::InstanceUnknown`] if the instance was removed meanwhile, [`Error::NoRandomness`] or
+    /// [`Error::Storage`].
+    pub async fn issue_access_token(
+        &self,
+        log_in: &LogIn,
         new: NewAccessToken,
     ) -> Result<IssuedAccessToken, Error> {
+        let NewAccessToken { scope, lifetime, description } = new;
+        if !log_in.scope.covers(scope.scope) {
+            return Err(Error::ScopeExceeded);
+        }
         let mut bits = Zeroizing::new([0; 32]);
         getrandom::fill(bits.as_mut_slice()).map_err(Error::NoRandomness)?;
         let token = AccessToken::from_random(&bits);
 
         let created = self.clock.now();
-        let info = AccessTokenInfo {
-            scope: new.scope,
-            created,
-            expiration: Expiration::after(created, new.lifetime),
-            description: new.description,
-        };
-        let digest = token.digest();
+        let lifetime = lifetime.unwrap_or(NewAccessToken::DEFAULT_LIFETIME);
+        let expiration = Expiration::after(created, lifetime);
+        let info = AccessTokenInfo { scope, created, expiration, description };
+        let (digest, instance) = (token.digest(), &log_in.instance);
         let insert =
             async || self.stores.access_tokens.insert(instance, digest, info.clone()).await;
         match retry_contention(insert).await? {
-            AccessTokenInsertion::Stored(serial) => Ok(IssuedAccessToken { token, serial }),
+            AccessTokenInsertion::Stored(serial) => {
+                Ok(IssuedAccessToken { token, serial, scope, expiration })
+            }
             AccessTokenInsertion::NoSuchInstance => Err(Error::InstanceUnknown),
         }
     }
 
-    /// All access tokens of an instance, expired ones included, ordered by serial.
+    /// Up to `limit` access tokens of the instance of the grant, expired ones included.
     ///
     /// # Errors
     ///
-    /// [`Error::InstanceUnknown`] or [`Error::Storage`].
+    /// [`Error::PermissionMissing`] if the grant is for something else than
+    /// [`Permission::TokensRead`], or [`Error::Storage`].
     pub async fn list_access_tokens(
         &self,
-        instance: &InstanceId,
+        grant: &Grant,
+        page: AccessTokenPage,
+        limit: u16,
     ) -> Result<Vec<StoredAccessToken>, Error> {
-        retry_contention(async || self.stores.access_tokens.list(instance).await)
-            .await?
-            .ok_or(Error::InstanceUnknown)
+        let instance = grant.instance_for(Permission::TokensRead)?;
+        let list = async || self.stores.access_tokens.list(instance, page, limit).await;
+        Ok(retry_contention(list).await?)
     }
 
-    /// Revokes an access token of an instance.
+    /// Revokes an access token of the instance of the grant.
     ///
     /// # Errors
     ///
     /// [`Error::AccessTokenUnknown`] if the instance has none with this serial,
-    /// [`Error::InstanceUnknown`] or [`Error::Storage`].
+    /// [`Error::PermissionMissing`] if the grant is for something else than
+    /// [`Permission::TokensWrite`], or [`Error::Storage`].
     pub async fn revoke_access_token(
         &self,
-        instance: &InstanceId,
+        grant: &Grant,
         serial: AccessTokenSerial,
     ) -> Result<(), Error> {
+        let instance = grant.instance_for(Permission::TokensWrite)?;
         let remove = async || self.stores.access_tokens.remove(instance, serial).await;
-        if retry_contention(remove).await? {
-            return Ok(());
-        }
-        let known = retry_contention(async || self.stores.instances.find(instance).await).await?;
-        Err(if known.is_some() { Error::AccessTokenUnknown } else { Error::InstanceUnknown })
+        if retry_contention(remove).await? { Ok(()) } else { Err(Error::AccessTokenUnknown) }
+    }
+
+    /// Revokes the access token that a client presents; it needs no permission for that.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InstanceUnknown`], [`Error::InstanceDeleted`], [`Error::Unauthorized`] or
+    /// [`Error::Storage`].
+    pub async fn log_out(
+        &self,
+        instance: &InstanceId,
+        token: Option<&AccessToken>,
+    ) -> Result<(), Error> {
+        let serial = self.authenticate(instance, token).await?.serial;
+        let remove = async || self.stores.access_tokens.remove(instance, serial).await;
+        // If somebody else revoked it just now, it is revoked.
+        retry_contention(remove).await?;
+        Ok(())
     }
 }

@@ -1,5 +1,5 @@
 use merchant_otp_domain::{AccessToken, InstanceId, Permission};
-use merchant_otp_ports::AccessTokenLookup;
+use merchant_otp_ports::{AccessTokenLookup, StoredAccessToken, StoredInstance};
 
 use crate::retry::retry_contention;
 use crate::{Error, Refusal, Service};
@@ -31,6 +31,32 @@ impl Grant {
     }
 }
 
+/// The right to use one permission on all instances, which the instance `admin` has.
+///
+/// Made by [`Service::authorize_management`] for clients, and by
+/// [`Service::trust_operator_to_manage`] for whoever may read the database anyway.
+#[derive(Clone, Copy, Debug)]
+pub struct ManagementGrant {
+    permission: Permission,
+}
+
+impl ManagementGrant {
+    /// The right to use the permission on one instance, whether it is there or not.
+    #[must_use]
+    pub fn on(self, instance: InstanceId) -> Grant {
+        Grant { instance, permission: self.permission }
+    }
+
+    /// Checks that this is the permission that was granted.
+    pub(crate) fn has(self, permission: Permission) -> Result<(), Error> {
+        if self.permission == permission {
+            Ok(())
+        } else {
+            Err(Error::PermissionMissing(permission))
+        }
+    }
+}
+
 impl Service {
     /// Checks that a client may use a permission on an instance.
     ///
@@ -39,36 +65,33 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// [`Error::InstanceUnknown`], [`Error::Unauthorized`], [`Error::PermissionMissing`], or
-    /// [`Error::Storage`].
+    /// [`Error::InstanceUnknown`], [`Error::InstanceDeleted`], [`Error::Unauthorized`],
+    /// [`Error::PermissionMissing`], or [`Error::Storage`].
     pub async fn authorize(
         &self,
         instance: &InstanceId,
         token: Option<&AccessToken>,
         permission: Permission,
     ) -> Result<Grant, Error> {
-        let Some(token) = token else {
-            let known =
-                retry_contention(async || self.stores.instances.find(instance).await).await?;
-            return Err(match known {
-                Some(_) => Error::Unauthorized(Refusal::Missing),
-                None => Error::InstanceUnknown,
-            });
-        };
-        let digest = token.digest();
-        let find = async || self.stores.access_tokens.find(instance, &digest).await;
-        let token = match retry_contention(find).await? {
-            AccessTokenLookup::Found(token) => token,
-            AccessTokenLookup::Unknown => return Err(Error::Unauthorized(Refusal::Unknown)),
-            AccessTokenLookup::NoSuchInstance => return Err(Error::InstanceUnknown),
-        };
-        if token.info.expiration.is_over(self.clock.now()) {
-            return Err(Error::Unauthorized(Refusal::Expired));
-        }
-        if !token.info.scope.scope.permits(permission) {
+        let token = self.authenticate(instance, token).await?;
+        if !token.info.scope.permits(permission) {
             return Err(Error::PermissionMissing(permission));
         }
         Ok(Grant { instance: instance.clone(), permission })
+    }
+
+    /// Checks that a client may use a permission on all instances: with a token of `admin`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Service::authorize`]; the instance is `admin`.
+    pub async fn authorize_management(
+        &self,
+        token: Option<&AccessToken>,
+        permission: Permission,
+    ) -> Result<ManagementGrant, Error> {
+        self.authorize(&InstanceId::admin(), token, permission).await?;
+        Ok(ManagementGrant { permission })
     }
 
     /// Grants a permission on an instance to the operator of the service, without credentials.
@@ -78,13 +101,54 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// [`Error::InstanceUnknown`] or [`Error::Storage`].
+    /// [`Error::InstanceUnknown`], [`Error::InstanceDeleted`] or [`Error::Storage`].
     pub async fn trust_operator(
         &self,
         instance: &InstanceId,
         permission: Permission,
     ) -> Result<Grant, Error> {
-        let instance = self.instance(instance).await?;
-        Ok(Grant { instance: instance.id, permission })
+        let stored = self.stored_instance(instance).await?;
+        Ok(Grant { instance: stored.instance.id, permission })
+    }
+
+    /// Grants a permission on all instances to the operator of the service, without credentials.
+    ///
+    /// For the command line, as [`Service::trust_operator`].
+    #[must_use]
+    pub fn trust_operator_to_manage(&self, permission: Permission) -> ManagementGrant {
+        ManagementGrant { permission }
+    }
+
+    /// The valid token of an instance that a client presented.
+    pub(crate) async fn authenticate(
+        &self,
+        instance: &InstanceId,
+        token: Option<&AccessToken>,
+    ) -> Result<StoredAccessToken, Error> {
+        let Some(token) = token else {
+            self.stored_instance(instance).await?;
+            return Err(Error::Unauthorized(Refusal::Missing));
+        };
+        let digest = token.digest();
+        let find = async || self.stores.access_tokens.find(instance, &digest).await;
+        let token = match retry_contention(find).await? {
+            AccessTokenLookup::Found(token) => token,
+            AccessTokenLookup::Unknown => return Err(Error::Unauthorized(Refusal::Unknown)),
+            AccessTokenLookup::InstanceDeleted => return Err(Error::InstanceDeleted),
+            AccessTokenLookup::NoSuchInstance => return Err(Error::InstanceUnknown),
+        };
+        if token.info.expiration.is_over(self.clock.now()) {
+            return Err(Error::Unauthorized(Refusal::Expired));
+        }
+        Ok(token)
+    }
+
+    /// The instance of an id, if it is there and not deleted.
+    pub(crate) async fn stored_instance(&self, id: &InstanceId) -> Result<StoredInstance, Error> {
+        match retry_contention(async || self.stores.instances.find(id).await).await? {
+            None => Err(Error::InstanceUnknown),
+            Some(stored) if stored.deleted => Err(Error::InstanceDeleted),
+            Some(stored) => Ok(stored),
+        }
     }
 }

@@ -1,6 +1,9 @@
+use std::time::Duration;
+
 use merchant_otp_domain::{OtpDeviceError, Permission};
 use merchant_otp_ports::{Cause, StoreError};
 use thiserror::Error;
+use tokio::task::JoinError;
 
 /// Why a use case did not do what was asked.
 #[derive(Debug, Error)]
@@ -8,18 +11,33 @@ pub enum Error {
     /// No instance has the id.
     #[error("the instance is unknown")]
     InstanceUnknown,
-    /// An instance with the same id and another name is there.
+    /// The instance is marked as deleted.
+    #[error("the instance was deleted")]
+    InstanceDeleted,
+    /// An instance with the same id and another name or password is there.
     #[error("another instance has the same id")]
     InstanceConflict,
+    /// A deleted instance has the id, and has to be purged before another one may have it.
+    #[error("a deleted instance has the same id")]
+    InstancePurgeRequired,
     /// The id is the former name of the instance `admin`, which clients are redirected from.
     #[error("the instance id is reserved")]
     InstanceReserved,
     /// The credentials are not good for the instance.
     #[error("the credentials were refused: {0}")]
     Unauthorized(Refusal),
+    /// Log-ins failed too often: the credentials were not looked at.
+    #[error("too many failed log-ins")]
+    TooManyLogIns {
+        /// How long to wait before another try.
+        retry_after: Duration,
+    },
     /// The credentials are good, and do not allow this.
     #[error("the access token lacks the permission {0}")]
     PermissionMissing(Permission),
+    /// A token asked for a token that may do more than it.
+    #[error("the scope asked for is not covered by that of the access token")]
+    ScopeExceeded,
     /// The instance has no access token with the serial.
     #[error("the access token is unknown")]
     AccessTokenUnknown,
@@ -35,6 +53,9 @@ pub enum Error {
     /// The operating system gave no random bits.
     #[error("no random bits")]
     NoRandomness(#[source] getrandom::Error),
+    /// Work on a password did not come to its end.
+    #[error("the work on a password stopped")]
+    PasswordWork(#[source] JoinError),
     /// The storage did not do its part.
     #[error(transparent)]
     Storage(#[from] StorageFailure),
@@ -84,4 +105,7 @@ pub enum Refusal {
     /// The token was good once.
     #[error("expired")]
     Expired,
+    /// The name or the password is not that of the instance, or the instance has no password.
+    #[error("wrong name or password")]
+    Password,
 }

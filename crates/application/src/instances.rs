@@ -1,58 +1,147 @@
-use merchant_otp_domain::{Instance, InstanceId};
-use merchant_otp_ports::InstanceInsertion;
+use merchant_otp_domain::{Instance, InstanceId, InstanceName, Password, Permission};
+use merchant_otp_ports::{InstanceInsertion, StoredInstance};
 
 use crate::retry::retry_contention;
-use crate::{Error, Service};
+use crate::{Error, Grant, ManagementGrant, Service};
 
 /// What the instance `admin` was called in the protocol before.
 const FORMER_ADMIN: &str = "default";
 
+/// An instance in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedInstance {
+    /// The instance.
+    pub instance: Instance,
+    /// Whether it is deleted: kept, and of no use until it is purged.
+    pub deleted: bool,
+}
+
 impl Service {
-    /// Makes an instance.
+    /// Makes an instance, with a password if there is one.
     ///
-    /// Making the same instance again is a success and changes nothing.
+    /// Making the same instance again is a success and changes nothing; without a password, whatever
+    /// the password of the instance is.
     ///
     /// # Errors
     ///
-    /// [`Error::InstanceConflict`] if there is one with the same id and another name,
-    /// [`Error::InstanceReserved`], or [`Error::Storage`].
-    pub async fn add_instance(&self, instance: Instance) -> Result<(), Error> {
+    /// [`Error::InstanceConflict`] if there is one with the same id and another name or password,
+    /// [`Error::InstancePurgeRequired`], [`Error::InstanceReserved`],
+    /// [`Error::PermissionMissing`] if the grant is for something else than
+    /// [`Permission::InstancesWrite`], [`Error::TooManyLogIns`] if too many passwords are worked on,
+    /// [`Error::PasswordWork`], [`Error::NoRandomness`] or [`Error::Storage`].
+    pub async fn add_instance(
+        &self,
+        grant: &ManagementGrant,
+        instance: Instance,
+        password: Option<Password>,
+    ) -> Result<(), Error> {
+        grant.has(Permission::InstancesWrite)?;
         if instance.id.as_str() == FORMER_ADMIN {
             return Err(Error::InstanceReserved);
         }
-        let insert = async || self.stores.instances.insert(instance.clone()).await;
+        let hash = match password.clone() {
+            Some(password) => Some(self.passwords.hash(password).await?),
+            None => None,
+        };
+        let insert = async || self.stores.instances.insert(instance.clone(), hash.clone()).await;
         match retry_contention(insert).await? {
             InstanceInsertion::Stored => Ok(()),
-            InstanceInsertion::Exists(existing) if existing == instance => Ok(()),
+            InstanceInsertion::Exists(existing) if existing.deleted => {
+                Err(Error::InstancePurgeRequired)
+            }
+            InstanceInsertion::Exists(existing) if existing.instance == instance => {
+                self.has_password(existing, password).await
+            }
             InstanceInsertion::Exists(_) => Err(Error::InstanceConflict),
         }
     }
 
-    /// The instance of an id.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InstanceUnknown`] or [`Error::Storage`].
-    pub async fn instance(&self, id: &InstanceId) -> Result<Instance, Error> {
-        let found = retry_contention(async || self.stores.instances.find(id).await).await?;
-        found.ok_or(Error::InstanceUnknown)
+    /// Checks that an instance has the password that is asked for, if one is.
+    async fn has_password(
+        &self,
+        existing: StoredInstance,
+        password: Option<Password>,
+    ) -> Result<(), Error> {
+        let same = match (existing.password, password) {
+            (_, None) => true,
+            (None, Some(_)) => false,
+            (Some(hash), Some(password)) => self.passwords.is_of(hash, password).await?,
+        };
+        if same { Ok(()) } else { Err(Error::InstanceConflict) }
     }
 
-    /// All instances, ordered by id.
+    /// Whether an instance is there, which everybody may know.
     ///
     /// # Errors
     ///
+    /// [`Error::InstanceUnknown`] or [`Error::InstanceDeleted`] if not, or [`Error::Storage`].
+    pub async fn find_instance(&self, id: &InstanceId) -> Result<(), Error> {
+        self.stored_instance(id).await.map(|_| ())
+    }
+
+    /// The instance of the grant.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PermissionMissing`] if the grant is for something else than
+    /// [`Permission::InstancesRead`], [`Error::InstanceUnknown`], [`Error::InstanceDeleted`] or
     /// [`Error::Storage`].
-    pub async fn list_instances(&self) -> Result<Vec<Instance>, Error> {
-        Ok(retry_contention(async || self.stores.instances.list().await).await?)
+    pub async fn instance(&self, grant: &Grant) -> Result<Instance, Error> {
+        let id = grant.instance_for(Permission::InstancesRead)?;
+        Ok(self.stored_instance(id).await?.instance)
     }
 
-    /// Removes an instance with its devices and access tokens.
+    /// All instances, deleted ones included, ordered by id.
     ///
     /// # Errors
     ///
-    /// [`Error::InstanceUnknown`] or [`Error::Storage`].
-    pub async fn remove_instance(&self, id: &InstanceId) -> Result<(), Error> {
+    /// [`Error::PermissionMissing`] if the grant is for something else than
+    /// [`Permission::InstancesRead`], or [`Error::Storage`].
+    pub async fn list_instances(
+        &self,
+        grant: &ManagementGrant,
+    ) -> Result<Vec<ListedInstance>, Error> {
+        grant.has(Permission::InstancesRead)?;
+        let all = retry_contention(async || self.stores.instances.list().await).await?;
+        let listed =
+            |StoredInstance { instance, deleted, .. }| ListedInstance { instance, deleted };
+        Ok(all.into_iter().map(listed).collect())
+    }
+
+    /// Gives the instance of the grant another name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PermissionMissing`] if the grant is for something else than
+    /// [`Permission::InstancesWrite`], [`Error::InstanceUnknown`], [`Error::InstanceDeleted`] or
+    /// [`Error::Storage`].
+    pub async fn rename_instance(&self, grant: &Grant, name: &InstanceName) -> Result<(), Error> {
+        let id = grant.instance_for(Permission::InstancesWrite)?;
+        let rename = async || self.stores.instances.rename(id, name.clone()).await;
+        self.changed(id, retry_contention(rename).await?).await
+    }
+
+    /// Deletes the instance of the grant: what it has is kept, its password apart, and is of no use.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PermissionMissing`] if the grant is for something else than
+    /// [`Permission::InstancesWrite`], [`Error::InstanceUnknown`], [`Error::InstanceDeleted`] or
+    /// [`Error::Storage`].
+    pub async fn delete_instance(&self, grant: &Grant) -> Result<(), Error> {
+        let id = grant.instance_for(Permission::InstancesWrite)?;
+        let mark = async || self.stores.instances.mark_deleted(id).await;
+        self.changed(id, retry_contention(mark).await?).await
+    }
+
+    /// Removes the instance of the grant, deleted or not, with its devices and access tokens.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PermissionMissing`] if the grant is for something else than
+    /// [`Permission::InstancesWrite`], [`Error::InstanceUnknown`] or [`Error::Storage`].
+    pub async fn purge_instance(&self, grant: &Grant) -> Result<(), Error> {
+        let id = grant.instance_for(Permission::InstancesWrite)?;
         let removed = retry_contention(async || self.stores.instances.remove(id).await).await?;
         if removed { Ok(()) } else { Err(Error::InstanceUnknown) }
     }
@@ -65,13 +154,24 @@ impl Service {
     ///
     /// [`Error::Storage`].
     pub async fn bootstrap(&self) -> Result<bool, Error> {
-        if !self.list_instances().await?.is_empty() {
+        let all = retry_contention(async || self.stores.instances.list().await).await?;
+        if !all.is_empty() {
             return Ok(false);
         }
-        let insert = async || self.stores.instances.insert(Instance::admin()).await;
+        let insert = async || self.stores.instances.insert(Instance::admin(), None).await;
         match retry_contention(insert).await? {
             InstanceInsertion::Stored => Ok(true),
             InstanceInsertion::Exists(_) => Ok(false),
         }
+    }
+
+    /// What it means that a store changed an instance or did not.
+    pub(crate) async fn changed(&self, id: &InstanceId, changed: bool) -> Result<(), Error> {
+        if changed {
+            return Ok(());
+        }
+        self.stored_instance(id).await?;
+        // It was not there, and is now.
+        Err(Error::InstanceUnknown)
     }
 }

@@ -1,19 +1,26 @@
 //! The use cases of the merchant OTP service.
 //!
-//! A transport holds one [`Service`] and calls it: first [`Service::authorize`] with what the client
-//! presented, then a use case with the [`Grant`] it got. The policy lives here: who may do what, what
-//! a store's finding means, how often a contended unit of work is tried again.
+//! A transport holds one [`Service`] and calls it: first [`Service::authorize`] (or
+//! [`Service::authorize_management`], or a log-in) with what the client presented, then a use case with
+//! the [`Grant`] (or [`ManagementGrant`], or [`LogIn`]) it got. The policy lives here: who may do what,
+//! what a store's finding means, how often a contended unit of work is tried again, how log-ins that
+//! fail are slowed.
 
 mod access_tokens;
 mod authorization;
 mod error;
 mod instances;
+mod log_in_throttle;
 mod otp_devices;
+mod passwords;
 mod retry;
 mod service;
 
-pub use access_tokens::{IssuedAccessToken, NewAccessToken};
-pub use authorization::Grant;
+pub use access_tokens::{IssuedAccessToken, LogIn, NewAccessToken};
+pub use authorization::{Grant, ManagementGrant};
 pub use error::{Error, Refusal, StorageFailure};
+pub use instances::ListedInstance;
+// What a list of access tokens is asked for and answers.
+pub use merchant_otp_ports::{AccessTokenPage, StoredAccessToken};
 pub use otp_devices::OtpDeviceAt;
 pub use service::Service;

@@ -45,6 +45,7 @@ impl Service {
             OtpDeviceInsertion::NoSuchInstance => Err(Error::InstanceUnknown),
         }
     }
+
     /// A page of the OTP devices of the instance, ordered by the bytes of their ids.
     ///
     /// The first page for `None`, otherwise the devices after the last one of the page before; an empty

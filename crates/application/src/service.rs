@@ -3,10 +3,13 @@ use std::sync::Arc;
 use merchant_otp_ports::{Clock, Stores};
 use tokio::sync::Mutex;
 
+use crate::passwords::PasswordWork;
+
 /// The use cases, over the stores and the clock they were wired with.
 pub struct Service {
     pub(crate) stores: Stores,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) passwords: PasswordWork,
     /// Held while a device is changed.
     pub(crate) changes: Mutex<()>,
 }
@@ -15,6 +18,6 @@ impl Service {
     /// Wires the use cases.
     #[must_use]
     pub fn new(stores: Stores, clock: Arc<dyn Clock>) -> Self {
-        Self { stores, clock, changes: Mutex::new(()) }
+        Self { stores, clock, passwords: PasswordWork::new(), changes: Mutex::new(()) }
     }
 }

@@ -4,11 +4,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use merchant_otp_application::{Error, Grant, NewAccessToken, Refusal, Service};
+use merchant_otp_application::{
+    AccessTokenPage, Error, Grant, ListedInstance, ManagementGrant, NewAccessToken, Refusal,
+    Service,
+};
 use merchant_otp_domain::{
-    AccessToken, AccessTokenDescription, AccessTokenSerial, Instance, InstanceId, InstanceName,
-    Lifetime, OtpAlgorithm, OtpCounter, OtpDevice, OtpDeviceChange, OtpDeviceDescription,
-    OtpDeviceId, OtpKey, Permission, Scope, Timestamp, TokenScope,
+    AccessToken, AccessTokenDescription, AccessTokenSerial, Expiration, Instance, InstanceId,
+    InstanceName, Lifetime, OtpAlgorithm, OtpCounter, OtpDevice, OtpDeviceChange,
+    OtpDeviceDescription, OtpDeviceId, OtpKey, Password, Permission, Scope, Timestamp, TokenScope,
 };
 use merchant_otp_ports::Clock;
 
@@ -30,8 +33,12 @@ async fn fixture() -> Fixture {
     let clock = Arc::new(ManualClock(AtomicU64::new(1_000)));
     let service = Service::new(merchant_otp_storage_memory::open(), clock.clone());
     let shop = instance("shop", "Shop");
-    service.add_instance(shop.clone()).await.unwrap();
+    service.add_instance(&manage(&service), shop.clone(), None).await.unwrap();
     Fixture { service, clock, shop: shop.id }
+}
+
+fn manage(service: &Service) -> ManagementGrant {
+    service.trust_operator_to_manage(Permission::InstancesWrite)
 }
 
 fn instance(id: &str, name: &str) -> Instance {
@@ -51,15 +58,49 @@ fn device(description: &str, key: &str, algorithm: OtpAlgorithm, counter: i64) -
 
 impl Fixture {
     async fn token(&self, scope: Scope, lifetime: Lifetime) -> AccessToken {
-        let scope = TokenScope { scope, refreshable: false };
-        let description = AccessTokenDescription::default();
-        let new = NewAccessToken { scope, lifetime, description };
-        self.service.issue_access_token(&self.shop, new).await.unwrap().token
+        self.token_of(TokenScope { scope, refreshable: false }, lifetime).await
+    }
+
+    async fn token_of(&self, scope: TokenScope, lifetime: Lifetime) -> AccessToken {
+        let log_in = self.service.log_in_operator(&self.shop).await.unwrap();
+        let new = new_token(scope, Some(lifetime));
+        self.service.issue_access_token(&log_in, new).await.unwrap().token
     }
 
     async fn authorize(&self, token: Option<&AccessToken>) -> Result<Grant, Error> {
         self.service.authorize(&self.shop, token, Permission::OtpDevicesWrite).await
     }
+
+    /// A right of the operator on the shop.
+    fn operator(&self, permission: Permission) -> Grant {
+        self.service.trust_operator_to_manage(permission).on(self.shop.clone())
+    }
+
+    async fn add_instance(&self, instance: Instance, password: Option<&str>) -> Result<(), Error> {
+        let password = password.map(|text| Password::parse(text).unwrap());
+        self.service.add_instance(&manage(&self.service), instance, password).await
+    }
+
+    async fn set_password(&self, password: &str) {
+        let grant = self.operator(Permission::InstancesAuthWrite);
+        self.service.set_password(&grant, Password::parse(password).unwrap()).await.unwrap();
+    }
+
+    /// Logs in from an address; answers the token's scope.
+    async fn log_in(&self, user: &str, password: &str, host: u8) -> Result<TokenScope, Error> {
+        let password = Password::parse(password).unwrap();
+        let address = Some([192, 0, 2, host].into());
+        let log_in = self.service.log_in_with_password(&self.shop, user, password, address).await?;
+        let scope = TokenScope { scope: Scope::All, refreshable: true };
+        let issued = self.service.issue_access_token(&log_in, new_token(scope, None)).await?;
+        let grant = self.authorize(Some(&issued.token)).await;
+        assert_eq!(grant.unwrap().instance(), &self.shop);
+        Ok(issued.scope)
+    }
+}
+
+fn new_token(scope: TokenScope, lifetime: Option<Lifetime>) -> NewAccessToken {
+    NewAccessToken { scope, lifetime, description: AccessTokenDescription::default() }
 }
 
 #[tokio::test]
@@ -103,7 +144,7 @@ async fn credentials_that_are_not_good_are_refused() {
 
     let token = fixture.token(Scope::All, Lifetime::Forever).await;
     let other = instance("other", "Other");
-    fixture.service.add_instance(other.clone()).await.unwrap();
+    fixture.add_instance(other.clone(), None).await.unwrap();
     let foreign =
         fixture.service.authorize(&other.id, Some(&token), Permission::OtpDevicesWrite).await;
     assert!(matches!(foreign, Err(Error::Unauthorized(Refusal::Unknown))));
@@ -160,11 +201,12 @@ async fn a_removed_instance_takes_its_grants_with_it() {
     let fixture = fixture().await;
     let token = fixture.token(Scope::All, Lifetime::Forever).await;
     let grant = fixture.authorize(Some(&token)).await.unwrap();
-    fixture.service.remove_instance(&fixture.shop).await.unwrap();
+    let operator = fixture.operator(Permission::InstancesWrite);
+    fixture.service.purge_instance(&operator).await.unwrap();
     let device = device("Till", "MZXW6", OtpAlgorithm::TotpWithoutPrice, 0);
     let added = fixture.service.add_otp_device(&grant, device).await;
     assert!(matches!(added, Err(Error::InstanceUnknown)));
-    let removed = fixture.service.remove_instance(&fixture.shop).await;
+    let removed = fixture.service.purge_instance(&operator).await;
     assert!(matches!(removed, Err(Error::InstanceUnknown)));
 }
 
@@ -172,32 +214,182 @@ async fn a_removed_instance_takes_its_grants_with_it() {
 async fn a_revoked_token_is_refused() {
     let fixture = fixture().await;
     let token = fixture.token(Scope::All, Lifetime::Forever).await;
-    let listed = fixture.service.list_access_tokens(&fixture.shop).await.unwrap();
+    let read = fixture.operator(Permission::TokensRead);
+    let page = AccessTokenPage::After(0);
+    let listed = fixture.service.list_access_tokens(&read, page, 20).await.unwrap();
     let [only] = &*listed else { panic!("{} tokens", listed.len()) };
-    fixture.service.revoke_access_token(&fixture.shop, only.serial).await.unwrap();
+    let write = fixture.operator(Permission::TokensWrite);
+    fixture.service.revoke_access_token(&write, only.serial).await.unwrap();
     let refused = fixture.authorize(Some(&token)).await;
     assert!(matches!(refused, Err(Error::Unauthorized(Refusal::Unknown))));
+    let serial = AccessTokenSerial::new(7).unwrap();
+    for serial in [only.serial, serial] {
+        let again = fixture.service.revoke_access_token(&write, serial).await;
+        assert!(matches!(again, Err(Error::AccessTokenUnknown)));
+    }
 }
 
 #[tokio::test]
-async fn revoking_tells_an_unknown_token_from_an_unknown_instance() {
+async fn who_logs_out_is_out_and_others_stay() {
     let fixture = fixture().await;
-    let revoke = async |id: &str| {
-        let id = InstanceId::parse(id).unwrap();
-        fixture.service.revoke_access_token(&id, AccessTokenSerial::new(7).unwrap()).await
-    };
-    assert!(matches!(revoke("shop").await, Err(Error::AccessTokenUnknown)));
-    assert!(matches!(revoke("nobody").await, Err(Error::InstanceUnknown)));
+    let token = fixture.token(Scope::OrderSimple, Lifetime::Forever).await;
+    let other = fixture.token(Scope::All, Lifetime::Forever).await;
+    fixture.service.log_out(&fixture.shop, Some(&token)).await.unwrap();
+    let again = fixture.service.log_out(&fixture.shop, Some(&token)).await;
+    assert!(matches!(again, Err(Error::Unauthorized(Refusal::Unknown))));
+    let missing = fixture.service.log_out(&fixture.shop, None).await;
+    assert!(matches!(missing, Err(Error::Unauthorized(Refusal::Missing))));
+    assert!(fixture.authorize(Some(&other)).await.is_ok());
+}
+
+#[tokio::test]
+async fn the_password_of_the_instance_logs_in() {
+    let fixture = fixture().await;
+    fixture.set_password("old").await;
+    fixture.set_password("new").await;
+    let scope = fixture.log_in("shop", "new", 1).await.unwrap();
+    assert_eq!(scope, TokenScope { scope: Scope::All, refreshable: true });
+    for (user, password) in [("shop", "old"), ("shop", "new "), ("Shop", "new"), ("", "new")] {
+        let refused = fixture.log_in(user, password, 1).await;
+        assert!(matches!(refused, Err(Error::Unauthorized(Refusal::Password))), "{user}");
+    }
+}
+
+#[tokio::test]
+async fn an_instance_without_a_password_refuses_as_one_with_it() {
+    let fixture = fixture().await;
+    let refused = fixture.log_in("shop", "password", 1).await;
+    assert!(matches!(refused, Err(Error::Unauthorized(Refusal::Password))));
+}
+
+#[tokio::test]
+async fn failed_log_ins_are_slowed_and_good_ones_are_not() {
+    let fixture = fixture().await;
+    fixture.set_password("right").await;
+    for _ in 0..9 {
+        let refused = fixture.log_in("shop", "wrong", 1).await;
+        assert!(matches!(refused, Err(Error::Unauthorized(Refusal::Password))));
+    }
+    for _ in 0..12 {
+        fixture.log_in("shop", "right", 1).await.unwrap();
+    }
+    assert!(matches!(fixture.log_in("shop", "wrong", 1).await, Err(Error::Unauthorized(_))));
+    // The right one too: a guess must not be told from others.
+    for password in ["wrong", "right"] {
+        let refused = fixture.log_in("shop", password, 1).await;
+        assert!(matches!(refused, Err(Error::TooManyLogIns { .. })));
+    }
+    fixture.log_in("shop", "right", 2).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_token_is_refreshed_within_its_scope() {
+    let fixture = fixture().await;
+    let refreshable = |scope| TokenScope { scope, refreshable: true };
+    let token = fixture.token_of(refreshable(Scope::OrderPos), Lifetime::Seconds(60)).await;
+    let log_in = fixture.service.log_in_with_token(&fixture.shop, Some(&token)).await.unwrap();
+    for scope in [Scope::OrderPos, Scope::OrderSimple] {
+        let new = new_token(refreshable(scope), Some(Lifetime::Forever));
+        let issued = fixture.service.issue_access_token(&log_in, new).await.unwrap();
+        assert_eq!(issued.scope, refreshable(scope));
+    }
+    for scope in [Scope::All, Scope::ReadOnly, Scope::OrderFull] {
+        let new = new_token(refreshable(scope), None);
+        let refused = fixture.service.issue_access_token(&log_in, new).await;
+        assert!(matches!(refused, Err(Error::ScopeExceeded)), "{}", scope.name());
+    }
+    fixture.clock.0.store(1_060, Ordering::Relaxed);
+    let expired = fixture.service.log_in_with_token(&fixture.shop, Some(&token)).await;
+    assert!(matches!(expired, Err(Error::Unauthorized(Refusal::Expired))));
+    let once = fixture.token(Scope::All, Lifetime::Forever).await;
+    let refused = fixture.service.log_in_with_token(&fixture.shop, Some(&once)).await;
+    assert!(matches!(refused, Err(Error::PermissionMissing(Permission::TokenRefresh))));
+}
+
+#[tokio::test]
+async fn a_token_lives_a_day_if_nothing_else_is_said() {
+    let fixture = fixture().await;
+    let log_in = fixture.service.log_in_operator(&fixture.shop).await.unwrap();
+    let scope = TokenScope { scope: Scope::All, refreshable: false };
+    let issued = fixture.service.issue_access_token(&log_in, new_token(scope, None)).await;
+    let end = Timestamp::from_seconds(1_000 + 86_400).unwrap();
+    assert_eq!(issued.unwrap().expiration, Expiration::At(end));
 }
 
 #[tokio::test]
 async fn an_instance_is_made_once() {
     let fixture = fixture().await;
-    fixture.service.add_instance(instance("shop", "Shop")).await.unwrap();
-    let renamed = fixture.service.add_instance(instance("shop", "Another")).await;
+    fixture.add_instance(instance("shop", "Shop"), None).await.unwrap();
+    let renamed = fixture.add_instance(instance("shop", "Another"), None).await;
     assert!(matches!(renamed, Err(Error::InstanceConflict)));
-    let reserved = fixture.service.add_instance(instance("default", "Default")).await;
+    let with_password = fixture.add_instance(instance("shop", "Shop"), Some("secret")).await;
+    assert!(matches!(with_password, Err(Error::InstanceConflict)));
+    let reserved = fixture.add_instance(instance("default", "Default"), None).await;
     assert!(matches!(reserved, Err(Error::InstanceReserved)));
+
+    fixture.add_instance(instance("cafe", "Café"), Some("secret")).await.unwrap();
+    fixture.add_instance(instance("cafe", "Café"), Some("secret")).await.unwrap();
+    fixture.add_instance(instance("cafe", "Café"), None).await.unwrap();
+    let other = fixture.add_instance(instance("cafe", "Café"), Some("Secret")).await;
+    assert!(matches!(other, Err(Error::InstanceConflict)));
+}
+
+#[tokio::test]
+async fn a_deleted_instance_is_of_no_use_until_it_is_purged() {
+    let fixture = fixture().await;
+    fixture.set_password("right").await;
+    let token = fixture.token(Scope::All, Lifetime::Forever).await;
+    let write = fixture.operator(Permission::InstancesWrite);
+    fixture.service.delete_instance(&write).await.unwrap();
+
+    let results = [
+        fixture.authorize(Some(&token)).await.map(|_| ()),
+        fixture.authorize(None).await.map(|_| ()),
+        fixture.log_in("shop", "right", 1).await.map(|_| ()),
+        fixture.service.log_out(&fixture.shop, Some(&token)).await,
+        fixture.service.find_instance(&fixture.shop).await,
+        fixture.service.rename_instance(&write, &InstanceName::parse("x").unwrap()).await,
+        fixture.service.delete_instance(&write).await,
+    ];
+    for result in results {
+        assert!(matches!(result, Err(Error::InstanceDeleted)), "{result:?}");
+    }
+    let again = fixture.add_instance(instance("shop", "Shop"), None).await;
+    assert!(matches!(again, Err(Error::InstancePurgeRequired)));
+    let read = fixture.service.trust_operator_to_manage(Permission::InstancesRead);
+    let listed = fixture.service.list_instances(&read).await.unwrap();
+    assert!(listed.iter().all(|listed| listed.deleted), "{listed:?}");
+
+    fixture.service.purge_instance(&write).await.unwrap();
+    fixture.add_instance(instance("shop", "Shop"), None).await.unwrap();
+    let refused = fixture.authorize(Some(&token)).await;
+    assert!(matches!(refused, Err(Error::Unauthorized(Refusal::Unknown))));
+}
+
+#[tokio::test]
+async fn a_right_to_manage_is_that_of_admin() {
+    let fixture = fixture().await;
+    let manage = async |token: &AccessToken, permission| {
+        fixture.service.authorize_management(Some(token), permission).await
+    };
+    let foreign = fixture.token(Scope::All, Lifetime::Forever).await;
+    let unknown = manage(&foreign, Permission::InstancesWrite).await;
+    assert!(matches!(unknown, Err(Error::InstanceUnknown)));
+    fixture.add_instance(Instance::admin(), None).await.unwrap();
+    let refused = manage(&foreign, Permission::InstancesWrite).await;
+    assert!(matches!(refused, Err(Error::Unauthorized(Refusal::Unknown))));
+
+    let log_in = fixture.service.log_in_operator(&InstanceId::admin()).await.unwrap();
+    let new = new_token(TokenScope { scope: Scope::ReadOnly, refreshable: false }, None);
+    let readonly = fixture.service.issue_access_token(&log_in, new).await.unwrap().token;
+    let read = manage(&readonly, Permission::InstancesRead).await.unwrap();
+    assert_eq!(fixture.service.list_instances(&read).await.unwrap().len(), 2);
+    let shop = fixture.service.instance(&read.on(fixture.shop.clone())).await.unwrap();
+    assert_eq!(shop, instance("shop", "Shop"));
+    let refused = manage(&readonly, Permission::InstancesWrite).await;
+    assert!(matches!(refused, Err(Error::PermissionMissing(Permission::InstancesWrite))));
+    let refused = fixture.service.add_instance(&read, instance("new", "New"), None).await;
+    assert!(matches!(refused, Err(Error::PermissionMissing(Permission::InstancesWrite))));
 }
 
 #[tokio::test]
@@ -205,12 +397,15 @@ async fn an_empty_database_gets_an_admin_once() {
     let clock = Arc::new(ManualClock(AtomicU64::new(1_000)));
     let service = Service::new(merchant_otp_storage_memory::open(), clock);
     assert!(service.bootstrap().await.unwrap());
-    assert_eq!(service.list_instances().await.unwrap(), [Instance::admin()]);
+    let read = service.trust_operator_to_manage(Permission::InstancesRead);
+    let listed = service.list_instances(&read).await.unwrap();
+    assert_eq!(listed, [ListedInstance { instance: Instance::admin(), deleted: false }]);
     assert!(!service.bootstrap().await.unwrap());
     assert!(!fixture().await.service.bootstrap().await.unwrap());
 
     let admin = InstanceId::admin();
-    let issued = service.issue_access_token(&admin, NewAccessToken::for_everything()).await;
+    let log_in = service.log_in_operator(&admin).await.unwrap();
+    let issued = service.issue_access_token(&log_in, NewAccessToken::for_everything()).await;
     let token = issued.unwrap().token;
     let grant = service.authorize(&admin, Some(&token), Permission::OtpDevicesWrite).await;
     assert!(grant.is_ok());

@@ -13,6 +13,7 @@ mod otp_algorithm;
 mod otp_codes;
 mod otp_device;
 mod otp_key;
+mod password;
 mod scope;
 mod timestamp;
 
@@ -29,5 +30,6 @@ pub use otp_device::{
     OtpDeviceDescriptionError, OtpDeviceError, OtpDeviceId, OtpDeviceIdError, OtpDeviceSummary,
 };
 pub use otp_key::{OtpKey, OtpKeyError};
+pub use password::{Password, PasswordError, PasswordHash, PasswordHashError};
 pub use scope::{Permission, Scope, TokenScope, TokenScopeError};
 pub use timestamp::{Expiration, Lifetime, Timestamp, TimestampError};

@@ -5,6 +5,12 @@ use thiserror::Error;
 /// What a request needs to be allowed to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Permission {
+    /// `instances-auth-write`
+    InstancesAuthWrite,
+    /// `instances-read`
+    InstancesRead,
+    /// `instances-write`
+    InstancesWrite,
     /// `inventory-lock`
     InventoryLock,
     /// `orders-read`
@@ -17,29 +23,47 @@ pub enum Permission {
     OtpDevicesRead,
     /// `otp-devices-write`
     OtpDevicesWrite,
+    /// `token-refresh`: not of a scope, but of a token that is refreshable.
+    TokenRefresh,
+    /// `tokens-read`
+    TokensRead,
+    /// `tokens-write`
+    TokensWrite,
 }
 
 impl Permission {
     /// All permissions, in the order of their names.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 12] = [
+        Self::InstancesAuthWrite,
+        Self::InstancesRead,
+        Self::InstancesWrite,
         Self::InventoryLock,
         Self::OrdersRead,
         Self::OrdersRefund,
         Self::OrdersWrite,
         Self::OtpDevicesRead,
         Self::OtpDevicesWrite,
+        Self::TokenRefresh,
+        Self::TokensRead,
+        Self::TokensWrite,
     ];
 
     /// The name of the permission in the protocol.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::InstancesAuthWrite => "instances-auth-write",
+            Self::InstancesRead => "instances-read",
+            Self::InstancesWrite => "instances-write",
             Self::InventoryLock => "inventory-lock",
             Self::OrdersRead => "orders-read",
             Self::OrdersRefund => "orders-refund",
             Self::OrdersWrite => "orders-write",
             Self::OtpDevicesRead => "otp-devices-read",
             Self::OtpDevicesWrite => "otp-devices-write",
+            Self::TokenRefresh => "token-refresh",
+            Self::TokensRead => "tokens-read",
+            Self::TokensWrite => "tokens-write",
         }
     }
 }
@@ -95,10 +119,20 @@ impl Scope {
         }
     }
 
-    /// Whether the scope holds a permission.
+    /// Whether the scope holds every permission of another.
     #[must_use]
-    pub fn permits(self, permission: Permission) -> bool {
+    pub fn covers(self, other: Self) -> bool {
+        Permission::ALL
+            .into_iter()
+            .all(|permission| self.permits(permission) || !other.permits(permission))
+    }
+
+    /// Whether the scope holds a permission.
+    fn permits(self, permission: Permission) -> bool {
         use Permission::{InventoryLock, OrdersRead, OrdersRefund, OrdersWrite};
+        if permission == Permission::TokenRefresh {
+            return false;
+        }
         match self {
             Self::All | Self::Write => true,
             Self::ReadOnly => permission.name().ends_with("-read"),
@@ -123,6 +157,15 @@ pub struct TokenScope {
 
 impl TokenScope {
     const REFRESHABLE: &str = ":refreshable";
+
+    /// Whether a token of this scope holds a permission.
+    #[must_use]
+    pub fn permits(self, permission: Permission) -> bool {
+        match permission {
+            Permission::TokenRefresh => self.refreshable,
+            _ => self.scope.permits(permission),
+        }
+    }
 
     /// Reads a scope as the protocol writes it, such as `all` or `readonly:refreshable`.
     ///
@@ -164,24 +207,48 @@ pub struct TokenScopeError;
 mod tests {
     use super::*;
 
+    fn permissions(scope: &str) -> String {
+        let scope = TokenScope::parse(scope).unwrap();
+        let permitted = Permission::ALL.into_iter().filter(|one| scope.permits(*one));
+        permitted.map(Permission::name).collect::<Vec<_>>().join(" ")
+    }
+
     #[test]
     fn the_table_of_scopes_and_permissions() {
-        for (scope, permissions) in [
-            (Scope::ReadOnly, "orders-read otp-devices-read"),
-            (Scope::OrderSimple, "orders-read orders-write"),
-            (Scope::OrderPos, "inventory-lock orders-read orders-write"),
-            (Scope::OrderMgmt, "orders-read orders-refund orders-write"),
-            (Scope::OrderFull, "inventory-lock orders-read orders-refund orders-write"),
+        let everything = "instances-auth-write instances-read instances-write inventory-lock \
+                          orders-read orders-refund orders-write otp-devices-read \
+                          otp-devices-write tokens-read tokens-write";
+        for (scope, expected) in [
+            ("readonly", "instances-read orders-read otp-devices-read tokens-read"),
+            ("order-simple", "orders-read orders-write"),
+            ("order-pos", "inventory-lock orders-read orders-write"),
+            ("order-mgmt", "orders-read orders-refund orders-write"),
+            ("order-full", "inventory-lock orders-read orders-refund orders-write"),
+            ("all", everything),
+            ("write", everything),
+            ("order-simple:refreshable", "orders-read orders-write token-refresh"),
         ] {
-            let permitted: Vec<_> = Permission::ALL
-                .into_iter()
-                .filter(|permission| scope.permits(*permission))
-                .map(Permission::name)
-                .collect();
-            assert_eq!(permitted.join(" "), permissions, "{}", scope.name());
+            assert_eq!(permissions(scope), expected, "{scope}");
         }
-        for scope in [Scope::All, Scope::Write] {
-            assert!(Permission::ALL.into_iter().all(|permission| scope.permits(permission)));
+    }
+
+    #[test]
+    fn a_scope_covers_what_it_has_all_permissions_of() {
+        let covered = |scope: Scope| {
+            let covered = Scope::ALL.into_iter().filter(|other| scope.covers(*other));
+            covered.map(Scope::name).collect::<Vec<_>>().join(" ")
+        };
+        let everything = "readonly write all order-simple order-pos order-mgmt order-full";
+        for (scope, expected) in [
+            (Scope::All, everything),
+            (Scope::Write, everything),
+            (Scope::ReadOnly, "readonly"),
+            (Scope::OrderSimple, "order-simple"),
+            (Scope::OrderPos, "order-simple order-pos"),
+            (Scope::OrderMgmt, "order-simple order-mgmt"),
+            (Scope::OrderFull, "order-simple order-pos order-mgmt order-full"),
+        ] {
+            assert_eq!(covered(scope), expected, "{}", scope.name());
         }
     }
 

@@ -36,9 +36,9 @@ pub trait AccessTokenStore: Send + Sync + 'static {
         digest: &AccessTokenDigest,
     ) -> Result<AccessTokenLookup, StoreError>;
 
-    /// All tokens of an instance, expired ones included, ordered by serial.
+    /// Up to `limit` tokens of an instance, expired ones included.
     ///
-    /// `None` if there is no such instance.
+    /// Fewer than `limit` are the last ones; an unknown instance has none.
     ///
     /// # Errors
     ///
@@ -46,7 +46,9 @@ pub trait AccessTokenStore: Send + Sync + 'static {
     async fn list(
         &self,
         instance: &InstanceId,
-    ) -> Result<Option<Vec<StoredAccessToken>>, StoreError>;
+        page: AccessTokenPage,
+        limit: u16,
+    ) -> Result<Vec<StoredAccessToken>, StoreError>;
 
     /// Removes a token of an instance; [`AccessTokenStore::find`] never finds it again.
     ///
@@ -72,6 +74,15 @@ pub struct StoredAccessToken {
     pub info: AccessTokenInfo,
 }
 
+/// Which tokens of an instance a list has, and in which order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessTokenPage {
+    /// Those with serials above this number, in ascending order.
+    After(i64),
+    /// Those with serials below this number, in descending order.
+    Before(i64),
+}
+
 /// What came of storing an access token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccessTokenInsertion {
@@ -88,6 +99,8 @@ pub enum AccessTokenLookup {
     Found(StoredAccessToken),
     /// The instance is there, and has no such token.
     Unknown,
+    /// The instance is marked as deleted, whatever tokens it has.
+    InstanceDeleted,
     /// There is no such instance.
     NoSuchInstance,
 }

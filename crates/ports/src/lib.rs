@@ -19,10 +19,10 @@ mod store_error;
 use std::sync::Arc;
 
 pub use access_token_store::{
-    AccessTokenInsertion, AccessTokenLookup, AccessTokenStore, StoredAccessToken,
+    AccessTokenInsertion, AccessTokenLookup, AccessTokenPage, AccessTokenStore, StoredAccessToken,
 };
 pub use clock::Clock;
-pub use instance_store::{InstanceInsertion, InstanceStore};
+pub use instance_store::{InstanceInsertion, InstanceStore, StoredInstance};
 pub use otp_device_store::{OtpDeviceInsertion, OtpDeviceStore};
 pub use store_error::{Cause, StoreError};
 

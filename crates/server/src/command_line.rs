@@ -36,7 +36,7 @@ pub(crate) enum Command {
         #[arg(long)]
         no_migrate: bool,
     },
-    /// Add, list and remove merchant instances
+    /// Add, list and remove merchant instances, and set their passwords
     #[command(subcommand)]
     Instance(InstanceCommand),
     /// Add, list and revoke access tokens
@@ -67,6 +67,14 @@ pub(crate) enum InstanceCommand {
         /// Its name for people
         #[arg(long, value_parser = |text: &str| InstanceName::parse(text))]
         name: InstanceName,
+    },
+    /// Give an instance the password that its clients log in with, in the place of an old one
+    ///
+    /// It is asked for twice on a terminal, and otherwise read from the first line of standard input.
+    SetPassword {
+        /// The instance
+        #[arg(value_parser = InstanceId::parse)]
+        id: InstanceId,
     },
     /// List all instances, ordered by id
     List,

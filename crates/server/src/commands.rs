@@ -1,12 +1,13 @@
 mod device;
 mod import;
 
-use std::io::{self, Write};
+use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::time::{Duration, UNIX_EPOCH};
 
-use anyhow::{Context, anyhow};
-use merchant_otp_application::{Error, NewAccessToken, Service};
-use merchant_otp_domain::{Expiration, Instance, Timestamp};
+use anyhow::{Context, anyhow, bail};
+use merchant_otp_application::{AccessTokenPage, Error, NewAccessToken, Service};
+use merchant_otp_domain::{Expiration, Instance, InstanceId, Password, Permission, Timestamp};
+use zeroize::Zeroizing;
 
 use crate::command_line::{InstanceCommand, TokenCommand};
 use crate::settings::Settings;
@@ -33,44 +34,94 @@ pub(crate) async fn migrate(settings: &Settings) -> anyhow::Result<()> {
 
 pub(crate) async fn instance(settings: &Settings, command: InstanceCommand) -> anyhow::Result<()> {
     let service = service(settings).await?;
+    let grant = |permission| service.trust_operator_to_manage(permission);
     match command {
         InstanceCommand::Add { id, name } => {
-            service.add_instance(Instance { id, name }).await.map_err(explain)
+            let instance = Instance { id, name };
+            let write = grant(Permission::InstancesWrite);
+            service.add_instance(&write, instance, None).await.map_err(explain)
+        }
+        InstanceCommand::SetPassword { id } => {
+            service.find_instance(&id).await.map_err(explain)?;
+            let password = read_password()?;
+            let write = grant(Permission::InstancesAuthWrite).on(id);
+            service.set_password(&write, password).await.map_err(explain)
         }
         InstanceCommand::List => {
+            let all = service.list_instances(&grant(Permission::InstancesRead)).await;
             let mut output = io::stdout().lock();
-            for instance in service.list_instances().await.map_err(explain)? {
-                writeln!(output, "{}\t{}", instance.id, instance.name.as_str())?;
+            for listed in all.map_err(explain)? {
+                let deleted = if listed.deleted { "\tdeleted" } else { "" };
+                let (id, name) = (listed.instance.id, listed.instance.name);
+                writeln!(output, "{id}\t{}{deleted}", name.as_str())?;
             }
             Ok(())
         }
-        InstanceCommand::Remove { id } => service.remove_instance(&id).await.map_err(explain),
+        InstanceCommand::Remove { id } => {
+            let write = grant(Permission::InstancesWrite).on(id);
+            service.purge_instance(&write).await.map_err(explain)
+        }
     }
+}
+
+/// Asks for a new password, twice on a terminal.
+fn read_password() -> anyhow::Result<Password> {
+    let text = if io::stdin().is_terminal() {
+        let ask = |prompt| rpassword::prompt_password(prompt).map(Zeroizing::new);
+        let text = ask("New password: ").context("reading the password")?;
+        if ask("The same again: ").context("reading the password")? != text {
+            bail!("the two are not the same; the password is as it was");
+        }
+        text
+    } else {
+        // Longer than any password, so that one that is too long is told.
+        let longest = Password::MAX_BYTES + 2;
+        let mut line = Zeroizing::new(String::with_capacity(longest));
+        let mut input = io::stdin().lock().take(longest.try_into()?);
+        input.read_line(&mut line).context("standard input")?;
+        line
+    };
+    Ok(Password::parse(text.trim_end_matches(['\r', '\n']))?)
 }
 
 pub(crate) async fn token(settings: &Settings, command: TokenCommand) -> anyhow::Result<()> {
     let service = service(settings).await?;
     match command {
-        TokenCommand::Add { instance, scope, duration: lifetime, description } => {
-            let new = NewAccessToken { scope, lifetime, description };
-            let issued = service.issue_access_token(&instance, new).await.map_err(explain)?;
+        TokenCommand::Add { instance, scope, duration, description } => {
+            let new = NewAccessToken { scope, lifetime: Some(duration), description };
+            let log_in = service.log_in_operator(&instance).await.map_err(explain)?;
+            let issued = service.issue_access_token(&log_in, new).await.map_err(explain)?;
             writeln!(io::stdout(), "{}", *issued.token.expose())
                 .context("the token was made and not shown; revoke it and make another")
         }
-        TokenCommand::List { instance } => {
-            let tokens = service.list_access_tokens(&instance).await.map_err(explain)?;
-            let mut output = io::stdout().lock();
-            writeln!(output, "SERIAL\tSCOPE\tCREATED\tEXPIRES\tDESCRIPTION")?;
-            for token in tokens {
-                let (serial, info) = (token.serial, token.info);
-                let (created, expires) = (date(info.created), expiration(info.expiration));
-                let description = one_line(info.description.as_str());
-                writeln!(output, "{serial}\t{}\t{created}\t{expires}\t{description}", info.scope)?;
-            }
-            Ok(())
-        }
+        TokenCommand::List { instance } => list_tokens(&service, &instance).await,
         TokenCommand::Revoke { instance, serial } => {
-            service.revoke_access_token(&instance, serial).await.map_err(explain)
+            let grant = service.trust_operator(&instance, Permission::TokensWrite).await;
+            let revoked = service.revoke_access_token(&grant.map_err(explain)?, serial).await;
+            revoked.map_err(explain)
+        }
+    }
+}
+
+async fn list_tokens(service: &Service, instance: &InstanceId) -> anyhow::Result<()> {
+    /// How many tokens are held in memory at a time.
+    const PAGE: u16 = 100;
+    let grant = service.trust_operator(instance, Permission::TokensRead).await.map_err(explain)?;
+    let mut output = io::stdout().lock();
+    writeln!(output, "SERIAL\tSCOPE\tCREATED\tEXPIRES\tDESCRIPTION")?;
+    let mut last = 0;
+    loop {
+        let page = AccessTokenPage::After(last);
+        let tokens = service.list_access_tokens(&grant, page, PAGE).await.map_err(explain)?;
+        let Some(end) = tokens.last() else {
+            return Ok(());
+        };
+        last = end.serial.value();
+        for token in tokens {
+            let (serial, info) = (token.serial, token.info);
+            let (created, expires) = (date(info.created), expiration(info.expiration));
+            let description = one_line(info.description.as_str());
+            writeln!(output, "{serial}\t{}\t{created}\t{expires}\t{description}", info.scope)?;
         }
     }
 }
@@ -91,6 +142,9 @@ fn explain(error: Error) -> anyhow::Error {
             "there is no such instance; `merchant-otp instance list` shows all, \
              `merchant-otp instance add ID --name NAME` makes one"
         }
+        Error::InstanceDeleted | Error::InstancePurgeRequired => {
+            "the instance was deleted; `merchant-otp instance remove ID` removes what is left of it"
+        }
         Error::InstanceConflict => "an instance with this id and another name is there already",
         Error::InstanceReserved => {
             "`default` is the former name of the instance `admin`, and requests for it are \
@@ -108,9 +162,12 @@ fn explain(error: Error) -> anyhow::Error {
             "the instance has no device with this id; `merchant-otp device list` shows all"
         }
         Error::Unauthorized(_)
+        | Error::TooManyLogIns { .. }
         | Error::PermissionMissing(_)
+        | Error::ScopeExceeded
         | Error::OtpDeviceInvalid(_)
         | Error::NoRandomness(_)
+        | Error::PasswordWork(_)
         | Error::Storage(_) => return error.into(),
     };
     anyhow!(help)

@@ -35,6 +35,7 @@ struct Http {
     listen: String,
     #[serde(deserialize_with = "integer::deserialize")]
     body_limit: u64,
+    behind_proxy: bool,
     /// In seconds.
     #[serde(deserialize_with = "integer::deserialize")]
     shutdown_grace: u64,
@@ -117,8 +118,8 @@ impl Settings {
         if codes.is_empty() {
             bail!("currencies: there is at least one");
         }
-        let currencies = self.currencies.clone();
-        Ok(HttpSettings { listen, body_limit, currencies, shutdown_grace })
+        let (behind_proxy, currencies) = (self.http.behind_proxy, self.currencies.clone());
+        Ok(HttpSettings { listen, body_limit, behind_proxy, currencies, shutdown_grace })
     }
 }
 

@@ -22,8 +22,8 @@ pub(crate) async fn greet(service: &Service, listen: &Listen) -> anyhow::Result<
         )?;
         return Ok(());
     }
-    let new = NewAccessToken::for_everything();
-    let issued = service.issue_access_token(&InstanceId::admin(), new).await?;
+    let log_in = service.log_in_operator(&InstanceId::admin()).await?;
+    let issued = service.issue_access_token(&log_in, NewAccessToken::for_everything()).await?;
     show(&issued.token, listen).with_context(|| {
         format!(
             "the access token {} was made and could not be shown; revoke it and make another: \

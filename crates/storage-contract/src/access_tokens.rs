@@ -4,10 +4,10 @@ use merchant_otp_domain::{
     AccessTokenDescription, AccessTokenInfo, Expiration, Scope, Timestamp, TokenScope,
 };
 use merchant_otp_ports::{
-    AccessTokenInsertion, AccessTokenLookup, StoreError, StoredAccessToken, Stores,
+    AccessTokenInsertion, AccessTokenLookup, AccessTokenPage, StoreError, StoredAccessToken, Stores,
 };
 
-use crate::samples::{digest, instance, stored_instance, stored_token, token_info};
+use crate::samples::{all_tokens, digest, instance, stored_instance, stored_token, token_info};
 
 /// A stored token is found by its digest, with its serial.
 pub async fn a_token_is_found_by_its_digest(stores: &Stores) {
@@ -27,7 +27,7 @@ pub async fn a_token_of_another_instance_is_unknown(stores: &Stores) {
     let serial = stored_token(stores, &owner, 1).await;
     let found = stores.access_tokens.find(&other, &digest(1)).await.unwrap();
     assert_eq!(found, AccessTokenLookup::Unknown);
-    assert_eq!(stores.access_tokens.list(&other).await.unwrap(), Some(Vec::new()));
+    assert_eq!(all_tokens(stores, &other).await, []);
     assert!(!stores.access_tokens.remove(&other, serial).await.unwrap());
     let found = stores.access_tokens.find(&owner, &digest(1)).await.unwrap();
     assert!(matches!(found, AccessTokenLookup::Found(_)));
@@ -97,10 +97,36 @@ pub async fn tokens_are_listed_in_the_order_of_their_serials(stores: &Stores) {
     for number in 0..20 {
         serials.push(stored_token(stores, &shop, number).await);
     }
-    let listed = stores.access_tokens.list(&shop).await.unwrap().unwrap();
+    let listed = all_tokens(stores, &shop).await;
     let fresh = |serial| StoredAccessToken { serial, info: token_info() };
     let expected: Vec<_> = [expired].into_iter().chain(serials.into_iter().map(fresh)).collect();
     assert_eq!(listed, expected);
+}
+
+/// A page has the tokens after a serial, or those before one in the opposite order.
+pub async fn tokens_are_listed_in_pages(stores: &Stores) {
+    let shop = stored_instance(stores, "shop").await;
+    let other = stored_instance(stores, "other").await;
+    let mut serials = Vec::new();
+    for number in 0..10 {
+        serials.push(stored_token(stores, &shop, number).await.value());
+        stored_token(stores, &other, 100 + number).await;
+    }
+    let page = async |page, limit| {
+        let tokens = stores.access_tokens.list(&shop, page, limit).await.unwrap();
+        tokens.iter().map(|token| token.serial.value()).collect::<Vec<_>>()
+    };
+    assert_eq!(page(AccessTokenPage::After(0), 3).await, serials[..3]);
+    assert_eq!(page(AccessTokenPage::After(serials[2]), 3).await, serials[3..6]);
+    assert_eq!(page(AccessTokenPage::After(serials[7]), 3).await, serials[8..]);
+    assert_eq!(page(AccessTokenPage::After(serials[9]), 3).await, []);
+    assert_eq!(page(AccessTokenPage::After(i64::MAX), 3).await, []);
+    serials.reverse();
+    assert_eq!(page(AccessTokenPage::Before(i64::MAX), 3).await, serials[..3]);
+    assert_eq!(page(AccessTokenPage::Before(serials[2]), 3).await, serials[3..6]);
+    assert_eq!(page(AccessTokenPage::Before(serials[7]), 3).await, serials[8..]);
+    assert_eq!(page(AccessTokenPage::Before(serials[9]), 3).await, []);
+    assert_eq!(page(AccessTokenPage::Before(i64::MIN), 3).await, []);
 }
 
 /// Removing a token is final, and removes no other.
@@ -125,7 +151,7 @@ pub async fn a_digest_is_never_stored_twice(stores: &Stores) {
         let again = stores.access_tokens.insert(instance, digest(1), token_info()).await;
         assert!(matches!(again, Err(StoreError::Write(_))));
     }
-    assert_eq!(stores.access_tokens.list(&other).await.unwrap(), Some(Vec::new()));
+    assert_eq!(all_tokens(stores, &other).await, []);
 }
 
 /// An unknown instance is told from a token that is unknown.
@@ -135,5 +161,5 @@ pub async fn an_unknown_instance_has_no_tokens(stores: &Stores) {
     assert_eq!(insertion, AccessTokenInsertion::NoSuchInstance);
     let lookup = stores.access_tokens.find(&nobody, &digest(1)).await.unwrap();
     assert_eq!(lookup, AccessTokenLookup::NoSuchInstance);
-    assert_eq!(stores.access_tokens.list(&nobody).await.unwrap(), None);
+    assert_eq!(all_tokens(stores, &nobody).await, []);
 }

@@ -4,21 +4,104 @@ use std::sync::Arc;
 
 use merchant_otp_domain::{Instance, InstanceName};
 use merchant_otp_ports::{
-    AccessTokenInsertion, AccessTokenLookup, InstanceInsertion, OtpDeviceInsertion, Stores,
+    AccessTokenInsertion, AccessTokenLookup, InstanceInsertion, OtpDeviceInsertion, StoredInstance,
+    Stores,
 };
 use tokio::task::JoinSet;
 
-use crate::samples::{device, digest, instance, stored_instance, stored_token, token_info};
+use crate::samples::{
+    all_tokens, device, digest, instance, password_hash, stored_instance, stored_token, token_info,
+    without_password,
+};
 
 /// A second insertion of an id answers with the first instance and changes nothing.
 pub async fn an_instance_is_stored_once(stores: &Stores) {
     let first = instance("shop");
     let second = Instance { name: InstanceName::parse("Another").unwrap(), ..first.clone() };
-    let insert = |instance: &Instance| stores.instances.insert(instance.clone());
-    assert_eq!(insert(&first).await.unwrap(), InstanceInsertion::Stored);
-    assert_eq!(insert(&first).await.unwrap(), InstanceInsertion::Exists(first.clone()));
-    assert_eq!(insert(&second).await.unwrap(), InstanceInsertion::Exists(first.clone()));
-    assert_eq!(stores.instances.find(&first.id).await.unwrap(), Some(first));
+    let insert =
+        |instance: &Instance, password| stores.instances.insert(instance.clone(), password);
+    assert_eq!(insert(&first, None).await.unwrap(), InstanceInsertion::Stored);
+    let expected = without_password(first.clone());
+    for (again, password) in [(&first, None), (&second, None), (&first, Some(password_hash(1)))] {
+        let insertion = insert(again, password).await.unwrap();
+        assert_eq!(insertion, InstanceInsertion::Exists(expected.clone()));
+    }
+    assert_eq!(stores.instances.find(&first.id).await.unwrap(), Some(expected));
+}
+
+/// A password is stored with its instance or later, and replaced.
+pub async fn a_password_comes_back(stores: &Stores) {
+    let shop = instance("shop");
+    let insert = |password| stores.instances.insert(shop.clone(), password);
+    assert_eq!(insert(Some(password_hash(1))).await.unwrap(), InstanceInsertion::Stored);
+    let stored = |password| StoredInstance { password, ..without_password(shop.clone()) };
+    let found = stores.instances.find(&shop.id).await.unwrap();
+    assert_eq!(found, Some(stored(Some(password_hash(1)))));
+    let again = insert(None).await.unwrap();
+    assert_eq!(again, InstanceInsertion::Exists(stored(Some(password_hash(1)))));
+
+    let other = stored_instance(stores, "other").await;
+    for number in [2, 3] {
+        assert!(stores.instances.set_password(&shop.id, password_hash(number)).await.unwrap());
+        let found = stores.instances.find(&shop.id).await.unwrap();
+        assert_eq!(found, Some(stored(Some(password_hash(number)))));
+    }
+    let untouched = stores.instances.find(&other).await.unwrap().unwrap();
+    assert_eq!(untouched.password, None);
+}
+
+/// An instance gets another name, and keeps the rest.
+pub async fn an_instance_is_renamed(stores: &Stores) {
+    let shop = instance("shop");
+    let password = Some(password_hash(1));
+    stores.instances.insert(shop.clone(), password.clone()).await.unwrap();
+    let other = stored_instance(stores, "other").await;
+    let name = InstanceName::parse("Käse & 'mehr'").unwrap();
+    assert!(stores.instances.rename(&shop.id, name.clone()).await.unwrap());
+    let renamed = Instance { name, ..shop };
+    let expected = [
+        without_password(instance("other")),
+        StoredInstance { password, ..without_password(renamed) },
+    ];
+    assert_eq!(stores.instances.list().await.unwrap(), expected);
+    assert!(stores.instances.find(&other).await.unwrap().is_some());
+}
+
+/// A deleted instance is known as such, has no password, and is no longer changed.
+pub async fn a_deleted_instance_is_kept_and_of_no_use(stores: &Stores) {
+    let shop = instance("shop");
+    stores.instances.insert(shop.clone(), Some(password_hash(1))).await.unwrap();
+    let kept = stored_instance(stores, "kept").await;
+    stored_token(stores, &shop.id, 1).await;
+    stored_token(stores, &kept, 2).await;
+    stores.otp_devices.insert(&shop.id, device("till", "")).await.unwrap();
+
+    assert!(stores.instances.mark_deleted(&shop.id).await.unwrap());
+    assert!(!stores.instances.mark_deleted(&shop.id).await.unwrap());
+    let deleted = StoredInstance { deleted: true, ..without_password(shop.clone()) };
+    assert_eq!(stores.instances.find(&shop.id).await.unwrap(), Some(deleted.clone()));
+    let listed = stores.instances.list().await.unwrap();
+    assert_eq!(listed, [without_password(instance("kept")), deleted.clone()]);
+    let insertion = stores.instances.insert(shop.clone(), None).await.unwrap();
+    assert_eq!(insertion, InstanceInsertion::Exists(deleted.clone()));
+    let name = InstanceName::parse("new").unwrap();
+    assert!(!stores.instances.rename(&shop.id, name).await.unwrap());
+    assert!(!stores.instances.set_password(&shop.id, password_hash(2)).await.unwrap());
+    assert_eq!(stores.instances.find(&shop.id).await.unwrap(), Some(deleted));
+
+    for number in [1, 3] {
+        let lookup = stores.access_tokens.find(&shop.id, &digest(number)).await.unwrap();
+        assert_eq!(lookup, AccessTokenLookup::InstanceDeleted);
+    }
+    let lookup = stores.access_tokens.find(&kept, &digest(2)).await.unwrap();
+    assert!(matches!(lookup, AccessTokenLookup::Found(_)));
+    let till = device("till", "");
+    assert_eq!(stores.otp_devices.find(&shop.id, till.id()).await.unwrap(), Some(till));
+
+    assert!(stores.instances.remove(&shop.id).await.unwrap());
+    let insertion = stores.instances.insert(shop.clone(), None).await.unwrap();
+    assert_eq!(insertion, InstanceInsertion::Stored);
+    assert_eq!(all_tokens(stores, &shop.id).await, []);
 }
 
 /// Of several insertions of one id at once, one stores its instance and the others see that one.
@@ -28,7 +111,9 @@ pub async fn exactly_one_of_concurrent_instances_wins(stores: &Stores) {
         let store = Arc::clone(&stores.instances);
         let name = InstanceName::parse(format!("Shop {number}")).unwrap();
         let candidate = Instance { name, ..instance("shop") };
-        tasks.spawn(async move { (candidate.clone(), store.insert(candidate).await.unwrap()) });
+        tasks.spawn(
+            async move { (candidate.clone(), store.insert(candidate, None).await.unwrap()) },
+        );
     }
     let (mut winners, mut seen) = (Vec::new(), Vec::new());
     for (candidate, insertion) in tasks.join_all().await {
@@ -38,7 +123,7 @@ pub async fn exactly_one_of_concurrent_instances_wins(stores: &Stores) {
         }
     }
     let [winner] = &*winners else { panic!("{} insertions won", winners.len()) };
-    assert!(seen.iter().all(|existing| existing == winner));
+    assert!(seen.iter().all(|existing| existing.instance == *winner));
 }
 
 /// Instances are listed by the bytes of their ids, whatever the locale of the database.
@@ -47,18 +132,26 @@ pub async fn instances_are_listed_in_the_order_of_their_bytes(stores: &Stores) {
     for id in ["b1", "a-1", "a.1", "A1", "a1", "a_1", "Z1", "01"] {
         stored_instance(stores, id).await;
     }
-    let expected = ["01", "A1", "Z1", "a-1", "a.1", "a1", "a_1", "b1"].map(instance);
+    let expected = ["01", "A1", "Z1", "a-1", "a.1", "a1", "a_1", "b1"];
+    let expected = expected.map(|id| without_password(instance(id)));
     assert_eq!(stores.instances.list().await.unwrap(), expected);
 }
 
-/// Ids are compared byte for byte; what is not there is not found and not removed.
+/// Ids are compared byte for byte; what is not there is not found, changed or removed.
 pub async fn an_unknown_instance_is_not_found(stores: &Stores) {
     stored_instance(stores, "shop").await;
     for id in ["Shop", "shop1", "sho"] {
         let id = instance(id).id;
         assert_eq!(stores.instances.find(&id).await.unwrap(), None);
+        let name = InstanceName::parse("new").unwrap();
+        assert!(!stores.instances.rename(&id, name).await.unwrap());
+        assert!(!stores.instances.set_password(&id, password_hash(1)).await.unwrap());
+        assert!(!stores.instances.mark_deleted(&id).await.unwrap());
         assert!(!stores.instances.remove(&id).await.unwrap());
     }
+    let shop = instance("shop");
+    let found = stores.instances.find(&shop.id).await.unwrap();
+    assert_eq!(found, Some(without_password(shop)));
 }
 
 /// With an instance, its devices and tokens go, and only its own.
@@ -110,7 +203,7 @@ pub async fn removing_an_instance_leaves_no_orphans_under_load(stores: &Stores) 
     tasks.join_all().await;
 
     stored_instance(stores, "shop").await;
-    assert_eq!(stores.access_tokens.list(&shop).await.unwrap(), Some(Vec::new()));
+    assert_eq!(all_tokens(stores, &shop).await, []);
     for number in 0..24 {
         let device = device(&format!("till {number}"), "new");
         let insertion = stores.otp_devices.insert(&shop, device).await.unwrap();

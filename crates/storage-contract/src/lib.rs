@@ -63,6 +63,9 @@ macro_rules! storage_contract {
         $crate::storage_contract! { @cases $fixture;
             instances {
                 an_instance_is_stored_once,
+                a_password_comes_back,
+                an_instance_is_renamed,
+                a_deleted_instance_is_kept_and_of_no_use,
                 exactly_one_of_concurrent_instances_wins,
                 instances_are_listed_in_the_order_of_their_bytes,
                 an_unknown_instance_is_not_found,
@@ -75,6 +78,7 @@ macro_rules! storage_contract {
                 everything_known_of_a_token_comes_back,
                 serials_grow_and_are_never_used_again,
                 tokens_are_listed_in_the_order_of_their_serials,
+                tokens_are_listed_in_pages,
                 a_removed_token_is_never_found_again,
                 a_digest_is_never_stored_twice,
                 an_unknown_instance_has_no_tokens,

@@ -3,9 +3,12 @@
 use merchant_otp_domain::{
     AccessToken, AccessTokenDescription, AccessTokenDigest, AccessTokenInfo, AccessTokenSerial,
     Expiration, Instance, InstanceId, InstanceName, OtpAlgorithm, OtpCounter, OtpDevice,
-    OtpDeviceDescription, OtpDeviceId, OtpKey, Scope, Timestamp, TokenScope,
+    OtpDeviceDescription, OtpDeviceId, OtpKey, PasswordHash, Scope, Timestamp, TokenScope,
 };
-use merchant_otp_ports::{AccessTokenInsertion, InstanceInsertion, Stores};
+use merchant_otp_ports::{
+    AccessTokenInsertion, AccessTokenPage, InstanceInsertion, StoredAccessToken, StoredInstance,
+    Stores,
+};
 
 pub(crate) fn instance(id: &str) -> Instance {
     Instance {
@@ -14,10 +17,22 @@ pub(crate) fn instance(id: &str) -> Instance {
     }
 }
 
+/// An instance as it is found when it was stored without a password.
+pub(crate) fn without_password(instance: Instance) -> StoredInstance {
+    StoredInstance { instance, password: None, deleted: false }
+}
+
+/// The hash of a password, told from others by its salt.
+pub(crate) fn password_hash(number: u8) -> PasswordHash {
+    let salt = data_encoding::BASE64_NOPAD.encode(&[number; 16]);
+    let hash = data_encoding::BASE64_NOPAD.encode(&[0; 32]);
+    PasswordHash::parse(format!("$argon2id$v=19$m=19456,t=2,p=1${salt}${hash}")).unwrap()
+}
+
 /// An instance that is in the store.
 pub(crate) async fn stored_instance(stores: &Stores, id: &str) -> InstanceId {
     let instance = instance(id);
-    let insertion = stores.instances.insert(instance.clone()).await.unwrap();
+    let insertion = stores.instances.insert(instance.clone(), None).await.unwrap();
     assert_eq!(insertion, InstanceInsertion::Stored);
     instance.id
 }
@@ -46,6 +61,11 @@ pub(crate) async fn stored_token(
         AccessTokenInsertion::Stored(serial) => serial,
         AccessTokenInsertion::NoSuchInstance => panic!("the instance is there"),
     }
+}
+
+/// All tokens of an instance, in the order of their serials.
+pub(crate) async fn all_tokens(stores: &Stores, instance: &InstanceId) -> Vec<StoredAccessToken> {
+    stores.access_tokens.list(instance, AccessTokenPage::After(0), u16::MAX).await.unwrap()
 }
 
 pub(crate) fn device(id: &str, description: &str) -> OtpDevice {

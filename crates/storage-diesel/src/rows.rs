@@ -4,28 +4,35 @@ use diesel::prelude::*;
 use merchant_otp_domain::{
     AccessTokenDescription, AccessTokenDigest, AccessTokenInfo, AccessTokenSerial, Expiration,
     Instance, InstanceId, InstanceName, OtpAlgorithm, OtpCounter, OtpDevice, OtpDeviceDescription,
-    OtpDeviceId, OtpDeviceSummary, OtpKey, Timestamp, TokenScope,
+    OtpDeviceId, OtpDeviceSummary, OtpKey, PasswordHash, Timestamp, TokenScope,
 };
-use merchant_otp_ports::StoredAccessToken;
+use merchant_otp_ports::{StoredAccessToken, StoredInstance};
 
 use crate::Failure;
 use crate::schema::{access_tokens, instances, otp_devices};
 
-/// A row of `instances`.
-#[derive(Insertable, Queryable)]
+/// A row of `instances`. It holds a hash of a password: there is no `Debug`.
+#[derive(Insertable, Queryable, Selectable)]
 #[diesel(table_name = instances)]
 pub struct InstanceRow {
     id: String,
     name: String,
-}
-
-impl From<Instance> for InstanceRow {
-    fn from(instance: Instance) -> Self {
-        Self { id: instance.id.as_str().to_owned(), name: instance.name.as_str().to_owned() }
-    }
+    password_hash: Option<String>,
+    deleted: bool,
 }
 
 impl InstanceRow {
+    /// The row of a new instance.
+    #[must_use]
+    pub fn new(instance: &Instance, password: Option<&PasswordHash>) -> Self {
+        Self {
+            id: instance.id.as_str().to_owned(),
+            name: instance.name.as_str().to_owned(),
+            password_hash: password.map(|hash| hash.as_str().to_owned()),
+            deleted: false,
+        }
+    }
+
     /// The id, to find the row by.
     #[must_use]
     pub fn id(&self) -> &str {
@@ -37,11 +44,14 @@ impl InstanceRow {
     /// # Errors
     ///
     /// [`Failure::Corrupt`].
-    pub fn into_instance(self) -> Result<Instance, Failure> {
-        Ok(Instance {
+    pub fn into_instance(self) -> Result<StoredInstance, Failure> {
+        let instance = Instance {
             id: InstanceId::parse(&self.id).map_err(Failure::corrupt)?,
             name: InstanceName::parse(self.name).map_err(Failure::corrupt)?,
-        })
+        };
+        let password =
+            self.password_hash.map(PasswordHash::parse).transpose().map_err(Failure::corrupt)?;
+        Ok(StoredInstance { instance, password, deleted: self.deleted })
     }
 }
 

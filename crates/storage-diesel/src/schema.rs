@@ -5,6 +5,8 @@ diesel::table! {
     instances (id) {
         id -> Text,
         name -> Text,
+        password_hash -> Nullable<Text>,
+        deleted -> Bool,
     }
 }
 

@@ -2,12 +2,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use merchant_otp_domain::{
-    AccessTokenDigest, AccessTokenInfo, AccessTokenSerial, Instance, InstanceId, OtpDevice,
-    OtpDeviceId, OtpDeviceSummary,
+    AccessTokenDigest, AccessTokenInfo, AccessTokenSerial, Instance, InstanceId, InstanceName,
+    OtpDevice, OtpDeviceId, OtpDeviceSummary, PasswordHash,
 };
 use merchant_otp_ports::{
-    AccessTokenInsertion, AccessTokenLookup, AccessTokenStore, InstanceInsertion, InstanceStore,
-    OtpDeviceInsertion, OtpDeviceStore, StoreError, StoredAccessToken, Stores,
+    AccessTokenInsertion, AccessTokenLookup, AccessTokenPage, AccessTokenStore, InstanceInsertion,
+    InstanceStore, OtpDeviceInsertion, OtpDeviceStore, StoreError, StoredAccessToken,
+    StoredInstance, Stores,
 };
 
 use crate::rows::{InstanceRow, NewAccessTokenRow};
@@ -34,18 +35,47 @@ struct SqlStores<C: Connector> {
 
 #[async_trait]
 impl<C: Connector<Connection: UnitsOfWork>> InstanceStore for SqlStores<C> {
-    async fn insert(&self, instance: Instance) -> Result<InstanceInsertion, StoreError> {
-        let row = InstanceRow::from(instance);
+    async fn insert(
+        &self,
+        instance: Instance,
+        password: Option<PasswordHash>,
+    ) -> Result<InstanceInsertion, StoreError> {
+        let row = InstanceRow::new(&instance, password.as_ref());
         self.writing.run(move |connection| connection.insert_instance(&row)).await
     }
 
-    async fn find(&self, id: &InstanceId) -> Result<Option<Instance>, StoreError> {
+    async fn find(&self, id: &InstanceId) -> Result<Option<StoredInstance>, StoreError> {
         let id = id.clone();
         self.reading.run(move |connection| connection.find_instance(id.as_str())).await
     }
 
-    async fn list(&self) -> Result<Vec<Instance>, StoreError> {
+    async fn list(&self) -> Result<Vec<StoredInstance>, StoreError> {
         self.reading.run(UnitsOfWork::list_instances).await
+    }
+
+    async fn rename(&self, id: &InstanceId, name: InstanceName) -> Result<bool, StoreError> {
+        let id = id.clone();
+        let unit = move |connection: &mut C::Connection| {
+            connection.rename_instance(id.as_str(), name.as_str())
+        };
+        self.writing.run(unit).await
+    }
+
+    async fn set_password(
+        &self,
+        id: &InstanceId,
+        password: PasswordHash,
+    ) -> Result<bool, StoreError> {
+        let id = id.clone();
+        let unit = move |connection: &mut C::Connection| {
+            connection.set_password_of_instance(id.as_str(), password.as_str())
+        };
+        self.writing.run(unit).await
+    }
+
+    async fn mark_deleted(&self, id: &InstanceId) -> Result<bool, StoreError> {
+        let id = id.clone();
+        self.writing.run(move |connection| connection.mark_instance_deleted(id.as_str())).await
     }
 
     async fn remove(&self, id: &InstanceId) -> Result<bool, StoreError> {
@@ -81,9 +111,14 @@ impl<C: Connector<Connection: UnitsOfWork>> AccessTokenStore for SqlStores<C> {
     async fn list(
         &self,
         instance: &InstanceId,
-    ) -> Result<Option<Vec<StoredAccessToken>>, StoreError> {
+        page: AccessTokenPage,
+        limit: u16,
+    ) -> Result<Vec<StoredAccessToken>, StoreError> {
         let instance = instance.clone();
-        self.reading.run(move |connection| connection.list_access_tokens(instance.as_str())).await
+        let unit = move |connection: &mut C::Connection| {
+            connection.list_access_tokens(instance.as_str(), page, limit)
+        };
+        self.reading.run(unit).await
     }
 
     async fn remove(
@@ -112,6 +147,7 @@ impl<C: Connector<Connection: UnitsOfWork>> OtpDeviceStore for SqlStores<C> {
         };
         self.writing.run(unit).await
     }
+
     async fn find(
         &self,
         instance: &InstanceId,

@@ -1,9 +1,9 @@
 //! The statements of the stores, written once for every backend.
 
-use merchant_otp_domain::{Instance, OtpDevice, OtpDeviceSummary};
+use merchant_otp_domain::{OtpDevice, OtpDeviceSummary};
 use merchant_otp_ports::{
-    AccessTokenInsertion, AccessTokenLookup, InstanceInsertion, OtpDeviceInsertion,
-    StoredAccessToken,
+    AccessTokenInsertion, AccessTokenLookup, AccessTokenPage, InstanceInsertion,
+    OtpDeviceInsertion, StoredAccessToken, StoredInstance,
 };
 
 use crate::Failure;
@@ -19,10 +19,19 @@ pub trait UnitsOfWork {
     fn insert_instance(&mut self, row: &InstanceRow) -> Result<InstanceInsertion, Failure>;
 
     /// The instance of an id.
-    fn find_instance(&mut self, id: &str) -> Result<Option<Instance>, Failure>;
+    fn find_instance(&mut self, id: &str) -> Result<Option<StoredInstance>, Failure>;
 
     /// All instances, ordered by the bytes of their ids.
-    fn list_instances(&mut self) -> Result<Vec<Instance>, Failure>;
+    fn list_instances(&mut self) -> Result<Vec<StoredInstance>, Failure>;
+
+    /// Gives an instance another name, unless it is deleted.
+    fn rename_instance(&mut self, id: &str, name: &str) -> Result<bool, Failure>;
+
+    /// Gives an instance a password, unless it is deleted.
+    fn set_password_of_instance(&mut self, id: &str, password: &str) -> Result<bool, Failure>;
+
+    /// Marks an instance as deleted, unless it is.
+    fn mark_instance_deleted(&mut self, id: &str) -> Result<bool, Failure>;
 
     /// Removes an instance; its devices and tokens go by `ON DELETE CASCADE`.
     fn remove_instance(&mut self, id: &str) -> Result<bool, Failure>;
@@ -40,11 +49,13 @@ pub trait UnitsOfWork {
         digest: &[u8],
     ) -> Result<AccessTokenLookup, Failure>;
 
-    /// The access tokens of an instance, ordered by serial.
+    /// A page of the access tokens of an instance.
     fn list_access_tokens(
         &mut self,
         instance: &str,
-    ) -> Result<Option<Vec<StoredAccessToken>>, Failure>;
+        page: AccessTokenPage,
+        limit: u16,
+    ) -> Result<Vec<StoredAccessToken>, Failure>;
 
     /// Removes an access token of an instance.
     fn remove_access_token(&mut self, instance: &str, serial: i64) -> Result<bool, Failure>;
@@ -98,7 +109,7 @@ pub fn device_in_the_way(row: Option<OtpDeviceRow>) -> Result<OtpDevice, Failure
 /// # Errors
 ///
 /// [`Failure::Contention`] if it was removed between the two, [`Failure::Corrupt`].
-pub fn instance_in_the_way(row: Option<InstanceRow>) -> Result<Instance, Failure> {
+pub fn instance_in_the_way(row: Option<InstanceRow>) -> Result<StoredInstance, Failure> {
     row.ok_or_else(|| Failure::Contention("the instance in the way was removed".into()))?
         .into_instance()
 }
@@ -137,30 +148,70 @@ macro_rules! units_of_work {
                     }
                     let existing = instances::table
                         .find(row.id())
+                        .select(InstanceRow::as_select())
                         .first(&mut self.$connection)
                         .optional()
                         .map_err(Failure::Read)?;
                     instance_in_the_way(existing).map(ports::InstanceInsertion::Exists)
                 }
 
-                fn find_instance(&mut self, id: &str) -> Result<Option<domain::Instance>, Failure> {
+                fn find_instance(
+                    &mut self,
+                    id: &str,
+                ) -> Result<Option<ports::StoredInstance>, Failure> {
                     instances::table
                         .find(id)
-                        .first::<InstanceRow>(&mut self.$connection)
+                        .select(InstanceRow::as_select())
+                        .first(&mut self.$connection)
                         .optional()
                         .map_err(Failure::Read)?
                         .map(InstanceRow::into_instance)
                         .transpose()
                 }
 
-                fn list_instances(&mut self) -> Result<Vec<domain::Instance>, Failure> {
+                fn list_instances(&mut self) -> Result<Vec<ports::StoredInstance>, Failure> {
                     instances::table
                         .order(instances::id)
-                        .load::<InstanceRow>(&mut self.$connection)
+                        .select(InstanceRow::as_select())
+                        .load(&mut self.$connection)
                         .map_err(Failure::Read)?
                         .into_iter()
                         .map(InstanceRow::into_instance)
                         .collect()
+                }
+
+                fn rename_instance(&mut self, id: &str, name: &str) -> Result<bool, Failure> {
+                    let renamed = diesel::update(instances::table.find(id))
+                        .filter(instances::deleted.eq(false))
+                        .set(instances::name.eq(name))
+                        .execute(&mut self.$connection)
+                        .map_err(Failure::Write)?;
+                    Ok(renamed > 0)
+                }
+
+                fn set_password_of_instance(
+                    &mut self,
+                    id: &str,
+                    password: &str,
+                ) -> Result<bool, Failure> {
+                    let changed = diesel::update(instances::table.find(id))
+                        .filter(instances::deleted.eq(false))
+                        .set(instances::password_hash.eq(password))
+                        .execute(&mut self.$connection)
+                        .map_err(Failure::Write)?;
+                    Ok(changed > 0)
+                }
+
+                fn mark_instance_deleted(&mut self, id: &str) -> Result<bool, Failure> {
+                    let marked = diesel::update(instances::table.find(id))
+                        .filter(instances::deleted.eq(false))
+                        .set((
+                            instances::deleted.eq(true),
+                            instances::password_hash.eq(None::<&str>),
+                        ))
+                        .execute(&mut self.$connection)
+                        .map_err(Failure::Write)?;
+                    Ok(marked > 0)
                 }
 
                 fn remove_instance(&mut self, id: &str) -> Result<bool, Failure> {
@@ -204,36 +255,47 @@ macro_rules! units_of_work {
                     let found = instances::table
                         .left_join(access_tokens::table.on(of_instance))
                         .filter(instances::id.eq(instance))
-                        .select(Option::<AccessTokenRow>::as_select())
-                        .first(&mut self.$connection)
+                        .select((instances::deleted, Option::<AccessTokenRow>::as_select()))
+                        .first::<(bool, Option<AccessTokenRow>)>(&mut self.$connection)
                         .optional()
                         .map_err(Failure::Read)?;
                     Ok(match found {
                         None => ports::AccessTokenLookup::NoSuchInstance,
-                        Some(None) => ports::AccessTokenLookup::Unknown,
-                        Some(Some(row)) => ports::AccessTokenLookup::Found(row.into_token()?),
+                        Some((true, _)) => ports::AccessTokenLookup::InstanceDeleted,
+                        Some((false, None)) => ports::AccessTokenLookup::Unknown,
+                        Some((false, Some(row))) => {
+                            ports::AccessTokenLookup::Found(row.into_token()?)
+                        }
                     })
                 }
 
                 fn list_access_tokens(
                     &mut self,
                     instance: &str,
-                ) -> Result<Option<Vec<ports::StoredAccessToken>>, Failure> {
-                    let rows = instances::table
-                        .left_join(access_tokens::table)
-                        .filter(instances::id.eq(instance))
-                        .order(access_tokens::serial)
-                        .select(Option::<AccessTokenRow>::as_select())
-                        .load(&mut self.$connection)
-                        .map_err(Failure::Read)?;
-                    if rows.is_empty() {
-                        return Ok(None);
-                    }
-                    rows.into_iter()
-                        .flatten()
+                    page: ports::AccessTokenPage,
+                    limit: u16,
+                ) -> Result<Vec<ports::StoredAccessToken>, Failure> {
+                    let (above, last, ascending) = match page {
+                        ports::AccessTokenPage::After(serial) => (serial, i64::MAX, true),
+                        ports::AccessTokenPage::Before(serial) => {
+                            (0, serial.saturating_sub(1), false)
+                        }
+                    };
+                    let tokens = access_tokens::table
+                        .filter(access_tokens::instance_id.eq(instance))
+                        .filter(access_tokens::serial.gt(above))
+                        .filter(access_tokens::serial.le(last))
+                        .limit(limit.into())
+                        .select(AccessTokenRow::as_select());
+                    let rows = if ascending {
+                        tokens.order(access_tokens::serial.asc()).load(&mut self.$connection)
+                    } else {
+                        tokens.order(access_tokens::serial.desc()).load(&mut self.$connection)
+                    };
+                    rows.map_err(Failure::Read)?
+                        .into_iter()
                         .map(AccessTokenRow::into_token)
-                        .collect::<Result<_, _>>()
-                        .map(Some)
+                        .collect()
                 }
 
                 fn remove_access_token(

@@ -9,12 +9,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use merchant_otp_domain::{
-    AccessTokenDigest, AccessTokenInfo, AccessTokenSerial, Instance, InstanceId, OtpDevice,
-    OtpDeviceId, OtpDeviceSummary,
+    AccessTokenDigest, AccessTokenInfo, AccessTokenSerial, Instance, InstanceId, InstanceName,
+    OtpDevice, OtpDeviceId, OtpDeviceSummary, PasswordHash,
 };
 use merchant_otp_ports::{
-    AccessTokenInsertion, AccessTokenLookup, AccessTokenStore, InstanceInsertion, InstanceStore,
-    OtpDeviceInsertion, OtpDeviceStore, StoreError, StoredAccessToken, Stores,
+    AccessTokenInsertion, AccessTokenLookup, AccessTokenPage, AccessTokenStore, InstanceInsertion,
+    InstanceStore, OtpDeviceInsertion, OtpDeviceStore, StoreError, StoredAccessToken,
+    StoredInstance, Stores,
 };
 
 /// New and empty stores.
@@ -34,7 +35,7 @@ struct Contents {
 }
 
 struct InstanceContents {
-    instance: Instance,
+    stored: StoredInstance,
     access_tokens: Vec<(AccessTokenDigest, StoredAccessToken)>,
     otp_devices: BTreeMap<OtpDeviceId, OtpDevice>,
 }
@@ -44,28 +45,64 @@ impl Memory {
     fn lock(&self) -> MutexGuard<'_, Contents> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Changes an instance, if there is one that is not deleted; answers whether there is.
+    fn change(&self, id: &InstanceId, change: impl FnOnce(&mut StoredInstance)) -> bool {
+        match self.lock().instances.get_mut(id).map(|contents| &mut contents.stored) {
+            Some(stored) if !stored.deleted => {
+                change(stored);
+                true
+            }
+            _ => false,
+        }
+    }
 }
 
 #[async_trait]
 impl InstanceStore for Memory {
-    async fn insert(&self, instance: Instance) -> Result<InstanceInsertion, StoreError> {
+    async fn insert(
+        &self,
+        instance: Instance,
+        password: Option<PasswordHash>,
+    ) -> Result<InstanceInsertion, StoreError> {
         let mut contents = self.lock();
         if let Some(existing) = contents.instances.get(&instance.id) {
-            return Ok(InstanceInsertion::Exists(existing.instance.clone()));
+            return Ok(InstanceInsertion::Exists(existing.stored.clone()));
         }
+        let id = instance.id.clone();
+        let stored = StoredInstance { instance, password, deleted: false };
         contents.instances.insert(
-            instance.id.clone(),
-            InstanceContents { instance, access_tokens: Vec::new(), otp_devices: BTreeMap::new() },
+            id,
+            InstanceContents { stored, access_tokens: Vec::new(), otp_devices: BTreeMap::new() },
         );
         Ok(InstanceInsertion::Stored)
     }
 
-    async fn find(&self, id: &InstanceId) -> Result<Option<Instance>, StoreError> {
-        Ok(self.lock().instances.get(id).map(|contents| contents.instance.clone()))
+    async fn find(&self, id: &InstanceId) -> Result<Option<StoredInstance>, StoreError> {
+        Ok(self.lock().instances.get(id).map(|contents| contents.stored.clone()))
     }
 
-    async fn list(&self) -> Result<Vec<Instance>, StoreError> {
-        Ok(self.lock().instances.values().map(|contents| contents.instance.clone()).collect())
+    async fn list(&self) -> Result<Vec<StoredInstance>, StoreError> {
+        Ok(self.lock().instances.values().map(|contents| contents.stored.clone()).collect())
+    }
+
+    async fn rename(&self, id: &InstanceId, name: InstanceName) -> Result<bool, StoreError> {
+        Ok(self.change(id, |stored| stored.instance.name = name))
+    }
+
+    async fn set_password(
+        &self,
+        id: &InstanceId,
+        password: PasswordHash,
+    ) -> Result<bool, StoreError> {
+        Ok(self.change(id, |stored| stored.password = Some(password)))
+    }
+
+    async fn mark_deleted(&self, id: &InstanceId) -> Result<bool, StoreError> {
+        Ok(self.change(id, |stored| {
+            stored.deleted = true;
+            stored.password = None;
+        }))
     }
 
     async fn remove(&self, id: &InstanceId) -> Result<bool, StoreError> {
@@ -105,6 +142,9 @@ impl AccessTokenStore for Memory {
         let Some(owner) = contents.instances.get(instance) else {
             return Ok(AccessTokenLookup::NoSuchInstance);
         };
+        if owner.stored.deleted {
+            return Ok(AccessTokenLookup::InstanceDeleted);
+        }
         let found = owner.access_tokens.iter().find(|(other, _)| other == digest);
         Ok(match found {
             Some((_, token)) => AccessTokenLookup::Found(token.clone()),
@@ -115,10 +155,23 @@ impl AccessTokenStore for Memory {
     async fn list(
         &self,
         instance: &InstanceId,
-    ) -> Result<Option<Vec<StoredAccessToken>>, StoreError> {
+        page: AccessTokenPage,
+        limit: u16,
+    ) -> Result<Vec<StoredAccessToken>, StoreError> {
         let contents = self.lock();
         let owner = contents.instances.get(instance);
-        Ok(owner.map(|owner| owner.access_tokens.iter().map(|(_, token)| token.clone()).collect()))
+        // In the order of their serials, for they were pushed in that order.
+        let tokens = owner.into_iter().flat_map(|owner| &owner.access_tokens);
+        let mut tokens: Vec<_> = tokens.map(|(_, token)| token.clone()).collect();
+        match page {
+            AccessTokenPage::After(serial) => tokens.retain(|token| token.serial.value() > serial),
+            AccessTokenPage::Before(serial) => {
+                tokens.retain(|token| token.serial.value() < serial);
+                tokens.reverse();
+            }
+        }
+        tokens.truncate(limit.into());
+        Ok(tokens)
     }
 
     async fn remove(
@@ -153,6 +206,7 @@ impl OtpDeviceStore for Memory {
         owner.otp_devices.insert(device.id().clone(), device);
         Ok(OtpDeviceInsertion::Stored)
     }
+
     async fn find(
         &self,
         instance: &InstanceId,

@@ -4,6 +4,8 @@ use std::sync::{Arc, Barrier};
 
 use merchant_otp_storage_sqlite::SqliteDatabase;
 
+const MIGRATIONS: [&str; 2] = ["20261124000000", "20261124060000"];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn several_processes_may_make_and_migrate_at_once() {
     for _ in 0..20 {
@@ -25,7 +27,7 @@ async fn several_processes_may_make_and_migrate_at_once() {
         }
         let database = SqliteDatabase::new(path, 1);
         assert_eq!(database.pending_migrations().await.unwrap(), Vec::<String>::new());
-        assert_eq!(applied, ["20261124000000"]);
+        assert_eq!(applied, MIGRATIONS);
     }
 }
 
@@ -37,7 +39,7 @@ async fn asking_for_pending_migrations_changes_nothing() {
     assert!(database.pending_migrations().await.is_err());
     assert!(!path.exists());
     std::fs::write(&path, "").unwrap();
-    assert_eq!(database.pending_migrations().await.unwrap(), ["20261124000000"]);
-    assert_eq!(database.pending_migrations().await.unwrap(), ["20261124000000"]);
-    assert_eq!(database.migrate().await.unwrap(), ["20261124000000"]);
+    assert_eq!(database.pending_migrations().await.unwrap(), MIGRATIONS);
+    assert_eq!(database.pending_migrations().await.unwrap(), MIGRATIONS);
+    assert_eq!(database.migrate().await.unwrap(), MIGRATIONS);
 }

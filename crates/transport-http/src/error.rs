@@ -1,5 +1,5 @@
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, WWW_AUTHENTICATE};
+use actix_web::http::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use merchant_otp_application::{Error as UseCaseError, StorageFailure};
 use serde::Serialize;
@@ -18,7 +18,16 @@ pub(crate) enum HttpError {
     /// The same, of an operation whose failed writes are `DB_STORE_FAILED` in the protocol.
     #[error(transparent)]
     Storing(UseCaseError),
-    /// A parameter of the query cannot be read; the error names it.
+    /// The same, of a change to an instance.
+    #[error(transparent)]
+    ChangingInstance(UseCaseError),
+    /// The authentication of an instance that is to be made is not what is expected.
+    #[error(transparent)]
+    AuthOfNewInstance(JsonError),
+    /// The same, of an instance that is there.
+    #[error(transparent)]
+    Auth(JsonError),
+    /// A parameter of the query or the path cannot be read; the error names it.
     #[error("malformed parameter: {0}")]
     Parameter(&'static str),
     /// The body cannot be read.
@@ -44,7 +53,18 @@ impl HttpError {
         use TalerErrorCode as Code;
         match self {
             Self::UseCase(error) => use_case_answer(error, Code::GenericDbCommitFailed),
-            Self::Storing(error) => use_case_answer(error, Code::GenericDbStoreFailed),
+            Self::ChangingInstance(UseCaseError::InstanceDeleted) => {
+                (StatusCode::CONFLICT, Code::MerchantPrivatePatchInstancesPurgeRequired)
+            }
+            Self::Storing(error) | Self::ChangingInstance(error) => {
+                use_case_answer(error, Code::GenericDbStoreFailed)
+            }
+            Self::AuthOfNewInstance(_) => {
+                (StatusCode::BAD_REQUEST, Code::MerchantPrivatePostInstancesBadAuth)
+            }
+            Self::Auth(_) => {
+                (StatusCode::BAD_REQUEST, Code::MerchantPrivatePostInstanceAuthBadAuth)
+            }
             Self::Body(error) => match error {
                 BodyError::TooLarge => {
                     (StatusCode::PAYLOAD_TOO_LARGE, Code::GenericUploadExceedsLimit)
@@ -68,20 +88,56 @@ impl HttpError {
         self.answer().1
     }
 
+    /// The use case's error, if it is one.
+    fn use_case(&self) -> Option<&UseCaseError> {
+        match self {
+            Self::UseCase(error) | Self::Storing(error) | Self::ChangingInstance(error) => {
+                Some(error)
+            }
+            Self::AuthOfNewInstance(_)
+            | Self::Auth(_)
+            | Self::Parameter(_)
+            | Self::Body(_)
+            | Self::Json(_)
+            | Self::EndpointUnknown
+            | Self::MethodInvalid { .. } => None,
+        }
+    }
+
     /// What helps a client to mend its request; for those it can mend only.
     fn detail(&self) -> (Option<&'static str>, Option<String>) {
         match self {
-            Self::Json(error) => (error.field(), Some(error.to_string())),
-            Self::Parameter(name) => (None, Some((*name).to_owned())),
-            Self::UseCase(UseCaseError::PermissionMissing(permission)) => {
-                (None, Some(permission.to_string()))
+            Self::Json(error) | Self::AuthOfNewInstance(error) | Self::Auth(error) => {
+                (error.field(), Some(error.to_string()))
             }
-            Self::Storing(UseCaseError::OtpDeviceInvalid(rule)) => (None, Some(rule.to_string())),
-            Self::UseCase(_)
-            | Self::Storing(_)
-            | Self::Body(_)
-            | Self::EndpointUnknown
-            | Self::MethodInvalid { .. } => (None, None),
+            Self::Parameter(name) => (None, Some((*name).to_owned())),
+            Self::UseCase(error) | Self::Storing(error) | Self::ChangingInstance(error) => {
+                let detail = match error {
+                    UseCaseError::PermissionMissing(permission) => Some(permission.to_string()),
+                    UseCaseError::OtpDeviceInvalid(rule) => Some(rule.to_string()),
+                    _ => None,
+                };
+                (None, detail)
+            }
+            Self::Body(_) | Self::EndpointUnknown | Self::MethodInvalid { .. } => (None, None),
+        }
+    }
+
+    /// The header that goes with the status.
+    fn header(&self) -> Option<(HeaderName, HeaderValue)> {
+        if let Self::MethodInvalid { allow } = self {
+            return Some((ALLOW, HeaderValue::from_static(allow)));
+        }
+        match self.use_case()? {
+            // Not `Basic`, though a log-in takes it: browsers would ask for a password.
+            UseCaseError::Unauthorized(_) => {
+                Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")))
+            }
+            UseCaseError::TooManyLogIns { retry_after } => {
+                let seconds = retry_after.as_secs_f64().ceil().max(1.0);
+                HeaderValue::try_from(seconds.to_string()).ok().map(|value| (RETRY_AFTER, value))
+            }
+            _ => None,
         }
     }
 }
@@ -96,13 +152,23 @@ fn use_case_answer(
         UseCaseError::InstanceUnknown => {
             (StatusCode::NOT_FOUND, Code::MerchantGenericInstanceUnknown)
         }
+        UseCaseError::InstanceDeleted => {
+            (StatusCode::NOT_FOUND, Code::MerchantGenericInstanceDeleted)
+        }
         UseCaseError::InstanceConflict | UseCaseError::InstanceReserved => {
             (StatusCode::CONFLICT, Code::MerchantPrivatePostInstancesAlreadyExists)
+        }
+        UseCaseError::InstancePurgeRequired => {
+            (StatusCode::CONFLICT, Code::MerchantPrivatePostInstancesPurgeRequired)
         }
         UseCaseError::Unauthorized(_) => {
             (StatusCode::UNAUTHORIZED, Code::MerchantGenericUnauthorized)
         }
-        UseCaseError::PermissionMissing(_) => {
+        // The registry has no code of its own for this that is known.
+        UseCaseError::TooManyLogIns { .. } => {
+            (StatusCode::TOO_MANY_REQUESTS, Code::MerchantGenericUnauthorized)
+        }
+        UseCaseError::PermissionMissing(_) | UseCaseError::ScopeExceeded => {
             (StatusCode::FORBIDDEN, Code::GenericTokenPermissionInsufficient)
         }
         UseCaseError::AccessTokenUnknown => (StatusCode::NOT_FOUND, Code::GenericTokenUnknown),
@@ -113,7 +179,7 @@ fn use_case_answer(
             (StatusCode::NOT_FOUND, Code::MerchantGenericOtpDeviceUnknown)
         }
         UseCaseError::OtpDeviceInvalid(_) => (StatusCode::BAD_REQUEST, Code::GenericJsonInvalid),
-        UseCaseError::NoRandomness(_) => {
+        UseCaseError::NoRandomness(_) | UseCaseError::PasswordWork(_) => {
             (StatusCode::INTERNAL_SERVER_ERROR, Code::GenericInternalInvariantFailure)
         }
         UseCaseError::Storage(failure) => {
@@ -138,19 +204,8 @@ impl ResponseError for HttpError {
         let (status, code) = self.answer();
         let (field, detail) = self.detail();
         let mut response = HttpResponse::build(status);
-        match self {
-            Self::MethodInvalid { allow } => {
-                response.insert_header((ALLOW, *allow));
-            }
-            Self::UseCase(UseCaseError::Unauthorized(_)) => {
-                response.insert_header((WWW_AUTHENTICATE, "Bearer"));
-            }
-            Self::UseCase(_)
-            | Self::Storing(_)
-            | Self::Parameter(_)
-            | Self::Body(_)
-            | Self::Json(_)
-            | Self::EndpointUnknown => {}
+        if let Some(header) = self.header() {
+            response.insert_header(header);
         }
         response.json(ErrorDetail { code: code.number(), hint: code.hint(), detail, field })
     }

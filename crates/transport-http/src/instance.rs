@@ -1,10 +1,11 @@
 use actix_web::{HttpMessage, HttpRequest};
-use merchant_otp_application::{Error, Grant, Service};
+use merchant_otp_application::{Error, Grant, ManagementGrant, Service};
 use merchant_otp_domain::{InstanceId, Permission};
 use percent_encoding::percent_decode_str;
 
 use crate::credentials::access_token;
 use crate::error::HttpError;
+use crate::routes::App;
 
 /// The name of the path segment that names an instance.
 pub(crate) const SEGMENT: &str = "instance";
@@ -42,10 +43,30 @@ pub(crate) async fn authorize(
     let instance = of(request).ok_or(Error::InstanceUnknown)?;
     let token = access_token(request);
     let authorized = service.authorize(&instance, token.as_ref(), permission).await;
-    if !matches!(authorized, Err(Error::InstanceUnknown | Error::Storage(_))) {
-        mark_known(request, instance);
+    Ok(known(request, &instance, authorized)?)
+}
+
+/// Checks that the client may use a permission on all instances.
+pub(crate) async fn authorize_management(
+    app: &App,
+    request: &HttpRequest,
+    permission: Permission,
+) -> Result<ManagementGrant, HttpError> {
+    let token = access_token(request);
+    let authorized = app.service.authorize_management(token.as_ref(), permission).await;
+    Ok(known(request, &InstanceId::admin(), authorized)?)
+}
+
+/// Hands on what a use case said of an instance, from which the log learns whether it is there.
+pub(crate) fn known<T>(
+    request: &HttpRequest,
+    instance: &InstanceId,
+    result: Result<T, Error>,
+) -> Result<T, Error> {
+    if !matches!(result, Err(Error::InstanceUnknown | Error::Storage(_))) {
+        mark_known(request, instance.clone());
     }
-    Ok(authorized?)
+    result
 }
 
 /// An instance that a request addresses and that is there: for the log.
@@ -53,6 +74,6 @@ pub(crate) struct KnownInstance(pub(crate) InstanceId);
 
 /// Tells the log that the instance is there. What names none may be anything, a token in the wrong
 /// place among it, and is not logged.
-pub(crate) fn mark_known(request: &HttpRequest, instance: InstanceId) {
+fn mark_known(request: &HttpRequest, instance: InstanceId) {
     request.extensions_mut().insert(KnownInstance(instance));
 }

@@ -1,8 +1,8 @@
 //! Objects of JSON as the C libraries of Taler read them.
 //!
-//! Only the fields that are asked for are kept, and of them only scalars: unknown fields are skipped
-//! at any depth, and a nested value is never built. Of duplicate fields the last wins, `null` counts
-//! as absent. No error quotes a value: a field may hold a secret.
+//! Only the fields that are asked for are kept, and of nested objects only those of the same names:
+//! unknown fields are skipped at any depth, and arrays are never built. Of duplicate fields the last
+//! wins, `null` counts as absent. No error quotes a value: a field may hold a secret.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -42,22 +42,26 @@ impl JsonError {
     }
 }
 
-/// A scalar of JSON; text may be a secret, so it is wiped when dropped.
-pub(crate) enum Scalar {
+/// A value of JSON; text may be a secret, so it is wiped when dropped.
+pub(crate) enum Value {
     /// An integer from −2^63 to 2^63 − 1.
     Integer(i64),
     /// A string.
     Text(Zeroizing<String>),
+    /// `true` or `false`.
+    Boolean(bool),
+    /// An object.
+    Object(JsonObject),
     /// Anything else but `null`.
     Other,
 }
 
-impl Scalar {
+impl Value {
     /// The string that the field of this name has to be.
     pub(crate) fn text(&self, name: &'static str) -> Result<&str, JsonError> {
         match self {
             Self::Text(text) => Ok(text),
-            Self::Integer(_) | Self::Other => {
+            Self::Integer(_) | Self::Boolean(_) | Self::Object(_) | Self::Other => {
                 Err(JsonError::Field { name, reason: "the field is not a string".into() })
             }
         }
@@ -67,16 +71,36 @@ impl Scalar {
     pub(crate) fn integer(&self, name: &'static str) -> Result<i64, JsonError> {
         match self {
             Self::Integer(integer) => Ok(*integer),
-            Self::Text(_) | Self::Other => {
+            Self::Text(_) | Self::Boolean(_) | Self::Object(_) | Self::Other => {
                 let reason = "the field is not an integer from -2^63 to 2^63 - 1";
                 Err(JsonError::Field { name, reason: reason.into() })
+            }
+        }
+    }
+
+    /// The truth value that the field of this name has to be.
+    pub(crate) fn boolean(&self, name: &'static str) -> Result<bool, JsonError> {
+        match self {
+            Self::Boolean(boolean) => Ok(*boolean),
+            Self::Text(_) | Self::Integer(_) | Self::Object(_) | Self::Other => {
+                Err(JsonError::Field { name, reason: "the field is neither true nor false".into() })
+            }
+        }
+    }
+
+    /// The object that the field of this name has to be.
+    pub(crate) fn object(self, name: &'static str) -> Result<JsonObject, JsonError> {
+        match self {
+            Self::Object(object) => Ok(object),
+            Self::Text(_) | Self::Integer(_) | Self::Boolean(_) | Self::Other => {
+                Err(JsonError::Field { name, reason: "the field is not an object".into() })
             }
         }
     }
 }
 
 /// The known fields of an object.
-pub(crate) struct JsonObject(Vec<(&'static str, Scalar)>);
+pub(crate) struct JsonObject(Vec<(&'static str, Value)>);
 
 impl JsonObject {
     /// Reads an object and keeps the fields of these names.
@@ -85,17 +109,17 @@ impl JsonObject {
         let fields =
             KnownFields(known).deserialize(&mut deserializer).map_err(|_| JsonError::Malformed)?;
         deserializer.end().map_err(|_| JsonError::Malformed)?;
-        Ok(Self(fields))
+        Ok(fields)
     }
 
     /// Takes a field out; `None` if it is missing or `null`.
-    pub(crate) fn take(&mut self, name: &'static str) -> Option<Scalar> {
+    pub(crate) fn take(&mut self, name: &'static str) -> Option<Value> {
         let position = self.0.iter().position(|(field, _)| *field == name)?;
         Some(self.0.swap_remove(position).1)
     }
 
     /// Takes a mandatory field out.
-    pub(crate) fn required(&mut self, name: &'static str) -> Result<Scalar, JsonError> {
+    pub(crate) fn required(&mut self, name: &'static str) -> Result<Value, JsonError> {
         self.take(name).ok_or(JsonError::Field { name, reason: "the field is missing".into() })
     }
 
@@ -109,7 +133,7 @@ impl JsonObject {
 struct KnownFields(&'static [&'static str]);
 
 impl<'de> DeserializeSeed<'de> for KnownFields {
-    type Value = Vec<(&'static str, Scalar)>;
+    type Value = JsonObject;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_map(self)
@@ -117,7 +141,7 @@ impl<'de> DeserializeSeed<'de> for KnownFields {
 }
 
 impl<'de> Visitor<'de> for KnownFields {
-    type Value = Vec<(&'static str, Scalar)>;
+    type Value = JsonObject;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("an object")
@@ -131,27 +155,27 @@ impl<'de> Visitor<'de> for KnownFields {
                 continue;
             };
             fields.retain(|(field, _)| field != name);
-            if let Some(value) = map.next_value_seed(AnyScalar)? {
+            if let Some(value) = map.next_value_seed(AnyValue(self))? {
                 fields.push((*name, value));
             }
         }
-        Ok(fields)
+        Ok(JsonObject(fields))
     }
 }
 
 /// Reads one value; `None` is `null`.
-struct AnyScalar;
+struct AnyValue(KnownFields);
 
-impl<'de> DeserializeSeed<'de> for AnyScalar {
-    type Value = Option<Scalar>;
+impl<'de> DeserializeSeed<'de> for AnyValue {
+    type Value = Option<Value>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for AnyScalar {
-    type Value = Option<Scalar>;
+impl<'de> Visitor<'de> for AnyValue {
+    type Value = Option<Value>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a value")
@@ -161,34 +185,33 @@ impl<'de> Visitor<'de> for AnyScalar {
         Ok(None)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(Some(Scalar::Other))
+    fn visit_bool<E>(self, boolean: bool) -> Result<Self::Value, E> {
+        Ok(Some(Value::Boolean(boolean)))
     }
 
     fn visit_i64<E>(self, integer: i64) -> Result<Self::Value, E> {
-        Ok(Some(Scalar::Integer(integer)))
+        Ok(Some(Value::Integer(integer)))
     }
 
     fn visit_u64<E>(self, integer: u64) -> Result<Self::Value, E> {
-        Ok(Some(i64::try_from(integer).map_or(Scalar::Other, Scalar::Integer)))
+        Ok(Some(i64::try_from(integer).map_or(Value::Other, Value::Integer)))
     }
 
     fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(Some(Scalar::Other))
+        Ok(Some(Value::Other))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Some(Scalar::Text(Zeroizing::new(text.to_owned()))))
+        Ok(Some(Value::Text(Zeroizing::new(text.to_owned()))))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Self::Value, A::Error> {
         while sequence.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Some(Scalar::Other))
+        Ok(Some(Value::Other))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Some(Scalar::Other))
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        self.0.visit_map(map).map(|object| Some(Value::Object(object)))
     }
 }
 
@@ -220,6 +243,22 @@ mod tests {
         assert_eq!(text(&deep), "a");
         assert_eq!(text(r#"{"x": {"text": "b"}, "text": "a", "Text": "c"}"#), "a");
         assert_eq!(text(r#" {"te\u0078t": "\u00fc\ud83e\uddc0"} "#), "ü🧀");
+    }
+
+    #[test]
+    fn nested_objects_keep_the_fields_of_the_same_names() {
+        let mut outer = JsonObject::parse(
+            br#"{"integer": {"other": {"text": 1}, "text": "a", "integer": null}, "text": true}"#,
+            KNOWN,
+        )
+        .unwrap();
+        assert!(outer.required("text").unwrap().boolean("text").unwrap());
+        let mut inner = outer.required("integer").unwrap().object("integer").unwrap();
+        assert_eq!(inner.text("text").unwrap().as_str(), "a");
+        assert!(inner.take("integer").is_none());
+        // Deeper than any body is: no object, and no overflow of the stack.
+        let deep = format!("{}1{}", r#"{"text":"#.repeat(100_000), "}".repeat(100_000));
+        assert!(matches!(parse(&deep), Err(JsonError::Malformed)));
     }
 
     #[test]

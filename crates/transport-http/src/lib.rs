@@ -7,12 +7,15 @@
 //! application's. `error.rs` holds the one mapping of errors to a status and a code of Taler.
 
 mod access_log;
+mod access_tokens;
 mod body;
+mod client_address;
 mod compression;
 mod cors;
 mod credentials;
 mod error;
 mod instance;
+mod instances;
 mod json_object;
 mod listen;
 mod otp_devices;
@@ -20,6 +23,7 @@ mod query;
 mod routes;
 mod server;
 mod taler_error_code;
+mod time;
 mod unix_socket;
 mod unread_body;
 mod version;

@@ -16,7 +16,7 @@ use merchant_otp_domain::{
 use serde::Serialize;
 
 use crate::error::HttpError;
-use crate::json_object::{JsonError, JsonObject, Scalar};
+use crate::json_object::{JsonError, JsonObject, Value};
 use crate::query::Query;
 use crate::routes::App;
 use crate::{body, instance};
@@ -207,26 +207,26 @@ fn otp_device_change(json: &[u8]) -> Result<OtpDeviceChange, JsonError> {
     })
 }
 
-fn description(value: &Scalar) -> Result<OtpDeviceDescription, JsonError> {
+fn description(value: &Value) -> Result<OtpDeviceDescription, JsonError> {
     OtpDeviceDescription::parse(value.text(DESCRIPTION)?).map_err(JsonError::refused(DESCRIPTION))
 }
 
-fn key(value: &Scalar) -> Result<OtpKey, JsonError> {
+fn key(value: &Value) -> Result<OtpKey, JsonError> {
     OtpKey::from_base32(value.text(KEY)?).map_err(JsonError::refused(KEY))
 }
 
-fn counter(value: &Scalar) -> Result<OtpCounter, JsonError> {
+fn counter(value: &Value) -> Result<OtpCounter, JsonError> {
     OtpCounter::new(value.integer(COUNTER)?).map_err(JsonError::refused(COUNTER))
 }
 
 /// Reads an `otp_algorithm`: an integer, or a name in any case (protocol v7).
-fn algorithm(value: &Scalar) -> Result<OtpAlgorithm, JsonError> {
+fn algorithm(value: &Value) -> Result<OtpAlgorithm, JsonError> {
     match value {
-        Scalar::Integer(number) => {
+        Value::Integer(number) => {
             OtpAlgorithm::from_number(*number).map_err(JsonError::refused(ALGORITHM))
         }
-        Scalar::Text(name) => OtpAlgorithm::from_name(name).map_err(JsonError::refused(ALGORITHM)),
-        Scalar::Other => {
+        Value::Text(name) => OtpAlgorithm::from_name(name).map_err(JsonError::refused(ALGORITHM)),
+        Value::Boolean(_) | Value::Object(_) | Value::Other => {
             let reason = "the field is neither an integer nor a string".into();
             Err(JsonError::Field { name: ALGORITHM, reason })
         }

@@ -9,13 +9,15 @@ use merchant_otp_application::Service;
 
 use crate::error::HttpError;
 use crate::version::CurrencySpecification;
-use crate::{instance, otp_devices, version};
+use crate::{access_tokens, instance, instances, otp_devices, version};
 
 /// What the handlers share.
 pub(crate) struct App {
     pub(crate) service: Arc<Service>,
     /// The largest request body, in bytes.
     pub(crate) body_limit: usize,
+    /// Whether a proxy tells in `X-Forwarded-For` who the client is.
+    pub(crate) behind_proxy: bool,
     /// The currencies that clients are told of, the default first.
     pub(crate) currencies: Vec<CurrencySpecification>,
 }
@@ -45,6 +47,54 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
                 .route(web::patch().to(otp_devices::change))
                 .route(web::delete().to(otp_devices::remove))
                 .default_service(method_invalid("DELETE, GET, HEAD, PATCH")),
+        );
+    }
+    for path in of_instance("/private/token") {
+        config.service(
+            Resource::new(path)
+                .route(web::post().to(access_tokens::log_in))
+                .route(web::delete().to(access_tokens::log_out))
+                .default_service(method_invalid("DELETE, POST")),
+        );
+    }
+    for path in of_instance("/private/tokens") {
+        config.service(
+            Resource::new(path)
+                .route(web::get().to(access_tokens::list))
+                .route(web::head().to(access_tokens::list))
+                .default_service(method_invalid("GET, HEAD")),
+        );
+    }
+    for path in of_instance("/private/tokens/{serial}") {
+        config.service(
+            Resource::new(path)
+                .route(web::delete().to(access_tokens::revoke))
+                .default_service(method_invalid("DELETE")),
+        );
+    }
+    config.service(
+        Resource::new("/management/instances")
+            .route(web::get().to(instances::list))
+            .route(web::head().to(instances::list))
+            .route(web::post().to(instances::add))
+            .default_service(method_invalid("GET, HEAD, POST")),
+    );
+    let managed = format!("/management/instances/{{{}}}", instance::SEGMENT);
+    for path in [of_instance("/private").as_slice(), &[managed.clone()]].concat() {
+        config.service(
+            Resource::new(path)
+                .route(web::get().to(instances::show))
+                .route(web::head().to(instances::show))
+                .route(web::patch().to(instances::change))
+                .route(web::delete().to(instances::remove))
+                .default_service(method_invalid("DELETE, GET, HEAD, PATCH")),
+        );
+    }
+    for path in [of_instance("/private/auth").as_slice(), &[format!("{managed}/auth")]].concat() {
+        config.service(
+            Resource::new(path)
+                .route(web::post().to(instances::set_password))
+                .default_service(method_invalid("POST")),
         );
     }
     for path in of_instance("/config") {

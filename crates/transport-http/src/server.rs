@@ -27,6 +27,8 @@ pub struct HttpSettings {
     pub listen: Listen,
     /// The largest request body, in bytes, as sent and decompressed.
     pub body_limit: usize,
+    /// Whether a proxy tells in `X-Forwarded-For` who the client is.
+    pub behind_proxy: bool,
     /// The currencies that clients are told of, the default first.
     pub currencies: Vec<CurrencySpecification>,
     /// How long requests in flight may take after shutdown began.
@@ -55,8 +57,8 @@ pub struct BindError {
 ///
 /// If the address is not to be had: in use, not of this machine, or not allowed.
 pub fn bind(settings: HttpSettings, service: Arc<Service>) -> Result<Bound, BindError> {
-    let HttpSettings { listen, body_limit, currencies, shutdown_grace } = settings;
-    let app = Data::new(App { service, body_limit, currencies });
+    let HttpSettings { listen, body_limit, behind_proxy, currencies, shutdown_grace } = settings;
+    let app = Data::new(App { service, body_limit, behind_proxy, currencies });
     let server = HttpServer::new(move || {
         ActixApp::new()
             .app_data(app.clone())

@@ -21,8 +21,13 @@ pub(crate) enum TalerErrorCode {
     GenericInternalInvariantFailure = 60,
     MerchantGenericInstanceUnknown = 2000,
     MerchantGenericUnauthorized = 2015,
+    MerchantGenericInstanceDeleted = 2016,
     MerchantGenericOtpDeviceUnknown = 2021,
     MerchantPrivatePostInstancesAlreadyExists = 2600,
+    MerchantPrivatePostInstancesBadAuth = 2601,
+    MerchantPrivatePostInstanceAuthBadAuth = 2602,
+    MerchantPrivatePostInstancesPurgeRequired = 2603,
+    MerchantPrivatePatchInstancesPurgeRequired = 2625,
     MerchantPrivatePostOtpDevicesConflictOtpDeviceExists = 2851,
 }
 
@@ -53,11 +58,20 @@ impl TalerErrorCode {
             Self::GenericInternalInvariantFailure => "The server failed.",
             Self::MerchantGenericInstanceUnknown => "There is no such merchant instance.",
             Self::MerchantGenericUnauthorized => {
-                "The request needs a valid access token of this merchant instance."
+                "The request needs valid credentials of this merchant instance."
             }
+            Self::MerchantGenericInstanceDeleted => "The merchant instance was deleted.",
             Self::MerchantGenericOtpDeviceUnknown => "There is no such OTP device.",
             Self::MerchantPrivatePostInstancesAlreadyExists => {
-                "Another merchant instance has this id."
+                "A merchant instance with this id and other details exists."
+            }
+            Self::MerchantPrivatePostInstancesBadAuth
+            | Self::MerchantPrivatePostInstanceAuthBadAuth => {
+                "The authentication of the merchant instance is not the one that is expected here."
+            }
+            Self::MerchantPrivatePostInstancesPurgeRequired
+            | Self::MerchantPrivatePatchInstancesPurgeRequired => {
+                "The merchant instance was deleted; purge it first."
             }
             Self::MerchantPrivatePostOtpDevicesConflictOtpDeviceExists => {
                 "An OTP device with this id and other details exists."

@@ -38,8 +38,7 @@ pub struct CurrencySpecification {
 pub(crate) async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, HttpError> {
     if instance::is_named(&request) {
         let id = instance::of(&request).ok_or(Error::InstanceUnknown)?;
-        app.service.instance(&id).await?;
-        instance::mark_known(&request, id);
+        instance::known(&request, &id, app.service.find_instance(&id).await)?;
     }
     let currencies = &app.currencies;
     Ok(HttpResponse::Ok().json(MerchantVersionResponse {

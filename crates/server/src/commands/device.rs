@@ -44,9 +44,12 @@ async fn add(
     algorithm: OtpAlgorithm,
     key: Option<KeyArgument>,
 ) -> anyhow::Result<()> {
-    let instance = service.instance(&name.of.instance).await.map_err(explain)?;
-    let grant = service.trust_operator(&instance.id, Permission::OtpDevicesWrite).await;
-    let grant = grant.map_err(explain)?;
+    let grant = async |permission| {
+        service.trust_operator(&name.of.instance, permission).await.map_err(explain)
+    };
+    let read = grant(Permission::InstancesRead).await?;
+    let instance = service.instance(&read).await.map_err(explain)?;
+    let grant = grant(Permission::OtpDevicesWrite).await?;
     let key = match key {
         None => random_key()?,
         Some(KeyArgument(text)) if *text == "-" => read_key()?,

@@ -1,0 +1,241 @@
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use merchant_otp_domain::InstanceId;
+use tokio::time::Instant;
+
+use crate::Error;
+
+/// How many log-ins may fail in a row, and how long it takes until one more may.
+struct Pace {
+    burst: u32,
+    interval: Duration,
+}
+
+/// For all attempts on an instance, from wherever they come: about 14,400 guesses a day.
+const INSTANCE: Pace = Pace { burst: 20, interval: Duration::from_secs(6) };
+
+/// For all attempts from an address, on whatever instances.
+const ADDRESS: Pace = Pace { burst: 10, interval: Duration::from_secs(12) };
+
+/// How many addresses and instances are remembered at the most: some 2 MB.
+///
+/// Who comes from more addresses than that is slowed per instance alone.
+const MOST_SOURCES: usize = 10_000;
+
+/// Slows log-ins that fail, per instance and per address.
+///
+/// The leaky bucket as a meter (the generic cell rate algorithm): an attempt adds to its instance and
+/// to its address what leaks out during their interval, and is refused when there is no room. A log-in
+/// that succeeds takes it out again, so that many good ones are not slowed.
+#[derive(Default)]
+pub(crate) struct LogInThrottle {
+    /// When each bucket is empty.
+    empty_at: Mutex<HashMap<Source, Instant>>,
+}
+
+/// What attempts are counted for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Source {
+    Instance(InstanceId),
+    Address(IpAddr),
+}
+
+impl Source {
+    /// What an attempt is counted for.
+    fn all_of(instance: &InstanceId, address: Option<IpAddr>) -> Vec<Self> {
+        let address = address.map(|address| Self::Address(site(address)));
+        [Self::Instance(instance.clone())].into_iter().chain(address).collect()
+    }
+
+    fn pace(&self) -> &'static Pace {
+        match self {
+            Self::Instance(_) => &INSTANCE,
+            Self::Address(_) => &ADDRESS,
+        }
+    }
+}
+
+/// The address, or for IPv6 the network of 64 bits, all of which one customer has.
+fn site(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let network = u128::from(address) & !u128::from(u64::MAX);
+            Ipv6Addr::from(network).into()
+        }
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+/// An attempt that was let in.
+pub(crate) struct Attempt<'a> {
+    throttle: &'a LogInThrottle,
+    sources: Vec<Source>,
+}
+
+impl Attempt<'_> {
+    /// The log-in succeeded: it does not count.
+    pub(crate) fn succeeded(self) {
+        let mut empty_at = self.throttle.lock();
+        for source in &self.sources {
+            if let Some(empty) = empty_at.get_mut(source) {
+                *empty = empty.checked_sub(source.pace().interval).unwrap_or(*empty);
+            }
+        }
+    }
+}
+
+impl LogInThrottle {
+    /// Refuses, if an attempt would be refused now; counts nothing.
+    pub(crate) fn check(
+        &self,
+        instance: &InstanceId,
+        address: Option<IpAddr>,
+    ) -> Result<(), Error> {
+        let sources = Source::all_of(instance, address);
+        has_room(&self.lock(), &sources, Instant::now())
+    }
+
+    /// Counts an attempt, or refuses it.
+    pub(crate) fn attempt(
+        &self,
+        instance: &InstanceId,
+        address: Option<IpAddr>,
+    ) -> Result<Attempt<'_>, Error> {
+        let (sources, now) = (Source::all_of(instance, address), Instant::now());
+        let mut empty_at = self.lock();
+        has_room(&empty_at, &sources, now)?;
+        if empty_at.len() >= MOST_SOURCES {
+            empty_at.retain(|_, empty| *empty > now);
+        }
+        for source in &sources {
+            if empty_at.contains_key(source) || empty_at.len() < MOST_SOURCES {
+                let empty = empty_at.entry(source.clone()).or_insert(now);
+                *empty = (*empty).max(now) + source.pace().interval;
+            }
+        }
+        Ok(Attempt { throttle: self, sources })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Source, Instant>> {
+        self.empty_at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Refuses, if one of the buckets has no room for an attempt.
+fn has_room(
+    empty_at: &HashMap<Source, Instant>,
+    sources: &[Source],
+    now: Instant,
+) -> Result<(), Error> {
+    let wait = sources.iter().filter_map(|source| {
+        let Pace { burst, interval } = source.pace();
+        let filled = empty_at.get(source)?.saturating_duration_since(now);
+        filled.checked_sub(*interval * (burst - 1)).filter(|wait| !wait.is_zero())
+    });
+    match wait.max() {
+        None => Ok(()),
+        Some(retry_after) => Err(Error::TooManyLogIns { retry_after }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    fn instance(id: &str) -> InstanceId {
+        InstanceId::parse(id).unwrap()
+    }
+
+    fn address(text: &str) -> Option<IpAddr> {
+        Some(text.parse().unwrap())
+    }
+
+    impl LogInThrottle {
+        /// Lets as many attempts fail as it takes; answers how many, and how long to wait then.
+        fn exhaust(&self, instance: &InstanceId, address: Option<IpAddr>) -> (u32, Duration) {
+            let mut failed = 0;
+            loop {
+                match self.attempt(instance, address) {
+                    Ok(_failed) => failed += 1,
+                    Err(Error::TooManyLogIns { retry_after }) => return (failed, retry_after),
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_is_slowed_on_all_instances() {
+        let throttle = LogInThrottle::default();
+        let one = address("192.0.2.1");
+        assert_eq!(throttle.exhaust(&instance("shop"), one), (10, Duration::from_secs(12)));
+        assert_eq!(throttle.exhaust(&instance("other"), one).0, 0);
+        assert!(throttle.check(&instance("other"), one).is_err());
+        assert!(throttle.check(&instance("shop"), address("192.0.2.2")).is_ok());
+        advance(Duration::from_secs(11)).await;
+        assert_eq!(throttle.exhaust(&instance("shop"), one), (0, Duration::from_secs(1)));
+        advance(Duration::from_secs(1)).await;
+        assert_eq!(throttle.exhaust(&instance("shop"), one).0, 1);
+        advance(Duration::from_hours(1)).await;
+        assert_eq!(throttle.exhaust(&instance("shop"), one).0, 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_instance_is_slowed_for_all_addresses() {
+        let throttle = LogInThrottle::default();
+        let shop = instance("shop");
+        let mut failed = 0;
+        for host in 0..255 {
+            failed += throttle.exhaust(&shop, address(&format!("192.0.2.{host}"))).0;
+        }
+        assert_eq!(failed, 20);
+        assert_eq!(throttle.exhaust(&shop, None), (0, Duration::from_secs(6)));
+        assert!(throttle.check(&instance("other"), address("198.51.100.1")).is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn log_ins_that_succeed_are_not_slowed() {
+        let throttle = LogInThrottle::default();
+        let (shop, one) = (instance("shop"), address("192.0.2.1"));
+        for _ in 0..1_000 {
+            throttle.attempt(&shop, one).unwrap().succeeded();
+        }
+        assert_eq!(throttle.exhaust(&shop, one).0, 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_network_of_ipv6_is_one_address() {
+        let throttle = LogInThrottle::default();
+        let shop = instance("shop");
+        throttle.exhaust(&shop, address("2001:db8:0:1::1"));
+        assert!(throttle.check(&instance("other"), address("2001:db8:0:1:ffff::2")).is_err());
+        assert!(throttle.check(&instance("other"), address("2001:db8:0:2::1")).is_ok());
+        // An IPv4 address that an IPv6 socket tells is that address.
+        throttle.exhaust(&instance("other"), address("::ffff:192.0.2.1"));
+        assert!(throttle.check(&instance("third"), address("192.0.2.1")).is_err());
+        assert!(throttle.check(&instance("third"), address("::ffff:192.0.2.2")).is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_memory_is_bounded() {
+        let throttle = LogInThrottle::default();
+        let fill = |first: u32| {
+            for number in first..first + 12_000 {
+                let instance = instance(&format!("shop{}", number / 5));
+                let _failed = throttle.attempt(&instance, Some(IpAddr::V4(number.into())));
+            }
+            throttle.lock().len()
+        };
+        assert_eq!(fill(0), MOST_SOURCES);
+        // What has leaked out makes room.
+        advance(Duration::from_hours(1)).await;
+        assert_eq!(fill(1_000_000), MOST_SOURCES);
+        let late = address("192.0.2.1");
+        assert!(throttle.attempt(&instance("shop0"), late).is_ok());
+    }
+}

@@ -1,0 +1,194 @@
+use std::fmt;
+
+use argon2::password_hash::phc;
+use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier};
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+/// What a merchant logs in with: 1 to [`Password::MAX_BYTES`] bytes of UTF-8.
+///
+/// Wiped when dropped, redacted in `Debug`. Stores keep its [`PasswordHash`] only.
+#[derive(Clone)]
+pub struct Password(Zeroizing<String>);
+
+impl Password {
+    /// The longest password, in bytes.
+    pub const MAX_BYTES: usize = 1024;
+
+    /// Reads a password, as it is: no blank is cut off.
+    ///
+    /// # Errors
+    ///
+    /// If it is empty or too long.
+    pub fn parse(text: &str) -> Result<Self, PasswordError> {
+        match text.len() {
+            1..=Self::MAX_BYTES => Ok(Self(Zeroizing::new(text.to_owned()))),
+            _ => Err(PasswordError),
+        }
+    }
+
+    /// Hashes the password with a random salt, which no other hash may have.
+    ///
+    /// Slow on purpose, and takes [`PasswordHash::MEMORY_KIB`] of memory meanwhile.
+    #[must_use]
+    pub fn hash(&self, salt: [u8; 16]) -> PasswordHash {
+        #[expect(clippy::expect_used, reason = "the lengths are within the limits of RFC 9106")]
+        let hash = argon2id().hash_password_with_salt(self.0.as_bytes(), &salt).expect("a hash");
+        PasswordHash(hash.to_string())
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Password([redacted])")
+    }
+}
+
+/// A text that is no [`Password`].
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("a password has 1 to {} bytes", Password::MAX_BYTES)]
+pub struct PasswordError;
+
+/// What a store knows of a password: its Argon2id hash (RFC 9106) in the PHC string format.
+///
+/// Redacted in `Debug`: a weak password can be guessed by its hash.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PasswordHash(String);
+
+impl PasswordHash {
+    /// How much memory hashing takes, in KiB.
+    ///
+    /// With [`PasswordHash::PASSES`] and one lane this is what OWASP's Password Storage Cheat Sheet
+    /// asks for at the least.
+    pub const MEMORY_KIB: u32 = 19 * 1024;
+
+    /// How often hashing goes over its memory.
+    pub const PASSES: u32 = 2;
+
+    /// Reads a hash from its PHC string.
+    ///
+    /// # Errors
+    ///
+    /// If it is none of Argon2id, or one that takes more memory or time to check than this version
+    /// of the service ever asks for.
+    pub fn parse(text: impl Into<String>) -> Result<Self, PasswordHashError> {
+        let text = text.into();
+        let hash = phc::PasswordHash::new(&text).map_err(|_| PasswordHashError)?;
+        let cost = Params::try_from(&hash).map_err(|_| PasswordHashError)?;
+        let affordable = cost.m_cost() <= Self::MEMORY_KIB
+            && cost.t_cost() <= Self::PASSES
+            && cost.p_cost() == 1;
+        if Algorithm::try_from(hash.algorithm.as_str()) != Ok(Algorithm::Argon2id) || !affordable {
+            return Err(PasswordHashError);
+        }
+        Ok(Self(text))
+    }
+
+    /// A hash for when there is none, so that refusing takes as long as checking.
+    ///
+    /// It is the same everywhere: whoever checks against it refuses whatever comes out.
+    #[must_use]
+    pub fn decoy() -> Self {
+        let hash = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA\
+                    $AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+        Self(hash.to_owned())
+    }
+
+    /// Whether this is the hash of a password. As slow as [`Password::hash`].
+    #[must_use]
+    pub fn is_of(&self, password: &Password) -> bool {
+        phc::PasswordHash::new(&self.0)
+            .is_ok_and(|hash| argon2id().verify_password(password.0.as_bytes(), &hash).is_ok())
+    }
+
+    /// The hash as PHC string, for storing it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PasswordHash {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("PasswordHash([redacted])")
+    }
+}
+
+/// A text that is no [`PasswordHash`].
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("it is no hash of Argon2id with the cost of this service")]
+pub struct PasswordHashError;
+
+fn argon2id() -> Argon2<'static> {
+    #[expect(clippy::expect_used, reason = "constants, within the limits of RFC 9106")]
+    let cost = Params::new(PasswordHash::MEMORY_KIB, PasswordHash::PASSES, 1, None).expect("cost");
+    Argon2::new(Algorithm::Argon2id, argon2::Version::V0x13, cost)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_is_of_its_password_alone() {
+        let password = Password::parse("correct horse").unwrap();
+        let hash = password.hash([7; 16]);
+        assert!(hash.as_str().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", hash.as_str());
+        let stored = PasswordHash::parse(hash.as_str()).unwrap();
+        assert_eq!(stored, hash);
+        assert!(stored.is_of(&password));
+        assert!(!stored.is_of(&Password::parse("correct horse ").unwrap()));
+        assert_ne!(password.hash([8; 16]), hash);
+    }
+
+    /// A vector of the tests of the reference implementation in C: `password`, salted by `somesalt`.
+    #[test]
+    fn a_hash_of_another_implementation_is_checked() {
+        let hash = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ\
+                    $CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+        // Its memory is over the limit of `parse`.
+        assert_eq!(PasswordHash::parse(hash), Err(PasswordHashError));
+        let hash = PasswordHash(hash.to_owned());
+        assert!(hash.is_of(&Password::parse("password").unwrap()));
+        assert!(!hash.is_of(&Password::parse("Password").unwrap()));
+    }
+
+    #[test]
+    fn the_decoy_costs_what_a_hash_costs() {
+        let hash = Password::parse("a").unwrap().hash([7; 16]);
+        let decoy = PasswordHash::parse(PasswordHash::decoy().as_str()).unwrap();
+        assert_eq!(decoy.as_str()[..30], hash.as_str()[..30]);
+        assert_eq!(decoy.as_str().len(), hash.as_str().len());
+        assert!(!decoy.is_of(&Password::parse("a").unwrap()));
+    }
+
+    #[test]
+    fn what_is_no_hash_is_refused() {
+        let hash = Password::parse("a").unwrap().hash([7; 16]);
+        for text in [
+            String::new(),
+            "secret".to_owned(),
+            hash.as_str().replace("argon2id", "argon2i"),
+            hash.as_str().replace("m=19456", "m=19457"),
+            hash.as_str().replace("t=2", "t=3"),
+            hash.as_str().replace("p=1", "p=2"),
+            hash.as_str().replace("$m=", "$n="),
+        ] {
+            assert_eq!(PasswordHash::parse(&*text), Err(PasswordHashError), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_neither_empty_nor_endless() {
+        assert!(Password::parse("").is_err());
+        assert!(Password::parse(&"p".repeat(1024)).is_ok());
+        assert!(Password::parse(&"p".repeat(1025)).is_err());
+    }
+
+    #[test]
+    fn debug_is_redacted() {
+        let password = Password::parse("hunter2").unwrap();
+        assert_eq!(format!("{password:?}"), "Password([redacted])");
+        assert_eq!(format!("{:?}", password.hash([7; 16])), "PasswordHash([redacted])");
+    }
+}

@@ -1,0 +1,2 @@
+ALTER TABLE instances DROP COLUMN deleted;
+ALTER TABLE instances DROP COLUMN password_hash;

@@ -1,0 +1,2 @@
+ALTER TABLE instances ADD COLUMN password_hash TEXT; -- a PHC string; NULL: no password
+ALTER TABLE instances ADD COLUMN deleted BOOLEAN NOT NULL DEFAULT FALSE; -- kept, and of no use
