@@ -1,4 +1,5 @@
 use std::env;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
 use std::sync::OnceLock;
@@ -64,8 +65,17 @@ pub struct Output {
 impl Output {
     /// Runs a command to its end, which has to come within a minute.
     #[must_use]
-    pub fn of(mut command: Command) -> Self {
-        let process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    pub fn of(command: Command) -> Self {
+        Self::of_input(command, "")
+    }
+
+    /// The same, with something to read from standard input.
+    #[must_use]
+    pub fn of_input(mut command: Command, input: &str) -> Self {
+        let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = piped.spawn().unwrap();
+        // Who does not read it may have ended already.
+        let _not_read = process.stdin.take().unwrap().write_all(input.as_bytes());
         let pid = Pid::from_raw(process.id().try_into().unwrap());
         let (ended, end) = channel::<()>();
         let guard = thread::spawn(move || {

@@ -15,5 +15,5 @@ mod storage;
 
 pub use binary::{Output, binary, command};
 pub use client::{RawConnection, Reply};
-pub use server::Server;
+pub use server::{Server, basic};
 pub use storage::{Storage, StorageKind};

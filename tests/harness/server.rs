@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use data_encoding::BASE64;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -131,6 +132,14 @@ impl Server {
         self.request(method, path, &[("Authorization", &authorization)], body.as_ref())
     }
 
+    /// Asks for an access token with the name and the password of an instance.
+    #[must_use]
+    pub fn log_in(&self, instance: &str, password: &str, body: impl AsRef<[u8]>) -> Reply {
+        let path = format!("/instances/{instance}/private/token");
+        let authorization = basic(instance, password);
+        self.request("POST", &path, &[("Authorization", &authorization)], body.as_ref())
+    }
+
     /// The most memory that the process had in use, in KiB.
     #[must_use]
     pub fn peak_memory(&self) -> u64 {
@@ -196,6 +205,12 @@ impl Drop for Server {
         let _ended_already = self.process.kill();
         let _status = self.process.wait();
     }
+}
+
+/// The header `Authorization` of a name and a password.
+#[must_use]
+pub fn basic(user: &str, password: &str) -> String {
+    format!("Basic {}", BASE64.encode(format!("{user}:{password}").as_bytes()))
 }
 
 /// Collects the log, and tells where the server listens once it serves.

@@ -69,6 +69,20 @@ impl Storage {
         Output::of(command(arguments, &[("STORAGE__URL", &self.url())]))
     }
 
+    /// Runs a command with something to read from standard input.
+    #[must_use]
+    pub fn run_with_input(&self, arguments: &[&str], input: &str) -> Output {
+        Output::of_input(command(arguments, &[("STORAGE__URL", &self.url())]), input)
+    }
+
+    /// Makes an instance with a password.
+    pub fn password(&self, instance: &str, password: &str) {
+        let added = self.run(&["instance", "add", instance, "--name", instance]);
+        assert!(added.success, "{}", added.stderr);
+        let set = self.run_with_input(&["instance", "set-password", instance], password);
+        assert!(set.success, "{}", set.stderr);
+    }
+
     /// Makes an instance and an access token for it; answers the token.
     #[must_use]
     pub fn token(&self, instance: &str, scope: &str, duration: &str) -> String {

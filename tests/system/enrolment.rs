@@ -1,10 +1,8 @@
 //! Devices on the command line.
 
-use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Stdio;
 
-use merchant_otp_tests::{Output, Server, Storage, command};
+use merchant_otp_tests::{Output, Server, Storage};
 use serde_json::json;
 
 use crate::{device, on_both_databases};
@@ -69,12 +67,8 @@ fn a_key_is_made_when_none_is_given(storage: &Storage) {
     let shown = succeeds(storage, &add("none", &["--algorithm", "none"]));
     assert!(!shown.contains("otpauth:"), "{shown}");
 
-    let mut from_stdin =
-        command(&add("stdin", &["--key", "-"]), &[("STORAGE__URL", &storage.url())]);
-    from_stdin.stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut process = from_stdin.spawn().unwrap();
-    process.stdin.take().unwrap().write_all(format!("{KEY}\n").as_bytes()).unwrap();
-    let shown = String::from_utf8(process.wait_with_output().unwrap().stdout).unwrap();
+    let from_stdin = storage.run_with_input(&add("stdin", &["--key", "-"]), &format!("{KEY}\n"));
+    let shown = from_stdin.stdout;
     assert!(shown.contains(&format!("secret={KEY}&")), "{shown}");
 }
 

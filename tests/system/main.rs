@@ -17,6 +17,8 @@ mod durability;
 mod enrolment;
 mod faults;
 mod first_start;
+mod instances;
+mod log_in;
 mod registering;
 mod routing;
 mod secrets;

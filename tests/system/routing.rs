@@ -15,7 +15,12 @@ fn an_unknown_path_is_told(storage: &Storage) {
     let server = Server::start(storage);
     for path in [
         "/",
-        "/private",
+        "/private/",
+        "/instances",
+        "/instances/shop",
+        "/management",
+        "/management/instances/",
+        "/management/instances/shop/private",
         "/private/otp-devices/",
         "//private/otp-devices",
         "/private/otp-device",
@@ -39,6 +44,14 @@ fn a_wrong_method_is_told_with_those_allowed(storage: &Storage) {
         ("/instances/nobody/private/otp-devices", "GET, HEAD, POST"),
         ("/private/otp-devices/till", "DELETE, GET, HEAD, PATCH"),
         ("/instances/nobody/private/otp-devices/till", "DELETE, GET, HEAD, PATCH"),
+        ("/private/token", "DELETE, POST"),
+        ("/private/tokens", "GET, HEAD"),
+        ("/private/tokens/1", "DELETE"),
+        ("/private", "DELETE, GET, HEAD, PATCH"),
+        ("/private/auth", "POST"),
+        ("/management/instances", "GET, HEAD, POST"),
+        ("/management/instances/nobody", "DELETE, GET, HEAD, PATCH"),
+        ("/management/instances/nobody/auth", "POST"),
     ] {
         for method in ["GET", "POST", "PUT", "DELETE", "PATCH", "TRACE", "BREW"] {
             if !allowed.contains(method) {

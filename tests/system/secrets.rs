@@ -8,6 +8,7 @@ use crate::{device, on_both_databases};
 
 on_both_databases! {
     no_log_holds_a_key_or_a_token,
+    no_log_and_no_error_holds_a_password,
     no_error_quotes_a_key,
 }
 
@@ -61,6 +62,50 @@ fn forms_of_key() -> Vec<String> {
         BASE64_NOPAD.encode(&bytes),
         bytes[..8].escape_ascii().to_string(),
     ]
+}
+
+fn no_log_and_no_error_holds_a_password(storage: &Storage) {
+    const PASSWORD: &str = "MARKER+password\u{fc}";
+    let server = Server::start_with(storage, &[("LOG__FILTER", "trace")]);
+    storage.password("shop", PASSWORD);
+    let admin = storage.token("admin", "all", "forever");
+    let issued = server.log_in("shop", PASSWORD, r#"{"scope": "all:refreshable"}"#);
+    assert_eq!(issued.status, 200, "{}", issued.body);
+    let token = issued.json()["access_token"].as_str().unwrap().to_owned();
+    let auth = json!({ "method": "token", "password": PASSWORD });
+    let new = json!({ "id": "new", "name": "New", "auth": auth });
+    let mut replies = vec![
+        server.log_in("shop", &format!("{PASSWORD}x"), r#"{"scope": "all"}"#),
+        server.log_in("shop", PASSWORD, PASSWORD),
+        server.call("POST", "/instances/shop/private/token", &token, r#"{"scope": "all"}"#),
+        server.call("POST", "/instances/shop/private/auth", &token, auth.to_string()),
+        server.call("POST", "/management/instances", &admin, new.to_string()),
+    ];
+    for wrong in [
+        json!({ "method": PASSWORD, "password": PASSWORD }),
+        json!({ "method": "token", "password": [PASSWORD] }),
+        json!({ "method": "token", "password": PASSWORD.repeat(99) }),
+        json!({ "method": "token", "password": { PASSWORD: PASSWORD } }),
+    ] {
+        let path = "/instances/shop/private/auth";
+        replies.push(server.call("POST", path, &token, wrong.to_string()));
+        let new = json!({ "id": "other", "name": "Other", "auth": wrong });
+        replies.push(server.call("POST", "/management/instances", &admin, new.to_string()));
+    }
+    storage.execute("ALTER TABLE instances RENAME TO gone");
+    replies.push(server.call("POST", "/instances/shop/private/auth", &token, auth.to_string()));
+    let statuses: Vec<_> = replies.iter().map(|reply| reply.status).collect();
+    assert_eq!(statuses, [401, 400, 200, 204, 204, 400, 400, 400, 400, 400, 400, 400, 400, 500]);
+    for reply in replies {
+        assert!(!reply.body.contains("MARKER"), "{}", reply.body);
+    }
+    let (_, log) = server.stop();
+    assert!(log.contains("\"code\":2602"), "the log is not on: {log}");
+    let basic = merchant_otp_tests::basic("shop", PASSWORD);
+    let secret = token.strip_prefix("secret-token:").unwrap();
+    for form in [PASSWORD, "MARKER", &basic["Basic ".len()..], secret, "argon2id"] {
+        assert!(!log.contains(form), "the log holds {form}");
+    }
 }
 
 fn no_error_quotes_a_key(storage: &Storage) {

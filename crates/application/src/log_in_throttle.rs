@@ -151,14 +151,18 @@ mod tests {
         InstanceId::parse(id).unwrap()
     }
 
-    fn address(text: &str) -> Option<IpAddr> {
-        Some(text.parse().unwrap())
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
     }
 
     impl LogInThrottle {
         /// Lets as many attempts fail as it takes; answers how many, and how long to wait then.
-        fn exhaust(&self, instance: &InstanceId, address: Option<IpAddr>) -> (u32, Duration) {
-            let mut failed = 0;
+        fn exhaust(
+            &self,
+            instance: &InstanceId,
+            address: impl Into<Option<IpAddr>>,
+        ) -> (u32, Duration) {
+            let (address, mut failed) = (address.into(), 0);
             loop {
                 match self.attempt(instance, address) {
                     Ok(_failed) => failed += 1,
@@ -175,8 +179,8 @@ mod tests {
         let one = address("192.0.2.1");
         assert_eq!(throttle.exhaust(&instance("shop"), one), (10, Duration::from_secs(12)));
         assert_eq!(throttle.exhaust(&instance("other"), one).0, 0);
-        assert!(throttle.check(&instance("other"), one).is_err());
-        assert!(throttle.check(&instance("shop"), address("192.0.2.2")).is_ok());
+        assert!(throttle.check(&instance("other"), Some(one)).is_err());
+        assert!(throttle.check(&instance("shop"), Some(address("192.0.2.2"))).is_ok());
         advance(Duration::from_secs(11)).await;
         assert_eq!(throttle.exhaust(&instance("shop"), one), (0, Duration::from_secs(1)));
         advance(Duration::from_secs(1)).await;
@@ -195,7 +199,7 @@ mod tests {
         }
         assert_eq!(failed, 20);
         assert_eq!(throttle.exhaust(&shop, None), (0, Duration::from_secs(6)));
-        assert!(throttle.check(&instance("other"), address("198.51.100.1")).is_ok());
+        assert!(throttle.check(&instance("other"), Some(address("198.51.100.1"))).is_ok());
     }
 
     #[tokio::test(start_paused = true)]
@@ -203,7 +207,7 @@ mod tests {
         let throttle = LogInThrottle::default();
         let (shop, one) = (instance("shop"), address("192.0.2.1"));
         for _ in 0..1_000 {
-            throttle.attempt(&shop, one).unwrap().succeeded();
+            throttle.attempt(&shop, Some(one)).unwrap().succeeded();
         }
         assert_eq!(throttle.exhaust(&shop, one).0, 10);
     }
@@ -213,12 +217,12 @@ mod tests {
         let throttle = LogInThrottle::default();
         let shop = instance("shop");
         throttle.exhaust(&shop, address("2001:db8:0:1::1"));
-        assert!(throttle.check(&instance("other"), address("2001:db8:0:1:ffff::2")).is_err());
-        assert!(throttle.check(&instance("other"), address("2001:db8:0:2::1")).is_ok());
+        assert!(throttle.check(&instance("other"), Some(address("2001:db8:0:1:ffff::2"))).is_err());
+        assert!(throttle.check(&instance("other"), Some(address("2001:db8:0:2::1"))).is_ok());
         // An IPv4 address that an IPv6 socket tells is that address.
         throttle.exhaust(&instance("other"), address("::ffff:192.0.2.1"));
-        assert!(throttle.check(&instance("third"), address("192.0.2.1")).is_err());
-        assert!(throttle.check(&instance("third"), address("::ffff:192.0.2.2")).is_ok());
+        assert!(throttle.check(&instance("third"), Some(address("192.0.2.1"))).is_err());
+        assert!(throttle.check(&instance("third"), Some(address("::ffff:192.0.2.2"))).is_ok());
     }
 
     #[tokio::test(start_paused = true)]
@@ -236,6 +240,6 @@ mod tests {
         advance(Duration::from_hours(1)).await;
         assert_eq!(fill(1_000_000), MOST_SOURCES);
         let late = address("192.0.2.1");
-        assert!(throttle.attempt(&instance("shop0"), late).is_ok());
+        assert!(throttle.attempt(&instance("shop0"), Some(late)).is_ok());
     }
 }

@@ -34,17 +34,17 @@ pub async fn a_password_comes_back(stores: &Stores) {
     let shop = instance("shop");
     let insert = |password| stores.instances.insert(shop.clone(), password);
     assert_eq!(insert(Some(password_hash(1))).await.unwrap(), InstanceInsertion::Stored);
-    let stored = |password| StoredInstance { password, ..without_password(shop.clone()) };
+    let expected = |password| StoredInstance { password, ..without_password(shop.clone()) };
     let found = stores.instances.find(&shop.id).await.unwrap();
-    assert_eq!(found, Some(stored(Some(password_hash(1)))));
+    assert_eq!(found, Some(expected(Some(password_hash(1)))));
     let again = insert(None).await.unwrap();
-    assert_eq!(again, InstanceInsertion::Exists(stored(Some(password_hash(1)))));
+    assert_eq!(again, InstanceInsertion::Exists(expected(Some(password_hash(1)))));
 
     let other = stored_instance(stores, "other").await;
     for number in [2, 3] {
         assert!(stores.instances.set_password(&shop.id, password_hash(number)).await.unwrap());
         let found = stores.instances.find(&shop.id).await.unwrap();
-        assert_eq!(found, Some(stored(Some(password_hash(number)))));
+        assert_eq!(found, Some(expected(Some(password_hash(number)))));
     }
     let untouched = stores.instances.find(&other).await.unwrap().unwrap();
     assert_eq!(untouched.password, None);

@@ -26,7 +26,7 @@ pub(crate) fn without_password(instance: Instance) -> StoredInstance {
 pub(crate) fn password_hash(number: u8) -> PasswordHash {
     let salt = data_encoding::BASE64_NOPAD.encode(&[number; 16]);
     let hash = data_encoding::BASE64_NOPAD.encode(&[0; 32]);
-    PasswordHash::parse(format!("$argon2id$v=19$m=19456,t=2,p=1${salt}${hash}")).unwrap()
+    PasswordHash::parse(format!("$argon2id$v=19$m=47104,t=1,p=1${salt}${hash}")).unwrap()
 }
 
 /// An instance that is in the store.

@@ -79,8 +79,7 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
             .route(web::post().to(instances::add))
             .default_service(method_invalid("GET, HEAD, POST")),
     );
-    let managed = format!("/management/instances/{{{}}}", instance::SEGMENT);
-    for path in [of_instance("/private").as_slice(), &[managed.clone()]].concat() {
+    for path in of_instance_or_managed("") {
         config.service(
             Resource::new(path)
                 .route(web::get().to(instances::show))
@@ -90,7 +89,7 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
                 .default_service(method_invalid("DELETE, GET, HEAD, PATCH")),
         );
     }
-    for path in [of_instance("/private/auth").as_slice(), &[format!("{managed}/auth")]].concat() {
+    for path in of_instance_or_managed("/auth") {
         config.service(
             Resource::new(path)
                 .route(web::post().to(instances::set_password))
@@ -111,6 +110,12 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
 /// The two paths of a resource of an instance: of the instance `admin`, and of a named one.
 fn of_instance(tail: &str) -> [String; 2] {
     [tail.to_owned(), format!("/instances/{{{}}}{tail}", instance::SEGMENT)]
+}
+
+/// The three paths of an instance itself: the two of the instance, and that of those who manage it.
+fn of_instance_or_managed(tail: &str) -> [String; 3] {
+    let [admin, named] = of_instance(&format!("/private{tail}"));
+    [admin, named, format!("/management/instances/{{{}}}{tail}", instance::SEGMENT)]
 }
 
 /// Answers the methods that a resource does not know.

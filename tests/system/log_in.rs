@@ -1,0 +1,510 @@
+//! Log-in: tokens by a password or another token, and what becomes of them.
+
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use merchant_otp_tests::{Reply, Server, Storage, StorageKind, basic};
+use serde_json::{Value, json};
+
+use crate::{device, on_both_databases};
+
+on_both_databases! {
+    the_password_makes_a_token,
+    a_token_is_what_was_asked_for,
+    what_is_no_request_for_a_token_is_refused,
+    wrong_passwords_are_refused_alike,
+    failed_log_ins_are_slowed_per_instance_and_address,
+    a_flood_of_log_ins_leaves_the_rest_alone,
+    a_refreshable_token_makes_tokens_within_its_scope,
+    who_logs_out_is_out_everywhere,
+    tokens_are_listed_page_by_page,
+    a_token_is_revoked_by_its_serial,
+    the_password_is_changed,
+    the_password_is_set_on_the_command_line,
+    faults_of_log_in_have_their_codes,
+}
+
+const TOKEN: &str = "/instances/shop/private/token";
+const TOKENS: &str = "/instances/shop/private/tokens";
+const AUTH: &str = "/instances/shop/private/auth";
+const DEVICES: &str = "/instances/shop/private/otp-devices";
+const ALL: &str = r#"{"scope": "all"}"#;
+
+/// A server with an instance `shop` that has the password `right`.
+fn shop(storage: &Storage) -> Server {
+    let server = Server::start(storage);
+    storage.password("shop", "right");
+    server
+}
+
+#[track_caller]
+fn json(reply: &Reply) -> Value {
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    assert_eq!(reply.header("Content-Type"), Some("application/json"));
+    reply.json()
+}
+
+/// The token of a log-in.
+#[track_caller]
+fn token(reply: &Reply) -> String {
+    json(reply)["access_token"].as_str().unwrap().to_owned()
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+fn the_password_makes_a_token(storage: &Storage) {
+    let server = shop(storage);
+    let before = now();
+    let reply = server.log_in("shop", "right", r#"{"scope": "all", "duration": null}"#);
+    assert_eq!(reply.header("Cache-Control"), Some("no-store"));
+    let issued = json(&reply);
+    let token = issued["access_token"].as_str().unwrap();
+    assert!(token.starts_with("secret-token:"));
+    assert_eq!(issued["token"], token);
+    assert_eq!(issued["scope"], "all");
+    assert_eq!(issued["refreshable"], false);
+    let day = 24 * 60 * 60;
+    let expiration = issued["expiration"]["t_s"].as_u64().unwrap();
+    assert!((before + day..=now() + day).contains(&expiration), "{expiration}");
+    server.post("shop", token, device("till").to_string()).expect_stored();
+    assert_eq!(server.call("POST", TOKEN, token, ALL).status, 403);
+
+    // The instance `admin`, by both of its paths.
+    storage.password("admin", "of admin");
+    for path in ["/private/token", "/instances/admin/private/token"] {
+        let authorization = basic("admin", "of admin");
+        let headers = [("Authorization", &*authorization)];
+        let reply = server.request("POST", path, &headers, ALL.as_bytes());
+        let listed = server.call("GET", "/private/otp-devices", &self::token(&reply), "");
+        assert_eq!(listed.status, 200);
+    }
+}
+
+fn a_token_is_what_was_asked_for(storage: &Storage) {
+    let server = shop(storage);
+    for (body, scope, refreshable, lifetime) in [
+        (json!({ "scope": "readonly" }), "readonly", false, Some(86_400)),
+        (
+            json!({ "scope": "order-pos:refreshable", "duration": { "d_us": 60_000_000 } }),
+            "order-pos",
+            true,
+            Some(60),
+        ),
+        (
+            json!({ "scope": "write", "refreshable": true, "duration": { "d_us": "forever" } }),
+            "write",
+            true,
+            None,
+        ),
+        (
+            json!({ "scope": "all", "refreshable": false, "duration": { "d_us": 1 }, "x": [{}] }),
+            "all",
+            false,
+            Some(1),
+        ),
+    ] {
+        let before = now();
+        let issued = json(&server.log_in("shop", "right", body.to_string()));
+        assert_eq!(issued["scope"], scope);
+        assert_eq!(issued["refreshable"], refreshable);
+        match lifetime {
+            None => assert_eq!(issued["expiration"]["t_s"], "never"),
+            Some(seconds) => {
+                let end = issued["expiration"]["t_s"].as_u64().unwrap();
+                assert!((before + seconds..=now() + seconds).contains(&end), "{issued}");
+            }
+        }
+    }
+    let body = r#"{"scope": "all", "duration": {"d_us": 1000000}}"#;
+    let short = token(&server.log_in("shop", "right", body));
+    thread::sleep(Duration::from_millis(1_100));
+    server.call("GET", DEVICES, &short, "").expect_error(401, 2015);
+}
+
+fn what_is_no_request_for_a_token_is_refused(storage: &Storage) {
+    let server = shop(storage);
+    for (body, field) in [
+        (json!({}), "scope"),
+        (json!({ "scope": "root" }), "scope"),
+        (json!({ "scope": ["all"] }), "scope"),
+        (json!({ "scope": null }), "scope"),
+        (json!({ "scope": "all", "duration": 60 }), "duration"),
+        (json!({ "scope": "all", "duration": {} }), "d_us"),
+        (json!({ "scope": "all", "duration": { "d_us": -1 } }), "d_us"),
+        (json!({ "scope": "all", "duration": { "d_us": "never" } }), "d_us"),
+        (json!({ "scope": "all", "refreshable": "yes" }), "refreshable"),
+        (json!({ "scope": "all", "description": 1 }), "description"),
+        (json!({ "scope": "all", "description": "d".repeat(1025) }), "description"),
+    ] {
+        let refused = server.log_in("shop", "right", body.to_string());
+        refused.expect_error(400, 22);
+        assert_eq!(refused.json()["field"], field, "{body}");
+    }
+    server.log_in("shop", "right", "[]").expect_error(400, 22);
+    server.log_in("shop", "right", "x".repeat(2 << 20)).expect_error(413, 32);
+    // Nothing came of any of them.
+    let token = storage.token("shop", "all", "forever");
+    let listed = json(&server.call("GET", TOKENS, &token, ""));
+    assert_eq!(listed["tokens"].as_array().unwrap().len(), 1);
+}
+
+fn wrong_passwords_are_refused_alike(storage: &Storage) {
+    let server = shop(storage);
+    storage.password("other", "of other");
+    let _without_password = storage.token("bare", "all", "forever");
+    let attempt = |instance: &str, authorization: &str| {
+        let path = format!("/instances/{instance}/private/token");
+        let start = Instant::now();
+        let headers = [("Authorization", authorization)];
+        let reply = server.request("POST", &path, &headers, ALL.as_bytes());
+        (reply, start.elapsed())
+    };
+    // Both hash, so both take about as long: a refusal that does not is a hundred times faster.
+    let (wrong, wrong_took) = attempt("shop", &basic("shop", "wrong"));
+    let (bare, bare_took) = attempt("bare", &basic("bare", "wrong"));
+    assert_eq!((wrong.status, &wrong.body), (401, &bare.body));
+    assert!(bare_took * 10 > wrong_took, "{bare_took:?} and {wrong_took:?}");
+    for authorization in [
+        basic("other", "right"),
+        basic("other", "of other"),
+        basic("Shop", "right"),
+        basic("", "right"),
+        basic("shop", ""),
+        basic("shop", "RIGHT"),
+        basic("shop", "right").replace("Basic ", "Bearer "),
+        "Basic".to_owned(),
+        "Bearer secret-token:right".to_owned(),
+    ] {
+        let (refused, _) = attempt("shop", &authorization);
+        refused.expect_error(401, 2015);
+        assert_eq!(refused.header("WWW-Authenticate"), Some("Bearer"));
+        assert_eq!(refused.body, wrong.body, "{authorization}");
+    }
+    server.request("POST", TOKEN, &[], ALL.as_bytes()).expect_error(401, 2015);
+    server.log_in("nobody", "right", ALL).expect_error(404, 2000);
+    // A password opens nothing but this.
+    let headers = [("Authorization", &*basic("shop", "right"))];
+    server.request("GET", DEVICES, &headers, b"").expect_error(401, 2015);
+}
+
+fn failed_log_ins_are_slowed_per_instance_and_address(storage: &Storage) {
+    let server = Server::start_with(storage, &[("HTTP__BEHIND_PROXY", "true")]);
+    for instance in ["shop", "other"] {
+        storage.password(instance, "right");
+    }
+    let attempt = |instance: &str, password: &str, host: &str| {
+        let path = format!("/instances/{instance}/private/token");
+        // What a client says itself stands in front of what the proxy says.
+        let forwarded = format!("203.0.113.{}, {host}", password.len());
+        let authorization = basic(instance, password);
+        let headers = [("Authorization", &*authorization), ("X-Forwarded-For", &forwarded)];
+        server.request("POST", &path, &headers, ALL.as_bytes())
+    };
+    for number in 0..10 {
+        attempt("shop", &"x".repeat(number + 1), "192.0.2.1").expect_error(401, 2015);
+    }
+    // This address is slowed, with the right password too, and on all instances.
+    for (instance, password) in [("shop", "wrong"), ("shop", "right"), ("other", "right")] {
+        let slowed = attempt(instance, password, "192.0.2.1");
+        slowed.expect_error(429, 2015);
+        let seconds: u64 = slowed.header("Retry-After").unwrap().parse().unwrap();
+        assert!((1..=12).contains(&seconds), "{seconds}");
+    }
+    // Others are not, and do not count when they are right.
+    for _ in 0..15 {
+        assert_eq!(attempt("shop", "right", "192.0.2.2").status, 200);
+    }
+    let mut failed = 0;
+    while attempt("shop", "wrong", &format!("192.0.2.{}", 10 + failed)).status == 401 {
+        failed += 1;
+        assert!(failed <= 30, "an instance is not slowed");
+    }
+    // The instance is slowed for everybody; its tokens are good, and other instances too.
+    attempt("shop", "right", "192.0.2.3").expect_error(429, 2015);
+    let token = storage.token("shop", "all", "forever");
+    assert_eq!(server.call("GET", DEVICES, &token, "").status, 200);
+    assert_eq!(attempt("other", "right", "192.0.2.3").status, 200);
+}
+
+/// Many log-ins at once, most of them refused: the service answers others, and its memory stays small.
+fn a_flood_of_log_ins_leaves_the_rest_alone(storage: &Storage) {
+    let server = Server::start_with(storage, &[("HTTP__BEHIND_PROXY", "true")]);
+    let instances: Vec<_> = (0..20).map(|number| format!("shop{number}")).collect();
+    for instance in &instances {
+        let _without_password = storage.token(instance, "all", "forever");
+    }
+    let token = storage.token("shop", "all", "forever");
+    let before = server.peak_memory();
+    let slowest = thread::scope(|scope| {
+        let flood: Vec<_> = (0..100_u8)
+            .map(|client| {
+                let (server, instances) = (&server, &instances);
+                scope.spawn(move || {
+                    let forwarded = format!("192.0.2.{client}");
+                    for instance in instances.iter().cycle().skip(client.into()).take(3) {
+                        let path = format!("/instances/{instance}/private/token");
+                        let authorization = basic(instance, "wrong");
+                        let headers =
+                            [("Authorization", &*authorization), ("X-Forwarded-For", &forwarded)];
+                        let reply = server.request("POST", &path, &headers, ALL.as_bytes());
+                        assert!([401, 429].contains(&reply.status), "{}", reply.body);
+                    }
+                })
+            })
+            .collect();
+        let mut slowest = Duration::ZERO;
+        while flood.iter().any(|client| !client.is_finished()) {
+            let start = Instant::now();
+            assert_eq!(server.call("GET", DEVICES, &token, "").status, 200);
+            slowest = slowest.max(start.elapsed());
+        }
+        slowest
+    });
+    assert!(slowest < Duration::from_secs(3), "an answer took {slowest:?} meanwhile");
+    let grown = server.peak_memory() - before;
+    // 46 MiB for each of two at a time; a hundred at once would be 4.6 GB.
+    assert!(grown < 120 * 1024, "it took {grown} KiB of memory");
+}
+
+fn a_refreshable_token_makes_tokens_within_its_scope(storage: &Storage) {
+    let server = shop(storage);
+    let pos = token(&server.log_in("shop", "right", r#"{"scope": "order-pos:refreshable"}"#));
+    let refreshed = server.call("POST", TOKEN, &pos, r#"{"scope": "order-simple"}"#);
+    assert_eq!(json(&refreshed)["scope"], "order-simple");
+    let again = server.call("POST", TOKEN, &pos, r#"{"scope": "order-pos:refreshable"}"#);
+    let again = token(&again);
+    assert_eq!(server.call("POST", TOKEN, &again, r#"{"scope": "order-pos"}"#).status, 200);
+    for scope in ["all", "write", "readonly", "order-mgmt", "order-full"] {
+        let body = json!({ "scope": scope }).to_string();
+        server.call("POST", TOKEN, &pos, body).expect_error(403, 16);
+    }
+    let once = token(&refreshed);
+    let refused = server.call("POST", TOKEN, &once, r#"{"scope": "order-simple"}"#);
+    refused.expect_error(403, 16);
+    assert_eq!(refused.json()["detail"], "token-refresh");
+    let foreign = storage.token("other", "all:refreshable", "forever");
+    server.call("POST", TOKEN, &foreign, ALL).expect_error(401, 2015);
+    server.call("POST", "/instances/nobody/private/token", &foreign, ALL).expect_error(404, 2000);
+}
+
+/// On the process that revoked the token, and on every other.
+fn who_logs_out_is_out_everywhere(storage: &Storage) {
+    let server = shop(storage);
+    let second = Server::start(storage);
+    let token = token(&server.log_in("shop", "right", r#"{"scope": "order-simple"}"#));
+    for server in [&server, &second] {
+        server.call("GET", DEVICES, &token, "").expect_error(403, 16);
+    }
+    server.call("DELETE", TOKEN, &token, "").expect_stored();
+    for server in [&server, &second] {
+        server.call("GET", DEVICES, &token, "").expect_error(401, 2015);
+        server.call("DELETE", TOKEN, &token, "").expect_error(401, 2015);
+    }
+    server.request("DELETE", TOKEN, &[], b"").expect_error(401, 2015);
+    let headers = [("Authorization", &*basic("shop", "right"))];
+    server.request("DELETE", TOKEN, &headers, b"").expect_error(401, 2015);
+    server.call("DELETE", "/instances/nobody/private/token", &token, "").expect_error(404, 2000);
+}
+
+fn tokens_are_listed_page_by_page(storage: &Storage) {
+    let server = shop(storage);
+    let foreign = storage.token("other", "all", "forever");
+    let first = storage.token("shop", "all", "forever");
+    for number in 0..24 {
+        let description = if number == 23 { "" } else { "Büro" };
+        let body = json!({ "scope": "readonly:refreshable", "description": description });
+        json(&server.log_in("shop", "right", body.to_string()));
+    }
+    let list = |query: &str| {
+        let listed = json(&server.call("GET", &format!("{TOKENS}{query}"), &first, ""));
+        let tokens = listed["tokens"].as_array().unwrap().clone();
+        (tokens.iter().map(|token| token["serial"].as_i64().unwrap()).collect::<Vec<_>>(), tokens)
+    };
+    let (serials, tokens) = list("?limit=1000");
+    assert_eq!(serials.len(), 25);
+    assert!(serials.is_sorted());
+    assert_eq!(tokens[0]["scope"], "all");
+    assert_eq!(tokens[0]["refreshable"], false);
+    assert_eq!(tokens[0]["expiration"]["t_s"], "never");
+    assert_eq!(tokens[1]["scope"], "readonly");
+    assert_eq!(tokens[1]["refreshable"], true);
+    assert_eq!(tokens[1]["description"], "Büro");
+    assert_eq!(tokens[24].get("description"), None);
+    let (created, end) = (&tokens[1]["creation_time"]["t_s"], &tokens[1]["expiration"]["t_s"]);
+    assert_eq!(created.as_u64().unwrap() + 86_400, end.as_u64().unwrap());
+    assert!(!format!("{tokens:?}").contains("secret-token"));
+
+    let newest: Vec<_> = serials.iter().rev().copied().collect();
+    assert_eq!(list("").0, newest[..20]);
+    assert_eq!(list("?limit=-3").0, newest[..3]);
+    assert_eq!(list(&format!("?limit=-3&offset={}", newest[2])).0, newest[3..6]);
+    assert_eq!(list(&format!("?offset={}", newest[19])).0, newest[20..]);
+    assert_eq!(list(&format!("?limit=3&offset={}", serials[2])).0, serials[3..6]);
+    assert_eq!(list("?limit=-9223372036854775808&offset=18446744073709551615").0, newest);
+    assert_eq!(list("?limit=%203&unknown=x").0, serials[..3]);
+    for query in ["?offset=0", "?limit=1&offset=9223372036854775807"] {
+        server.call("GET", &format!("{TOKENS}{query}"), &first, "").expect_stored();
+    }
+    for (query, name) in [
+        ("?limit=0", "limit"),
+        ("?limit=x", "limit"),
+        ("?limit=", "limit"),
+        ("?limit=9223372036854775808", "limit"),
+        ("?limit=1.5", "limit"),
+        ("?offset=-1", "offset"),
+        ("?offset=%2B1", "offset"),
+        ("?limit=5&offset=18446744073709551616", "offset"),
+    ] {
+        let refused = server.call("GET", &format!("{TOKENS}{query}"), &first, "");
+        refused.expect_error(400, 26);
+        assert_eq!(refused.json()["detail"], name, "{query}");
+    }
+    server.call("GET", TOKENS, &foreign, "").expect_error(401, 2015);
+    server.call("GET", "/instances/nobody/private/tokens", &first, "").expect_error(404, 2000);
+    let readonly = storage.token("shop", "readonly", "forever");
+    assert_eq!(server.call("GET", TOKENS, &readonly, "").status, 200);
+    assert_eq!(server.call("HEAD", TOKENS, &readonly, "").status, 200);
+    let orders = storage.token("shop", "order-full", "forever");
+    let refused = server.call("GET", TOKENS, &orders, "");
+    refused.expect_error(403, 16);
+    assert_eq!(refused.json()["detail"], "tokens-read");
+}
+
+fn a_token_is_revoked_by_its_serial(storage: &Storage) {
+    let server = shop(storage);
+    let keeper = storage.token("shop", "all", "forever");
+    let foreign = storage.token("other", "all", "forever");
+    let revoked = storage.token("shop", "all", "forever");
+    let listed = json(&server.call("GET", &format!("{TOKENS}?limit=-1"), &keeper, ""));
+    let serial = listed["tokens"][0]["serial"].as_i64().unwrap();
+    let revoke =
+        |token: &str, serial: &str| server.call("DELETE", &format!("{TOKENS}/{serial}"), token, "");
+    let serial = serial.to_string();
+    revoke(&foreign, &serial).expect_error(401, 2015);
+    let readonly = storage.token("shop", "readonly", "forever");
+    revoke(&readonly, &serial).expect_error(403, 16);
+    let others = format!("/instances/other/private/tokens/{serial}");
+    server.call("DELETE", &others, &foreign, "").expect_error(404, 41);
+    assert_eq!(server.call("GET", DEVICES, &revoked, "").status, 200);
+    revoke(&keeper, &serial).expect_stored();
+    server.call("GET", DEVICES, &revoked, "").expect_error(401, 2015);
+    revoke(&keeper, &serial).expect_error(404, 41);
+    for bad in ["x", "0", "-1", "9223372036854775808", "1.0", "%ff"] {
+        let refused = revoke(&keeper, bad);
+        refused.expect_error(400, 26);
+        assert_eq!(refused.json()["detail"], "serial", "{bad}");
+    }
+    assert_eq!(server.call("GET", DEVICES, &keeper, "").status, 200);
+}
+
+fn the_password_is_changed(storage: &Storage) {
+    let server = shop(storage);
+    let all = token(&server.log_in("shop", "right", ALL));
+    let readonly = token(&server.log_in("shop", "right", r#"{"scope": "readonly"}"#));
+    let change = |token: &str, body: Value| server.call("POST", AUTH, token, body.to_string());
+    let new = json!({ "method": "token", "password": "nü:w" });
+    let refused = change(&readonly, new.clone());
+    refused.expect_error(403, 16);
+    assert_eq!(refused.json()["detail"], "instances-auth-write");
+    change("secret-token:x", new.clone()).expect_error(401, 2015);
+    for (body, field) in [
+        (json!({}), "method"),
+        (json!({ "method": "external" }), "method"),
+        (json!({ "method": "Token", "password": "new" }), "method"),
+        (json!({ "method": 1, "password": "new" }), "method"),
+        (json!({ "method": "token" }), "password"),
+        (json!({ "method": "token", "token": "secret-token:new" }), "password"),
+        (json!({ "method": "token", "password": "" }), "password"),
+        (json!({ "method": "token", "password": ["new"] }), "password"),
+        (json!({ "method": "token", "password": "p".repeat(1025) }), "password"),
+    ] {
+        let refused = change(&all, body.clone());
+        refused.expect_error(400, 2602);
+        assert_eq!(refused.json()["field"], field, "{body}");
+    }
+    server.call("POST", AUTH, &all, "[").expect_error(400, 22);
+    server.call("POST", AUTH, &all, "x".repeat(2 << 20)).expect_error(413, 32);
+    assert_eq!(server.log_in("shop", "right", ALL).status, 200);
+
+    change(&all, new.clone()).expect_stored();
+    change(&all, new).expect_stored();
+    server.log_in("shop", "right", ALL).expect_error(401, 2015);
+    assert_eq!(server.log_in("shop", "nü:w", ALL).status, 200);
+    // Tokens are not of the password they were made by.
+    assert_eq!(server.call("GET", DEVICES, &all, "").status, 200);
+    server.call("POST", "/instances/nobody/private/auth", &all, "{}").expect_error(404, 2000);
+}
+
+fn the_password_is_set_on_the_command_line(storage: &Storage) {
+    let server = Server::start(storage);
+    storage.password("shop", "first\r\n");
+    assert_eq!(server.log_in("shop", "first", ALL).status, 200);
+    let set = ["instance", "set-password", "shop"];
+    let second = storage.run_with_input(&set, " second \nrest");
+    assert_eq!((second.success, &*second.stdout, &*second.stderr), (true, "", ""));
+    assert_eq!(server.log_in("shop", " second ", ALL).status, 200);
+    server.log_in("shop", "first", ALL).expect_error(401, 2015);
+    for (arguments, input, message) in [
+        (&set[..], "", "1 to 1024 bytes"),
+        (&set, "\n", "1 to 1024 bytes"),
+        (&set, &*"hunter2".repeat(200), "1 to 1024 bytes"),
+        (&["instance", "set-password", "nobody"], "hunter2", "merchant-otp instance list"),
+        (&["instance", "set-password", "shop", "hunter2"], "", "hunter2"),
+    ] {
+        let failed = storage.run_with_input(arguments, input);
+        assert!(!failed.success);
+        assert!(failed.stderr.contains(message), "{}", failed.stderr);
+    }
+    assert_eq!(server.log_in("shop", " second ", ALL).status, 200);
+}
+
+fn faults_of_log_in_have_their_codes(storage: &Storage) {
+    let server = shop(storage);
+    let all = storage.token("shop", "all:refreshable", "forever");
+    let listed = json(&server.call("GET", TOKENS, &all, ""));
+    let one = format!("{TOKENS}/{}", listed["tokens"][0]["serial"]);
+    let (fault, repair) = match storage.kind() {
+        StorageKind::Sqlite(_) => (
+            "CREATE TRIGGER tokens BEFORE INSERT ON access_tokens
+             BEGIN SELECT RAISE(ABORT, 'no'); END;
+             CREATE TRIGGER removal BEFORE DELETE ON access_tokens
+             BEGIN SELECT RAISE(ABORT, 'no'); END;
+             CREATE TRIGGER passwords BEFORE UPDATE ON instances
+             BEGIN SELECT RAISE(ABORT, 'no'); END",
+            "DROP TRIGGER tokens; DROP TRIGGER removal; DROP TRIGGER passwords",
+        ),
+        StorageKind::Postgres(_) => (
+            "CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql
+             AS 'BEGIN RAISE EXCEPTION ''no''; END';
+             CREATE TRIGGER fault BEFORE INSERT OR DELETE ON access_tokens
+             FOR EACH ROW EXECUTE FUNCTION fault();
+             CREATE TRIGGER fault BEFORE UPDATE ON instances
+             FOR EACH ROW EXECUTE FUNCTION fault()",
+            "DROP TRIGGER fault ON access_tokens; DROP TRIGGER fault ON instances",
+        ),
+    };
+    let auth = r#"{"method": "token", "password": "new"}"#;
+    let requests = || {
+        [
+            server.log_in("shop", "right", ALL),
+            server.call("POST", TOKEN, &all, ALL),
+            server.call("POST", AUTH, &all, auth),
+            server.call("DELETE", &one, &all, ""),
+            server.call("DELETE", TOKEN, &all, ""),
+        ]
+    };
+    storage.execute(fault);
+    for reply in requests() {
+        reply.expect_error(500, 52);
+    }
+    storage.execute(repair);
+    storage.execute("ALTER TABLE access_tokens RENAME TO elsewhere");
+    server.call("GET", TOKENS, &all, "").expect_error(500, 53);
+    storage.execute("ALTER TABLE elsewhere RENAME TO access_tokens");
+    // Nothing of it was done, and the log-in that the database failed did not count as a guess.
+    assert_eq!(server.log_in("shop", "right", ALL).status, 200);
+    assert_eq!(server.call("POST", TOKEN, &all, ALL).status, 200);
+    server.call("DELETE", TOKEN, &all, "").expect_stored();
+}
