@@ -30,7 +30,7 @@ const DEPENDENCIES: &[(&str, &str, &str)] = &[
     (
         "transport-http",
         "application domain",
-        "actix-web data-encoding flate2 futures-util percent-encoding serde serde_json thiserror tracing zeroize",
+        "actix-web data-encoding flate2 futures-util percent-encoding serde serde_json thiserror tracing utoipa zeroize",
     ),
     (
         "server",
@@ -38,11 +38,12 @@ const DEPENDENCIES: &[(&str, &str, &str)] = &[
         "anyhow clap config csv getrandom humantime percent-encoding qrcode rpassword serde thiserror tokio \
          toml tracing tracing-subscriber zeroize",
     ),
-    ("throwaway-postgres", "", "anyhow nix postgres tempfile"),
-    ("xtask", "throwaway-postgres", "anyhow clap"),
+    ("test-tools", "", "anyhow nix"),
+    ("throwaway-postgres", "test-tools", "anyhow nix postgres tempfile"),
+    ("xtask", "test-tools throwaway-postgres", "anyhow clap"),
     (
         "tests",
-        "throwaway-postgres",
+        "test-tools throwaway-postgres",
         "data-encoding diesel flate2 libsqlite3-sys nix postgres serde_json tempfile ureq",
     ),
 ];

@@ -49,6 +49,9 @@ pub(crate) enum Command {
     Migrate,
     /// Show the effective settings, without secrets
     Config,
+    /// Describe the HTTP endpoints (OpenAPI 3.1), as `/openapi.json` does
+    #[command(name = "openapi")]
+    OpenApi,
 }
 
 impl Default for Command {

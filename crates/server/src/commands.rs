@@ -19,6 +19,12 @@ pub(crate) fn config(settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Describes the endpoints.
+pub(crate) fn openapi() -> anyhow::Result<()> {
+    write!(io::stdout(), "{}", merchant_otp_transport_http::openapi())?;
+    Ok(())
+}
+
 /// Applies the pending migrations.
 pub(crate) async fn migrate(settings: &Settings) -> anyhow::Result<()> {
     let applied = Database::new(&settings.storage)?.migrate().await?;

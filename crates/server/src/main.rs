@@ -39,6 +39,7 @@ async fn run(command_line: CommandLine) -> anyhow::Result<()> {
     match command_line.command.unwrap_or_default() {
         Command::Serve { no_migrate } => serve::serve(settings, no_migrate).await,
         Command::Config => commands::config(&settings),
+        Command::OpenApi => commands::openapi(),
         Command::Migrate => commands::migrate(&settings).await,
         Command::Instance(command) => commands::instance(&settings, command).await,
         Command::Device(command) => commands::device(&settings, command).await,

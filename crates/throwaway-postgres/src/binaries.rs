@@ -1,19 +1,21 @@
 use std::env;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail, ensure};
-use nix::unistd::geteuid;
+use anyhow::{Context, Result};
+use merchant_otp_test_tools::apt_install;
 
 /// Where Debian and its children keep the binaries of each major version.
 const DEBIAN: &str = "/usr/lib/postgresql";
+
+const HELP: &str = "PostgreSQL is missing: install its server (initdb, postgres), for example by \
+                    `apt-get install postgresql`, and put it on the PATH";
 
 /// The folder of `initdb` and `postgres`; installs them with apt if there is none.
 pub(crate) fn find_or_install() -> Result<PathBuf> {
     if let Some(folder) = find() {
         return Ok(folder);
     }
-    install()?;
+    apt_install(&["postgresql"], HELP)?;
     find().context("PostgreSQL is installed, and `initdb` is not to be found")
 }
 
@@ -34,31 +36,4 @@ fn find() -> Option<PathBuf> {
     newest_first
         .chain(on_path)
         .find(|folder| folder.join("initdb").is_file() && folder.join("postgres").is_file())
-}
-
-fn install() -> Result<()> {
-    const HELP: &str = "PostgreSQL is missing: install its server (initdb, postgres), for example by \
-                        `apt-get install postgresql`, and put it on the PATH";
-    let apt = |arguments: &[&str]| -> Result<()> {
-        let mut command = if geteuid().is_root() {
-            Command::new("apt-get")
-        } else {
-            let mut sudo = Command::new("sudo");
-            sudo.args(["--non-interactive", "apt-get"]);
-            sudo
-        };
-        let status = command
-            .args(arguments)
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .stdin(Stdio::null())
-            .status()
-            .context(HELP)?;
-        ensure!(status.success(), "{HELP}");
-        Ok(())
-    };
-    if !Path::new("/usr/bin/apt-get").exists() {
-        bail!(HELP);
-    }
-    apt(&["update"])?;
-    apt(&["install", "--yes", "--no-install-recommends", "postgresql"])
 }

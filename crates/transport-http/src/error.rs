@@ -4,6 +4,7 @@ use actix_web::{HttpResponse, ResponseError};
 use merchant_otp_application::{Error as UseCaseError, StorageFailure};
 use serde::Serialize;
 use thiserror::Error;
+use utoipa::ToSchema;
 
 use crate::body::BodyError;
 use crate::json_object::JsonError;
@@ -211,13 +212,20 @@ impl ResponseError for HttpError {
     }
 }
 
-/// `ErrorDetail` of the protocol, with the `field` that Taler's parsers name.
-#[derive(Serialize)]
-struct ErrorDetail {
+/// Why a request is not answered with a success; docs/codes.md lists the codes.
+// `ErrorDetail` of the protocol, with the `field` that Taler's parsers name.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ErrorDetail {
+    /// The code, by which programs go.
     code: u16,
+    /// The same in words that may change.
     hint: &'static str,
+    /// What is wrong, where a client can mend it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     detail: Option<String>,
+    /// The field of the body that is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     field: Option<&'static str>,
 }

@@ -7,14 +7,42 @@ use actix_web::{HttpRequest, HttpResponse};
 use merchant_otp_application::{Error, Grant};
 use merchant_otp_domain::{Instance, InstanceId, InstanceName, Password, Permission};
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::error::HttpError;
+use crate::error::{ErrorDetail, HttpError};
 use crate::json_object::{JsonError, JsonObject};
 use crate::query::Query;
 use crate::routes::App;
-use crate::{body, instance};
+use crate::time::RelativeTimeJson;
+use crate::{body, instance, openapi};
 
 /// `POST` on all: makes an instance.
+#[utoipa::path(
+    post,
+    path = "/management/instances",
+    operation_id = "add_instance",
+    tag = openapi::INSTANCES,
+    summary = "Make an instance",
+    description = "The same once more is a success, and changes nothing. Of the protocol's \
+                   InstanceConfigurationMessage only these fields are kept.",
+    security(("access_token" = [])),
+    request_body = InstanceConfigurationMessage,
+    responses(
+        (status = 204, description = "The instance is there."),
+        (
+            status = 400,
+            description = "The body is malformed (22), or its `auth` is (2601).",
+            body = ErrorDetail
+        ),
+        (
+            status = 409,
+            description = "An instance with this id and another name or password is there (2600), or a \
+                           deleted one (2603).",
+            body = ErrorDetail
+        ),
+        (status = 429, description = openapi::TOO_MANY_PASSWORDS, body = ErrorDetail),
+    )
+)]
 pub(crate) async fn add(
     app: Data<App>,
     request: HttpRequest,
@@ -22,12 +50,24 @@ pub(crate) async fn add(
 ) -> Result<HttpResponse, HttpError> {
     let grant = instance::authorize_management(&app, &request, Permission::InstancesWrite).await?;
     let body = body::read(&request, payload, app.body_limit).await?;
-    let (new, password) = new_instance(&body)?;
-    app.service.add_instance(&grant, new, Some(password)).await.map_err(HttpError::Storing)?;
+    let InstanceConfigurationMessage { id, name, auth } =
+        InstanceConfigurationMessage::read(&body)?;
+    let added = app.service.add_instance(&grant, Instance { id, name }, Some(auth.password)).await;
+    added.map_err(HttpError::Storing)?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 /// `GET` on all: lists the instances.
+#[utoipa::path(
+    get,
+    path = "/management/instances",
+    operation_id = "list_instances",
+    tag = openapi::INSTANCES,
+    summary = "List the instances",
+    description = "Deleted ones included, ordered by the bytes of their ids.",
+    security(("access_token" = [])),
+    responses((status = 200, description = "The instances.", body = InstancesResponse))
+)]
 pub(crate) async fn list(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, HttpError> {
     let grant = instance::authorize_management(&app, &request, Permission::InstancesRead).await?;
     let all = app.service.list_instances(&grant).await?;
@@ -45,6 +85,16 @@ pub(crate) async fn list(app: Data<App>, request: HttpRequest) -> Result<HttpRes
 }
 
 /// `GET` on one: shows an instance.
+#[utoipa::path(
+    get,
+    path = "/private",
+    operation_id = "show_instance",
+    tag = openapi::INSTANCES,
+    summary = "Show an instance",
+    description = "Its name; the other fields are those that clients of the protocol expect, and empty.",
+    security(("access_token" = [])),
+    responses((status = 200, description = "The instance.", body = QueryInstancesResponse))
+)]
 pub(crate) async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, HttpError> {
     let grant = grant(&app, &request, Permission::InstancesRead).await?;
     let found = app.service.instance(&grant).await?;
@@ -54,14 +104,29 @@ pub(crate) async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpRes
         address: BTreeMap::new(),
         jurisdiction: BTreeMap::new(),
         use_stefan: false,
-        default_pay_delay: NoTime { d_us: 0 },
-        default_refund_delay: NoTime { d_us: 0 },
-        default_wire_transfer_delay: NoTime { d_us: 0 },
+        default_pay_delay: RelativeTimeJson::ZERO,
+        default_refund_delay: RelativeTimeJson::ZERO,
+        default_wire_transfer_delay: RelativeTimeJson::ZERO,
         auth: AuthMethod { method: TOKEN },
     }))
 }
 
 /// `PATCH` on one: gives an instance another name.
+#[utoipa::path(
+    patch,
+    path = "/private",
+    operation_id = "change_instance",
+    tag = openapi::INSTANCES,
+    summary = "Rename an instance",
+    description = "Of the protocol's InstanceReconfigurationMessage only this field is kept; if it is \
+                   absent or null, the name stays as it is.",
+    security(("access_token" = [])),
+    request_body = InstanceReconfigurationMessage,
+    responses(
+        (status = 204, description = "The instance has the name."),
+        (status = 409, description = "The instance was deleted (2625).", body = ErrorDetail),
+    )
+)]
 pub(crate) async fn change(
     app: Data<App>,
     request: HttpRequest,
@@ -69,7 +134,7 @@ pub(crate) async fn change(
 ) -> Result<HttpResponse, HttpError> {
     let grant = grant(&app, &request, Permission::InstancesWrite).await?;
     let body = body::read(&request, payload, app.body_limit).await?;
-    let changed = match new_name(&body)? {
+    let changed = match InstanceReconfigurationMessage::read(&body)?.name {
         Some(name) => app.service.rename_instance(&grant, &name).await,
         None => app.service.find_instance(grant.instance()).await,
     };
@@ -78,6 +143,26 @@ pub(crate) async fn change(
 }
 
 /// `DELETE` on one: deletes an instance, or with `purge=YES` removes all there is of it.
+#[utoipa::path(
+    delete,
+    path = "/private",
+    operation_id = "remove_instance",
+    tag = openapi::INSTANCES,
+    summary = "Delete or purge an instance",
+    description = "An instance that is deleted keeps its id and its devices, and is of no use until it \
+                   is purged: by `admin`, below /management.",
+    security(("access_token" = [])),
+    params((
+        "purge" = Option<String>,
+        Query,
+        description = "`YES` to remove all there is of the instance.",
+        pattern = "^(YES|NO)$"
+    )),
+    responses(
+        (status = 204, description = "The instance is deleted, or purged."),
+        (status = 400, description = "A parameter is malformed (26).", body = ErrorDetail),
+    )
+)]
 pub(crate) async fn remove(
     app: Data<App>,
     request: HttpRequest,
@@ -93,6 +178,26 @@ pub(crate) async fn remove(
 }
 
 /// `POST` on `auth` of one: changes the password of an instance.
+#[utoipa::path(
+    post,
+    path = "/private/auth",
+    operation_id = "set_password",
+    tag = openapi::INSTANCES,
+    summary = "Change the password of an instance",
+    description = "Access tokens that were made before stay valid.",
+    security(("access_token" = [])),
+    request_body = InstanceAuthConfigurationMessage,
+    responses(
+        (status = 204, description = "The instance has the password."),
+        (
+            status = 400,
+            description = "The body is malformed (22), or not the authentication that is expected \
+                           (2602).",
+            body = ErrorDetail
+        ),
+        (status = 429, description = openapi::TOO_MANY_PASSWORDS, body = ErrorDetail),
+    )
+)]
 pub(crate) async fn set_password(
     app: Data<App>,
     request: HttpRequest,
@@ -101,8 +206,8 @@ pub(crate) async fn set_password(
     let grant = grant(&app, &request, Permission::InstancesAuthWrite).await?;
     let body = body::read(&request, payload, app.body_limit).await?;
     let auth = JsonObject::parse(&body, &[METHOD, PASSWORD])?;
-    let password = password(auth).map_err(HttpError::Auth)?;
-    app.service.set_password(&grant, password).await.map_err(HttpError::Storing)?;
+    let auth = InstanceAuthConfigurationMessage::of(auth).map_err(HttpError::Auth)?;
+    app.service.set_password(&grant, auth.password).await.map_err(HttpError::Storing)?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -130,44 +235,59 @@ const NO_KEY: &str = "";
 /// The one method of authentication.
 const TOKEN: &str = "token";
 
-/// `InstancesResponse` of the protocol.
-#[derive(Serialize)]
-struct InstancesResponse<'a> {
+/// The instances.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct InstancesResponse<'a> {
+    /// The instances.
     instances: Vec<InstanceEntry<'a>>,
 }
 
-/// `Instance` of the protocol, in a list.
-#[derive(Serialize)]
-struct InstanceEntry<'a> {
+/// An instance in a list.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Instance)]
+pub(crate) struct InstanceEntry<'a> {
+    /// Its name in URLs.
     id: &'a str,
+    /// Its name for people.
     name: &'a str,
+    /// Empty: the service has no keys.
     merchant_pub: &'static str,
+    /// Empty: the service takes no payments.
+    #[schema(value_type = Vec<String>)]
     payment_targets: [&'static str; 0],
+    /// Whether it is deleted: kept, and of no use until it is purged.
     deleted: bool,
 }
 
-/// `QueryInstancesResponse` of the protocol: what clients look for, though the service has no use for
-/// most of it.
-#[derive(Serialize)]
-struct QueryInstancesResponse<'a> {
+/// An instance, as far as the service knows it.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct QueryInstancesResponse<'a> {
+    /// Its name for people.
     name: &'a str,
+    /// Empty: the service has no keys.
     merchant_pub: &'static str,
+    /// Empty.
+    #[schema(value_type = Object)]
     address: BTreeMap<&'static str, &'static str>,
+    /// Empty.
+    #[schema(value_type = Object)]
     jurisdiction: BTreeMap<&'static str, &'static str>,
+    /// Never.
     use_stefan: bool,
-    default_pay_delay: NoTime,
-    default_refund_delay: NoTime,
-    default_wire_transfer_delay: NoTime,
+    /// None.
+    default_pay_delay: RelativeTimeJson,
+    /// None.
+    default_refund_delay: RelativeTimeJson,
+    /// None.
+    default_wire_transfer_delay: RelativeTimeJson,
+    /// How its clients log in.
     auth: AuthMethod,
 }
 
-#[derive(Serialize)]
-struct NoTime {
-    d_us: u64,
-}
-
-#[derive(Serialize)]
-struct AuthMethod {
+/// How the clients of an instance log in.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct AuthMethod {
+    /// By a password, for which they get tokens.
     method: &'static str,
 }
 
@@ -177,29 +297,82 @@ const AUTH: &str = "auth";
 const METHOD: &str = "method";
 const PASSWORD: &str = "password";
 
-/// Reads an `InstanceConfigurationMessage`, as far as there is use for it.
-fn new_instance(json: &[u8]) -> Result<(Instance, Password), HttpError> {
-    let mut message = JsonObject::parse(json, &[ID, NAME, AUTH, METHOD, PASSWORD])?;
-    let id = InstanceId::parse(&message.text(ID)?).map_err(JsonError::refused(ID))?;
-    let name = InstanceName::parse(message.text(NAME)?.as_str());
-    let name = name.map_err(JsonError::refused(NAME))?;
-    let auth = message.required(AUTH)?.object(AUTH);
-    let password = auth.and_then(password).map_err(HttpError::AuthOfNewInstance)?;
-    Ok((Instance { id, name }, password))
+/// An instance that is to be made.
+#[derive(ToSchema)]
+pub(crate) struct InstanceConfigurationMessage {
+    /// Its name in URLs.
+    #[schema(
+        value_type = String,
+        min_length = 2,
+        max_length = 255,
+        pattern = "^[A-Za-z0-9][A-Za-z0-9_.@-]+$"
+    )]
+    id: InstanceId,
+    /// Its name for people: 1 to 1024 bytes without control characters.
+    #[schema(
+        value_type = String,
+        min_length = 1,
+        max_length = 1024,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]+$"
+    )]
+    name: InstanceName,
+    /// How its clients log in.
+    auth: InstanceAuthConfigurationMessage,
 }
 
-/// Reads an `InstanceReconfigurationMessage`, as far as there is use for it; a name that is absent or
-/// `null` leaves things as they are.
-fn new_name(json: &[u8]) -> Result<Option<InstanceName>, JsonError> {
-    let mut message = JsonObject::parse(json, &[NAME])?;
-    let parse = |text: &str| InstanceName::parse(text).map_err(JsonError::refused(NAME));
-    message.take(NAME).map(|name| name.text(NAME).and_then(parse)).transpose()
-}
-
-/// Reads an `InstanceAuthConfigurationMessage` (v19): a password, by which clients get their tokens.
-fn password(mut auth: JsonObject) -> Result<Password, JsonError> {
-    if auth.text(METHOD)?.as_str() != TOKEN {
-        return Err(JsonError::Field { name: METHOD, reason: "the method is \"token\"".into() });
+impl InstanceConfigurationMessage {
+    fn read(json: &[u8]) -> Result<Self, HttpError> {
+        let mut message = JsonObject::parse(json, &[ID, NAME, AUTH, METHOD, PASSWORD])?;
+        let id = InstanceId::parse(&message.text(ID)?).map_err(JsonError::refused(ID))?;
+        let name = InstanceName::parse(message.text(NAME)?.as_str());
+        let name = name.map_err(JsonError::refused(NAME))?;
+        let auth = message.required(AUTH)?.object(AUTH);
+        let auth = auth.and_then(InstanceAuthConfigurationMessage::of);
+        Ok(Self { id, name, auth: auth.map_err(HttpError::AuthOfNewInstance)? })
     }
-    Password::parse(&auth.text(PASSWORD)?).map_err(JsonError::refused(PASSWORD))
+}
+
+/// What is to be different about an instance.
+#[derive(ToSchema)]
+pub(crate) struct InstanceReconfigurationMessage {
+    /// Its name for people.
+    #[schema(
+        value_type = Option<String>,
+        min_length = 1,
+        max_length = 1024,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]+$"
+    )]
+    name: Option<InstanceName>,
+}
+
+impl InstanceReconfigurationMessage {
+    fn read(json: &[u8]) -> Result<Self, JsonError> {
+        let mut message = JsonObject::parse(json, &[NAME])?;
+        let parse = |text: &str| InstanceName::parse(text).map_err(JsonError::refused(NAME));
+        let name = message.take(NAME).map(|name| name.text(NAME).and_then(parse));
+        Ok(Self { name: name.transpose()? })
+    }
+}
+
+/// How the clients of an instance log in (protocol v19).
+#[derive(ToSchema)]
+pub(crate) struct InstanceAuthConfigurationMessage {
+    /// `token`: by a password, for which they get tokens.
+    #[schema(value_type = String, pattern = "^token$")]
+    #[expect(dead_code, reason = "there is one method")]
+    method: (),
+    /// The password: 1 to 1024 bytes.
+    #[schema(value_type = String, min_length = 1, max_length = 1024)]
+    password: Password,
+}
+
+impl InstanceAuthConfigurationMessage {
+    fn of(mut auth: JsonObject) -> Result<Self, JsonError> {
+        if auth.text(METHOD)?.as_str() != TOKEN {
+            let reason = "the method is \"token\"".into();
+            return Err(JsonError::Field { name: METHOD, reason });
+        }
+        let password = Password::parse(&auth.text(PASSWORD)?);
+        Ok(Self { method: (), password: password.map_err(JsonError::refused(PASSWORD))? })
+    }
 }

@@ -18,6 +18,7 @@ mod instance;
 mod instances;
 mod json_object;
 mod listen;
+mod openapi;
 mod otp_devices;
 mod query;
 mod routes;
@@ -29,5 +30,6 @@ mod unread_body;
 mod version;
 
 pub use listen::{Listen, ListenError};
+pub use openapi::openapi;
 pub use server::{BindError, Bound, HttpSettings, bind};
 pub use version::CurrencySpecification;

@@ -9,7 +9,7 @@ use merchant_otp_application::Service;
 
 use crate::error::HttpError;
 use crate::version::CurrencySpecification;
-use crate::{access_tokens, instance, instances, otp_devices, version};
+use crate::{access_tokens, instance, instances, openapi, otp_devices, version};
 
 /// What the handlers share.
 pub(crate) struct App {
@@ -104,6 +104,12 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
                 .default_service(method_invalid("GET, HEAD")),
         );
     }
+    config.service(
+        Resource::new("/openapi.json")
+            .route(web::get().to(openapi::show))
+            .route(web::head().to(openapi::show))
+            .default_service(method_invalid("GET, HEAD")),
+    );
     config.default_service(web::to(|| ready(Err::<&'static str, _>(HttpError::EndpointUnknown))));
 }
 

@@ -2,12 +2,17 @@
 
 use merchant_otp_domain::{Expiration, Lifetime, Timestamp};
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa::openapi::{ObjectBuilder, OneOfBuilder, Type};
 
 use crate::json_object::{JsonError, JsonObject};
 
-/// A `Timestamp`: `{"t_s": …}`, seconds since the epoch or `"never"`.
-#[derive(Serialize)]
+/// A point in time.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Timestamp)]
 pub(crate) struct TimestampJson {
+    /// Seconds since the epoch, or `never`.
+    #[schema(schema_with = seconds_schema)]
     t_s: Seconds,
 }
 
@@ -16,6 +21,38 @@ pub(crate) struct TimestampJson {
 enum Seconds {
     At(u64),
     Never(&'static str),
+}
+
+/// For how long something is.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RelativeTime)]
+pub(crate) struct RelativeTimeJson {
+    /// Microseconds, or `forever`.
+    #[schema(schema_with = microseconds_schema)]
+    d_us: u64,
+}
+
+impl RelativeTimeJson {
+    /// No time at all.
+    pub(crate) const ZERO: Self = Self { d_us: 0 };
+}
+
+fn seconds_schema() -> OneOfBuilder {
+    integer_or("never")
+}
+
+fn microseconds_schema() -> OneOfBuilder {
+    integer_or("forever")
+}
+
+/// The schema of an integer below 2^53 or a word.
+fn integer_or(word: &str) -> OneOfBuilder {
+    let integer = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(0))
+        .maximum(Some(Timestamp::MAX_SECONDS));
+    let word = ObjectBuilder::new().schema_type(Type::String).enum_values(Some([word]));
+    OneOfBuilder::new().item(integer).item(word)
 }
 
 impl From<Timestamp> for TimestampJson {

@@ -6,10 +6,11 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use merchant_otp_application::Error;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::error::HttpError;
-use crate::instance;
 use crate::routes::App;
+use crate::{instance, openapi};
 
 /// The version of the merchant protocol, as libtool counts: current, revision, age.
 ///
@@ -17,7 +18,7 @@ use crate::routes::App;
 const PROTOCOL: &str = "20:0:8";
 
 /// How amounts of a currency are shown: `CurrencySpecification` of the protocol.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CurrencySpecification {
     /// Its code, such as `EUR`.
@@ -35,6 +36,14 @@ pub struct CurrencySpecification {
 }
 
 /// `GET`: tells the version of the protocol and the currencies.
+#[utoipa::path(
+    get,
+    path = "/config",
+    operation_id = "show_version",
+    tag = openapi::SERVICE,
+    summary = "Tell the version of the protocol and the currencies",
+    responses((status = 200, description = "The version.", body = MerchantVersionResponse))
+)]
 pub(crate) async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, HttpError> {
     if instance::is_named(&request) {
         let id = instance::of(&request).ok_or(Error::InstanceUnknown)?;
@@ -56,16 +65,25 @@ pub(crate) async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpRes
     }))
 }
 
-/// `MerchantVersionResponse` of the protocol.
-#[derive(Serialize)]
-struct MerchantVersionResponse<'a> {
+/// What the service is.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct MerchantVersionResponse<'a> {
+    /// The version of the protocol, as libtool counts: current, revision, age.
     version: &'static str,
+    /// `taler-merchant`, the name of the protocol.
     name: &'static str,
+    /// Which implementation of it this is.
     implementation: &'static str,
+    /// The default currency.
     currency: &'a str,
+    /// How amounts of the currencies are shown.
+    #[schema(value_type = BTreeMap<String, CurrencySpecification>)]
     currencies: BTreeMap<&'a str, &'a CurrencySpecification>,
-    /// The service takes no payments.
+    /// Empty: the service takes no payments.
+    #[schema(value_type = Vec<Object>)]
     exchanges: [(); 0],
+    /// Never.
     have_self_provisioning: bool,
+    /// Never.
     have_donau: bool,
 }

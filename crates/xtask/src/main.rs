@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
+use merchant_otp_test_tools::{oathtool, schemathesis};
 use merchant_otp_throwaway_postgres::{Cluster, ENVIRONMENT};
 
 /// Tasks of the workspace.
@@ -13,7 +14,8 @@ use merchant_otp_throwaway_postgres::{Cluster, ENVIRONMENT};
 enum Task {
     /// Run every test of the workspace, on SQLite and on a PostgreSQL of its own.
     ///
-    /// PostgreSQL is installed with apt if it is missing; the cluster is thrown away afterwards.
+    /// PostgreSQL and oathtool are installed with apt if they are missing, schemathesis with pip below
+    /// `target/`; the cluster is thrown away afterwards.
     Test {
         /// Arguments for `cargo test`, instead of `--workspace`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -34,6 +36,7 @@ fn main() -> Result<()> {
 }
 
 fn test(arguments: &[String]) -> Result<()> {
+    oathtool().and_then(|_| schemathesis()).context("installing what the tests run")?;
     let cluster = Cluster::start().context("starting a PostgreSQL for the tests")?;
     let mut tests = cargo(&["test", "--locked"]);
     if arguments.is_empty() {

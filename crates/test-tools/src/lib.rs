@@ -1,0 +1,11 @@
+//! Programs that tests run beside the service, installed when they are missing.
+//!
+//! What cannot be installed is an error that says what to do: no test is skipped for the want of it.
+
+mod apt;
+mod oathtool;
+mod schemathesis;
+
+pub use apt::apt_install;
+pub use oathtool::oathtool;
+pub use schemathesis::schemathesis;
