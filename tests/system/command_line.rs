@@ -3,9 +3,11 @@
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
+use std::process::{Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
-use merchant_otp_tests::{Output, Server, Storage, StorageKind, command};
+use merchant_otp_tests::{Output, Server, Storage, StorageKind, binary, command};
 
 use crate::{device, on_both_databases};
 
@@ -109,6 +111,48 @@ fn pending_migrations_are_applied_or_refused(storage: &Storage) {
     Server::start_without_migrating(storage).stop();
     storage.execute("DELETE FROM __diesel_schema_migrations");
     fails(storage.run(&["serve", "--no-migrate"]), "run `merchant-otp migrate`");
+}
+
+/// Asked for twice on a terminal, which does not show it.
+#[test]
+fn a_password_is_typed_on_a_terminal() {
+    let storage = Storage::sqlite();
+    succeeds(storage.run(&["instance", "add", "shop", "--name", "Shop"]));
+    let server = Server::start(&storage);
+    let type_in = |first: &str, second: &str| {
+        let set = format!("'{}' instance set-password shop", binary().display());
+        // `script` gives a command a terminal of its own.
+        let mut terminal = Command::new("script")
+            .args(["--quiet", "--return", "--command", &set, "/dev/null"])
+            .env("MERCHANT_OTP__STORAGE__URL", storage.url())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (mut input, mut output) =
+            (terminal.stdin.take().unwrap(), terminal.stdout.take().unwrap());
+        let mut shown = String::new();
+        for (prompt, typed) in [("New password: ", first), ("The same again: ", second)] {
+            while !shown.ends_with(prompt) {
+                let mut byte = [0];
+                output.read_exact(&mut byte).unwrap();
+                shown.push(byte[0].into());
+            }
+            // The terminal is told to show nothing right after the prompt.
+            thread::sleep(Duration::from_secs(1));
+            writeln!(input, "{typed}").unwrap();
+        }
+        output.read_to_string(&mut shown).unwrap();
+        assert!(!shown.contains("hunter"), "{shown}");
+        (terminal.wait().unwrap().success(), shown)
+    };
+    let log_in = |password: &str| server.log_in("shop", password, r#"{"scope": "all"}"#).status;
+    assert!(type_in("hunter2", "hunter2").0);
+    assert_eq!(log_in("hunter2"), 200);
+    let (success, shown) = type_in("hunter3", "hunter4");
+    assert!(!success);
+    assert!(shown.contains("the password is as it was"), "{shown}");
+    assert_eq!(log_in("hunter2"), 200);
 }
 
 #[test]

@@ -116,6 +116,9 @@ impl HttpError {
                 let detail = match error {
                     UseCaseError::PermissionMissing(permission) => Some(permission.to_string()),
                     UseCaseError::OtpDeviceInvalid(rule) => Some(rule.to_string()),
+                    UseCaseError::TooManyLogIns { .. } => {
+                        Some("too many attempts; try again later".to_owned())
+                    }
                     _ => None,
                 };
                 (None, detail)
