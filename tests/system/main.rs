@@ -7,6 +7,7 @@
     reason = "the code of this crate is tests"
 )]
 
+mod access_tokens;
 mod bodies;
 mod clients;
 mod command_line;

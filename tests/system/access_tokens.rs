@@ -1,0 +1,144 @@
+//! Access tokens: refreshed, listed and revoked.
+
+use merchant_otp_tests::{Server, Storage, basic};
+use serde_json::json;
+
+use crate::log_in::{ALL, DEVICES, TOKEN, TOKENS, json, shop, token};
+use crate::on_both_databases;
+
+on_both_databases! {
+    a_refreshable_token_makes_tokens_within_its_scope,
+    who_logs_out_is_out_everywhere,
+    tokens_are_listed_page_by_page,
+    a_token_is_revoked_by_its_serial,
+}
+
+fn a_refreshable_token_makes_tokens_within_its_scope(storage: &Storage) {
+    let server = shop(storage);
+    let pos = token(&server.log_in("shop", "right", r#"{"scope": "order-pos:refreshable"}"#));
+    let refreshed = server.call("POST", TOKEN, &pos, r#"{"scope": "order-simple"}"#);
+    assert_eq!(json(&refreshed)["scope"], "order-simple");
+    let again = server.call("POST", TOKEN, &pos, r#"{"scope": "order-pos:refreshable"}"#);
+    let again = token(&again);
+    assert_eq!(server.call("POST", TOKEN, &again, r#"{"scope": "order-pos"}"#).status, 200);
+    for scope in ["all", "write", "readonly", "order-mgmt", "order-full"] {
+        let body = json!({ "scope": scope }).to_string();
+        server.call("POST", TOKEN, &pos, body).expect_error(403, 16);
+    }
+    let once = token(&refreshed);
+    let refused = server.call("POST", TOKEN, &once, r#"{"scope": "order-simple"}"#);
+    refused.expect_error(403, 16);
+    assert_eq!(refused.json()["detail"], "token-refresh");
+    let foreign = storage.token("other", "all:refreshable", "forever");
+    server.call("POST", TOKEN, &foreign, ALL).expect_error(401, 2015);
+    server.call("POST", "/instances/nobody/private/token", &foreign, ALL).expect_error(404, 2000);
+}
+
+/// On the process that revoked the token, and on every other.
+fn who_logs_out_is_out_everywhere(storage: &Storage) {
+    let server = shop(storage);
+    let second = Server::start(storage);
+    let token = token(&server.log_in("shop", "right", r#"{"scope": "order-simple"}"#));
+    for server in [&server, &second] {
+        server.call("GET", DEVICES, &token, "").expect_error(403, 16);
+    }
+    server.call("DELETE", TOKEN, &token, "").expect_stored();
+    for server in [&server, &second] {
+        server.call("GET", DEVICES, &token, "").expect_error(401, 2015);
+        server.call("DELETE", TOKEN, &token, "").expect_error(401, 2015);
+    }
+    server.request("DELETE", TOKEN, &[], b"").expect_error(401, 2015);
+    let headers = [("Authorization", &*basic("shop", "right"))];
+    server.request("DELETE", TOKEN, &headers, b"").expect_error(401, 2015);
+    server.call("DELETE", "/instances/nobody/private/token", &token, "").expect_error(404, 2000);
+}
+
+fn tokens_are_listed_page_by_page(storage: &Storage) {
+    let server = shop(storage);
+    let foreign = storage.token("other", "all", "forever");
+    let first = storage.token("shop", "all", "forever");
+    for number in 0..24 {
+        let description = if number == 23 { "" } else { "Büro" };
+        let body = json!({ "scope": "readonly:refreshable", "description": description });
+        json(&server.log_in("shop", "right", body.to_string()));
+    }
+    let list = |query: &str| {
+        let listed = json(&server.call("GET", &format!("{TOKENS}{query}"), &first, ""));
+        let tokens = listed["tokens"].as_array().unwrap().clone();
+        (tokens.iter().map(|token| token["serial"].as_i64().unwrap()).collect::<Vec<_>>(), tokens)
+    };
+    let (serials, tokens) = list("?limit=1000");
+    assert_eq!(serials.len(), 25);
+    assert!(serials.is_sorted());
+    assert_eq!(tokens[0]["scope"], "all");
+    assert_eq!(tokens[0]["refreshable"], false);
+    assert_eq!(tokens[0]["expiration"]["t_s"], "never");
+    assert_eq!(tokens[1]["scope"], "readonly");
+    assert_eq!(tokens[1]["refreshable"], true);
+    assert_eq!(tokens[1]["description"], "Büro");
+    assert_eq!(tokens[24].get("description"), None);
+    let (created, end) = (&tokens[1]["creation_time"]["t_s"], &tokens[1]["expiration"]["t_s"]);
+    assert_eq!(created.as_u64().unwrap() + 86_400, end.as_u64().unwrap());
+    assert!(!format!("{tokens:?}").contains("secret-token"));
+
+    let newest: Vec<_> = serials.iter().rev().copied().collect();
+    assert_eq!(list("").0, newest[..20]);
+    assert_eq!(list("?limit=-3").0, newest[..3]);
+    assert_eq!(list(&format!("?limit=-3&offset={}", newest[2])).0, newest[3..6]);
+    assert_eq!(list(&format!("?offset={}", newest[19])).0, newest[20..]);
+    assert_eq!(list(&format!("?limit=3&offset={}", serials[2])).0, serials[3..6]);
+    assert_eq!(list("?limit=-9223372036854775808&offset=18446744073709551615").0, newest);
+    assert_eq!(list("?limit=%203&unknown=x").0, serials[..3]);
+    for query in ["?offset=0", "?limit=0", "?limit=1&offset=9223372036854775807"] {
+        server.call("GET", &format!("{TOKENS}{query}"), &first, "").expect_stored();
+    }
+    for (query, name) in [
+        ("?limit=x", "limit"),
+        ("?limit=", "limit"),
+        ("?limit=9223372036854775808", "limit"),
+        ("?limit=1.5", "limit"),
+        ("?offset=-1", "offset"),
+        ("?offset=%2B1", "offset"),
+        ("?limit=5&offset=18446744073709551616", "offset"),
+    ] {
+        let refused = server.call("GET", &format!("{TOKENS}{query}"), &first, "");
+        refused.expect_error(400, 26);
+        assert_eq!(refused.json()["detail"], name, "{query}");
+    }
+    server.call("GET", TOKENS, &foreign, "").expect_error(401, 2015);
+    server.call("GET", "/instances/nobody/private/tokens", &first, "").expect_error(404, 2000);
+    let readonly = storage.token("shop", "readonly", "forever");
+    assert_eq!(server.call("GET", TOKENS, &readonly, "").status, 200);
+    assert_eq!(server.call("HEAD", TOKENS, &readonly, "").status, 200);
+    let orders = storage.token("shop", "order-full", "forever");
+    let refused = server.call("GET", TOKENS, &orders, "");
+    refused.expect_error(403, 16);
+    assert_eq!(refused.json()["detail"], "tokens-read");
+}
+
+fn a_token_is_revoked_by_its_serial(storage: &Storage) {
+    let server = shop(storage);
+    let keeper = storage.token("shop", "all", "forever");
+    let foreign = storage.token("other", "all", "forever");
+    let revoked = storage.token("shop", "all", "forever");
+    let listed = json(&server.call("GET", &format!("{TOKENS}?limit=-1"), &keeper, ""));
+    let serial = listed["tokens"][0]["serial"].as_i64().unwrap();
+    let revoke =
+        |token: &str, serial: &str| server.call("DELETE", &format!("{TOKENS}/{serial}"), token, "");
+    let serial = serial.to_string();
+    revoke(&foreign, &serial).expect_error(401, 2015);
+    let readonly = storage.token("shop", "readonly", "forever");
+    revoke(&readonly, &serial).expect_error(403, 16);
+    let others = format!("/instances/other/private/tokens/{serial}");
+    server.call("DELETE", &others, &foreign, "").expect_error(404, 41);
+    assert_eq!(server.call("GET", DEVICES, &revoked, "").status, 200);
+    revoke(&keeper, &serial).expect_stored();
+    server.call("GET", DEVICES, &revoked, "").expect_error(401, 2015);
+    revoke(&keeper, &serial).expect_error(404, 41);
+    for bad in ["x", "0", "-1", "9223372036854775808", "1.0", "%ff"] {
+        let refused = revoke(&keeper, bad);
+        refused.expect_error(400, 26);
+        assert_eq!(refused.json()["detail"], "serial", "{bad}");
+    }
+    assert_eq!(server.call("GET", DEVICES, &keeper, "").status, 200);
+}
