@@ -1,0 +1,147 @@
+//! What is sent of devices.
+
+use merchant_otp_domain::{
+    OtpAlgorithm, OtpCounter, OtpDevice, OtpDeviceChange, OtpDeviceDescription, OtpDeviceId, OtpKey,
+};
+use utoipa::ToSchema;
+use utoipa::openapi::{ObjectBuilder, OneOfBuilder, Type};
+
+use crate::json_object::{JsonError, JsonObject, Value};
+
+const ID: &str = "otp_device_id";
+const DESCRIPTION: &str = "otp_device_description";
+const KEY: &str = "otp_key";
+const ALGORITHM: &str = "otp_algorithm";
+const COUNTER: &str = "otp_ctr";
+
+/// A device to register.
+#[derive(ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the names of the protocol")]
+pub(crate) struct OtpDeviceAddDetails {
+    /// Its id, unique in the instance: 1 to 255 bytes without slashes and control characters.
+    #[schema(
+        value_type = String,
+        min_length = 1,
+        max_length = 255,
+        pattern = r"^(?!\.{1,2}$)[^/\x00-\x1f\x7f-\x9f]+$"
+    )]
+    otp_device_id: OtpDeviceId,
+    /// What people call it: up to 64 KiB without NUL.
+    #[schema(value_type = String, max_length = 65_536, pattern = r"^[^\x00]*$")]
+    otp_device_description: OtpDeviceDescription,
+    /// Its key in Base32 of RFC 3548; not empty unless the algorithm is `NONE`.
+    #[schema(value_type = String, pattern = "^[A-Za-z2-7]{0,206}={0,6}$")]
+    otp_key: OtpKey,
+    /// How its codes are computed.
+    #[schema(schema_with = algorithm_schema)]
+    otp_algorithm: OtpAlgorithm,
+    /// The counter of a counter-based device; 0 if it is absent.
+    #[schema(value_type = Option<i64>, minimum = 0)]
+    otp_ctr: Option<OtpCounter>,
+}
+
+impl OtpDeviceAddDetails {
+    pub(super) fn read(json: &[u8]) -> Result<Self, JsonError> {
+        let mut details = JsonObject::parse(json, &[ID, DESCRIPTION, KEY, ALGORITHM, COUNTER])?;
+        let id = OtpDeviceId::parse(details.text(ID)?.as_str());
+        Ok(Self {
+            otp_device_id: id.map_err(JsonError::refused(ID))?,
+            otp_device_description: description(&details.required(DESCRIPTION)?)?,
+            otp_key: key(&details.required(KEY)?)?,
+            otp_algorithm: algorithm(&details.required(ALGORITHM)?)?,
+            otp_ctr: details.take(COUNTER).as_ref().map(counter).transpose()?,
+        })
+    }
+
+    pub(super) fn into_device(self) -> Result<OtpDevice, JsonError> {
+        OtpDevice::new(
+            self.otp_device_id,
+            self.otp_device_description,
+            self.otp_key,
+            self.otp_algorithm,
+            self.otp_ctr.unwrap_or_default(),
+        )
+        .map_err(JsonError::refused(KEY))
+    }
+}
+
+/// What is to be different about a device.
+#[derive(ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the names of the protocol")]
+pub(crate) struct OtpDevicePatchDetails {
+    /// What people call it.
+    #[schema(value_type = Option<String>, max_length = 65_536, pattern = r"^[^\x00]*$")]
+    otp_device_description: Option<OtpDeviceDescription>,
+    /// Its key in Base32 of RFC 3548.
+    #[schema(value_type = Option<String>, pattern = "^[A-Za-z2-7]{0,206}={0,6}$")]
+    otp_key: Option<OtpKey>,
+    /// How its codes are computed.
+    #[schema(schema_with = optional_algorithm_schema, required = false)]
+    otp_algorithm: Option<OtpAlgorithm>,
+    /// The counter of a counter-based device.
+    #[schema(value_type = Option<i64>, minimum = 0)]
+    otp_ctr: Option<OtpCounter>,
+}
+
+impl OtpDevicePatchDetails {
+    pub(super) fn read(json: &[u8]) -> Result<Self, JsonError> {
+        let mut details = JsonObject::parse(json, &[DESCRIPTION, KEY, ALGORITHM, COUNTER])?;
+        Ok(Self {
+            otp_device_description: details
+                .take(DESCRIPTION)
+                .as_ref()
+                .map(description)
+                .transpose()?,
+            otp_key: details.take(KEY).as_ref().map(key).transpose()?,
+            otp_algorithm: details.take(ALGORITHM).as_ref().map(algorithm).transpose()?,
+            otp_ctr: details.take(COUNTER).as_ref().map(counter).transpose()?,
+        })
+    }
+
+    pub(super) fn into_change(self) -> OtpDeviceChange {
+        OtpDeviceChange {
+            description: self.otp_device_description,
+            key: self.otp_key,
+            algorithm: self.otp_algorithm,
+            counter: self.otp_ctr,
+        }
+    }
+}
+
+fn algorithm_schema() -> OneOfBuilder {
+    let numbers = OtpAlgorithm::ALL.map(OtpAlgorithm::number);
+    let names = OtpAlgorithm::ALL.map(OtpAlgorithm::name);
+    OneOfBuilder::new()
+        .item(ObjectBuilder::new().schema_type(Type::Integer).enum_values(Some(numbers)))
+        .item(ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)))
+}
+
+fn optional_algorithm_schema() -> OneOfBuilder {
+    algorithm_schema().item(ObjectBuilder::new().schema_type(Type::Null))
+}
+
+fn description(value: &Value) -> Result<OtpDeviceDescription, JsonError> {
+    OtpDeviceDescription::parse(value.text(DESCRIPTION)?).map_err(JsonError::refused(DESCRIPTION))
+}
+
+fn key(value: &Value) -> Result<OtpKey, JsonError> {
+    OtpKey::from_base32(value.text(KEY)?).map_err(JsonError::refused(KEY))
+}
+
+fn counter(value: &Value) -> Result<OtpCounter, JsonError> {
+    OtpCounter::new(value.integer(COUNTER)?).map_err(JsonError::refused(COUNTER))
+}
+
+/// Reads an `otp_algorithm`: an integer, or a name in any case (protocol v7).
+fn algorithm(value: &Value) -> Result<OtpAlgorithm, JsonError> {
+    match value {
+        Value::Integer(number) => {
+            OtpAlgorithm::from_number(*number).map_err(JsonError::refused(ALGORITHM))
+        }
+        Value::Text(name) => OtpAlgorithm::from_name(name).map_err(JsonError::refused(ALGORITHM)),
+        Value::Boolean(_) | Value::Object(_) | Value::Other => {
+            let reason = "the field is neither an integer nor a string".into();
+            Err(JsonError::Field { name: ALGORITHM, reason })
+        }
+    }
+}
