@@ -13,6 +13,7 @@ const DEPENDENCIES: &[(&str, &str, &str)] = &[
     ("domain", "", "argon2 data-encoding hmac sha1 sha2 subtle thiserror zeroize"),
     ("ports", "domain", "async-trait thiserror"),
     ("application", "domain ports", "fastrand getrandom thiserror tokio tracing zeroize"),
+    ("sealing", "domain ports", "chacha20poly1305 data-encoding getrandom sha2 thiserror zeroize"),
     ("storage-contract", "domain ports", "data-encoding tokio"),
     ("storage-memory", "domain ports", "async-trait"),
     ("storage-diesel", "domain ports", "async-trait diesel diesel_migrations thiserror tokio"),
@@ -34,7 +35,7 @@ const DEPENDENCIES: &[(&str, &str, &str)] = &[
     ),
     (
         "server",
-        "application domain ports storage-postgres storage-sqlite transport-http",
+        "application domain ports sealing storage-postgres storage-sqlite transport-http",
         "anyhow clap config csv getrandom humantime percent-encoding qrcode rpassword serde thiserror tokio \
          toml tracing tracing-subscriber zeroize",
     ),
@@ -51,7 +52,8 @@ const DEPENDENCIES: &[(&str, &str, &str)] = &[
 /// What the tests of each crate may use besides: crates of the workspace, then others.
 const DEV_DEPENDENCIES: &[(&str, &str, &str)] = &[
     ("domain", "", "proptest totp-lite"),
-    ("application", "storage-memory", "tokio"),
+    ("application", "sealing storage-memory", "tokio"),
+    ("sealing", "", "proptest"),
     ("storage-memory", "storage-contract", ""),
     ("storage-diesel", "", "tokio"),
     ("storage-sqlite", "storage-contract", "tempfile tokio"),

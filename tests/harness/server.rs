@@ -13,7 +13,6 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use ureq::Agent;
 
-use crate::binary::command;
 use crate::client::{RawConnection, Reply};
 use crate::storage::Storage;
 
@@ -66,9 +65,8 @@ impl Server {
         settings: &[(&str, &str)],
         environment: &[(&str, &str)],
     ) -> Self {
-        let url = storage.url();
-        let defaults = [("STORAGE__URL", &*url), ("HTTP__LISTEN", "127.0.0.1:0")];
-        let mut process = command(arguments, &[&defaults, settings].concat())
+        let mut process = storage
+            .command(arguments, &[&[("HTTP__LISTEN", "127.0.0.1:0")], settings].concat())
             .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -1,4 +1,5 @@
 use std::path::PathBuf;
+use std::process::Command;
 
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
@@ -10,6 +11,8 @@ use crate::binary::{Output, command};
 /// A new and empty database, removed when dropped.
 pub struct Storage {
     kind: StorageKind,
+    /// Where the master keys of PostgreSQL are.
+    keys: TempDir,
 }
 
 /// Which database it is.
@@ -24,19 +27,57 @@ impl Storage {
     /// A file of SQLite that is not there yet.
     #[must_use]
     pub fn sqlite() -> Self {
-        Self { kind: StorageKind::Sqlite(tempfile::tempdir().unwrap()) }
+        Self::new(StorageKind::Sqlite(tempfile::tempdir().unwrap()))
     }
 
     /// An empty database of PostgreSQL.
     #[must_use]
     pub fn postgres() -> Self {
-        Self { kind: StorageKind::Postgres(Database::create()) }
+        Self::new(StorageKind::Postgres(Database::create()))
     }
 
     /// An empty database in a cluster that the test may break.
     #[must_use]
     pub fn postgres_in(cluster: &Cluster) -> Self {
-        Self { kind: StorageKind::Postgres(Database::create_in(cluster)) }
+        Self::new(StorageKind::Postgres(Database::create_in(cluster)))
+    }
+
+    fn new(kind: StorageKind) -> Self {
+        let storage = Self { kind, keys: tempfile::tempdir().unwrap() };
+        if let StorageKind::Postgres(_) = storage.kind {
+            storage.make_master_key("master.key");
+        }
+        storage
+    }
+
+    /// Makes a master key in a file; answers its path.
+    #[expect(clippy::must_use_candidate, reason = "some callers know it")]
+    pub fn make_master_key(&self, name: &str) -> PathBuf {
+        let path = self.keys.path().join(name);
+        let made = ["key", "generate", path.to_str().unwrap()];
+        let made = Output::of(command(&made, &[]));
+        assert!(made.success, "{}", made.stderr);
+        path
+    }
+
+    /// The settings that lead to the database, and open what is in it.
+    #[must_use]
+    pub fn settings(&self) -> Vec<(&'static str, String)> {
+        let mut settings = vec![("STORAGE__URL", self.url())];
+        if let StorageKind::Postgres(_) = self.kind {
+            let key = self.keys.path().join("master.key");
+            settings.push(("SECURITY__MASTER_KEYS", format!("file:{}", key.display())));
+        }
+        settings
+    }
+
+    /// A command of the binary on the database, with some settings more.
+    #[must_use]
+    pub fn command(&self, arguments: &[&str], more: &[(&str, &str)]) -> Command {
+        let settings = self.settings();
+        let settings = settings.iter().map(|(name, value)| (*name, &**value));
+        let settings: Vec<_> = settings.chain(more.iter().copied()).collect();
+        command(arguments, &settings)
     }
 
     /// Which database it is.
@@ -66,13 +107,13 @@ impl Storage {
     /// Runs a command of the binary on the database.
     #[must_use]
     pub fn run(&self, arguments: &[&str]) -> Output {
-        Output::of(command(arguments, &[("STORAGE__URL", &self.url())]))
+        Output::of(self.command(arguments, &[]))
     }
 
     /// Runs a command with something to read from standard input.
     #[must_use]
     pub fn run_with_input(&self, arguments: &[&str], input: &str) -> Output {
-        Output::of_input(command(arguments, &[("STORAGE__URL", &self.url())]), input)
+        Output::of_input(self.command(arguments, &[]), input)
     }
 
     /// Makes an instance with a password.

@@ -70,14 +70,14 @@ fn devices_are_listed_in_the_order_of_their_ids(storage: &Storage) {
 fn a_long_list_takes_little_memory(storage: &Storage) {
     let (server, token) = shop(storage);
     let (description, key) = match storage.kind() {
-        StorageKind::Sqlite(_) => ("hex(zeroblob(500))", "x'01'"),
-        StorageKind::Postgres(_) => ("repeat('0', 1000)", "'\\x01'"),
+        StorageKind::Sqlite(_) => ("hex(zeroblob(500))", "zeroblob(68)"),
+        StorageKind::Postgres(_) => ("repeat('0', 1000)", "decode(repeat('00', 68), 'hex')"),
     };
     storage.execute(&format!(
         "WITH RECURSIVE numbers(number) AS
             (SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < 100000)
          INSERT INTO otp_devices
-             (instance_id, device_id, description, otp_key, algorithm, counter)
+             (instance_id, device_id, description, sealed_key, algorithm, counter)
          SELECT 'shop', 'till ' || number, {description}, {key}, 1, 0 FROM numbers"
     ));
     let before = server.peak_memory();

@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 
-use merchant_otp_tests::{Server, Storage, command};
+use merchant_otp_tests::{Output, Server, Storage};
 
 #[test]
 fn an_embedded_database_gets_an_admin_whose_token_is_shown_once() {
@@ -35,8 +35,7 @@ fn an_embedded_database_gets_an_admin_whose_token_is_shown_once() {
 #[test]
 fn a_journal_does_not_get_the_token() {
     let storage = Storage::sqlite();
-    let url = storage.url();
-    let mut serve = command(&[], &[("STORAGE__URL", &url), ("HTTP__LISTEN", "127.0.0.1:0")]);
+    let mut serve = storage.command(&[], &[("HTTP__LISTEN", "127.0.0.1:0")]);
     let output = tempfile::NamedTempFile::new().unwrap();
     let journal = output.as_file().metadata().unwrap();
     serve.env("JOURNAL_STREAM", format!("{}:{}", journal.dev(), journal.ino()));
@@ -100,9 +99,8 @@ fn nothing_but_the_schema_is_made_on_postgresql() {
 fn a_start_that_fails_does_not_use_up_the_token() {
     let storage = Storage::sqlite();
     let other = Server::start(&Storage::sqlite());
-    let url = storage.url();
-    let settings = [("STORAGE__URL", &*url), ("HTTP__LISTEN", other.address())];
-    let failed = merchant_otp_tests::Output::of(command(&["serve"], &settings));
+    let serve = storage.command(&["serve"], &[("HTTP__LISTEN", other.address())]);
+    let failed = Output::of(serve);
     assert!(!failed.success);
     assert!(failed.stderr.contains(other.address()), "{}", failed.stderr);
     assert_eq!(failed.stdout, "");

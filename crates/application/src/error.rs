@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use merchant_otp_domain::{OtpDeviceError, Permission};
+use merchant_otp_domain::{MasterKeyId, OtpDeviceError, Permission};
 use merchant_otp_ports::{Cause, StoreError};
 use thiserror::Error;
 use tokio::task::JoinError;
@@ -53,6 +53,15 @@ pub enum Error {
     /// The operating system gave no random bits.
     #[error("no random bits")]
     NoRandomness(#[source] getrandom::Error),
+    /// A key could not be sealed.
+    #[error("sealing a key failed")]
+    KeyNotSealed(#[source] Cause),
+    /// A sealed key does not open: it was changed, is in the wrong place, or its master key is gone.
+    #[error("a sealed key does not open")]
+    KeyNotOpened(#[source] Cause),
+    /// A master key that sealed something in the database is not there.
+    #[error("the master key {0}, which sealed keys in this database, is not there")]
+    MasterKeyMissing(MasterKeyId),
     /// Work on a password did not come to its end.
     #[error("the work on a password stopped")]
     PasswordWork(#[source] JoinError),

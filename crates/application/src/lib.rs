@@ -11,6 +11,7 @@ mod authorization;
 mod error;
 mod instances;
 mod log_in_throttle;
+mod master_keys;
 mod otp_devices;
 mod passwords;
 mod retry;
@@ -20,6 +21,7 @@ pub use access_tokens::{IssuedAccessToken, LogIn, NewAccessToken};
 pub use authorization::{Grant, ManagementGrant};
 pub use error::{Error, Refusal, StorageFailure};
 pub use instances::ListedInstance;
+pub use master_keys::{MasterKeyUse, Rotation};
 // What a list of access tokens is asked for and answers.
 pub use merchant_otp_ports::{AccessTokenPage, StoredAccessToken};
 pub use otp_devices::OtpDeviceAt;

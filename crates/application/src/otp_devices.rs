@@ -34,14 +34,18 @@ impl Service {
     /// [`Error::OtpDeviceConflict`] if the instance has a device with the same id and other details,
     /// [`Error::PermissionMissing`] if the grant is for something else than
     /// [`Permission::OtpDevicesWrite`], [`Error::InstanceUnknown`] if the instance was removed
-    /// meanwhile, or [`Error::Storage`].
+    /// meanwhile, [`Error::KeyNotSealed`], [`Error::KeyNotOpened`] or [`Error::Storage`].
     pub async fn add_otp_device(&self, grant: &Grant, device: OtpDevice) -> Result<(), Error> {
         let instance = grant.instance_for(Permission::OtpDevicesWrite)?;
-        let insert = async || self.stores.otp_devices.insert(instance, device.clone()).await;
+        let sealed = self.seal(instance, &device)?;
+        let insert = async || self.stores.otp_devices.insert(instance, sealed.clone()).await;
         match retry_contention(insert).await? {
             OtpDeviceInsertion::Stored => Ok(()),
-            OtpDeviceInsertion::Exists(existing) if existing == device => Ok(()),
-            OtpDeviceInsertion::Exists(_) => Err(Error::OtpDeviceConflict),
+            OtpDeviceInsertion::Exists(existing) => {
+                // Opened, for the same key sealed twice is not the same.
+                let same = self.open(instance, existing)? == device;
+                if same { Ok(()) } else { Err(Error::OtpDeviceConflict) }
+            }
             OtpDeviceInsertion::NoSuchInstance => Err(Error::InstanceUnknown),
         }
     }
@@ -70,7 +74,7 @@ impl Service {
     /// # Errors
     ///
     /// [`Error::OtpDeviceUnknown`], [`Error::PermissionMissing`] if the grant is for something else
-    /// than [`Permission::OtpDevicesRead`], or [`Error::Storage`].
+    /// than [`Permission::OtpDevicesRead`], [`Error::KeyNotOpened`] or [`Error::Storage`].
     pub async fn otp_device(
         &self,
         grant: &Grant,
@@ -80,7 +84,8 @@ impl Service {
     ) -> Result<OtpDeviceAt, Error> {
         let instance = grant.instance_for(Permission::OtpDevicesRead)?;
         let find = async || self.stores.otp_devices.find(instance, id).await;
-        let device = retry_contention(find).await?.ok_or(Error::OtpDeviceUnknown)?;
+        let sealed = retry_contention(find).await?.ok_or(Error::OtpDeviceUnknown)?;
+        let device = self.open(instance, sealed)?;
         let time = time.unwrap_or_else(|| self.clock.now());
         let codes = device.codes(time, price);
         Ok(OtpDeviceAt { device, time, codes })
@@ -92,7 +97,8 @@ impl Service {
     ///
     /// [`Error::OtpDeviceUnknown`], [`Error::OtpDeviceInvalid`],
     /// [`Error::PermissionMissing`] if the grant is for something else than
-    /// [`Permission::OtpDevicesWrite`], or [`Error::Storage`].
+    /// [`Permission::OtpDevicesWrite`], [`Error::KeyNotSealed`], [`Error::KeyNotOpened`] or
+    /// [`Error::Storage`].
     pub async fn change_otp_device(
         &self,
         grant: &Grant,
@@ -104,10 +110,12 @@ impl Service {
         let _turn = self.changes.lock().await;
         for _ in 0..CHANGE_ATTEMPTS {
             let find = async || self.stores.otp_devices.find(instance, id).await;
-            let device = retry_contention(find).await?.ok_or(Error::OtpDeviceUnknown)?;
+            let current = retry_contention(find).await?.ok_or(Error::OtpDeviceUnknown)?;
+            let device = self.open(instance, current.clone())?;
             let changed = device.changed(change.clone()).map_err(Error::OtpDeviceInvalid)?;
+            let changed = self.seal(instance, &changed)?;
             let replace =
-                async || self.stores.otp_devices.replace(instance, &device, &changed).await;
+                async || self.stores.otp_devices.replace(instance, &current, &changed).await;
             // Somebody may have changed it since it was read: then the change is made to that.
             if retry_contention(replace).await? {
                 return Ok(());

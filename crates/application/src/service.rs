@@ -1,13 +1,14 @@
 use std::sync::Arc;
 
-use merchant_otp_ports::{Clock, Stores};
+use merchant_otp_ports::{Clock, KeySealer, Stores};
 use tokio::sync::Mutex;
 
 use crate::passwords::PasswordWork;
 
-/// The use cases, over the stores and the clock they were wired with.
+/// The use cases, over the stores, the sealer and the clock they were wired with.
 pub struct Service {
     pub(crate) stores: Stores,
+    pub(crate) sealer: Arc<dyn KeySealer>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) passwords: PasswordWork,
     /// Held while a device is changed.
@@ -17,7 +18,7 @@ pub struct Service {
 impl Service {
     /// Wires the use cases.
     #[must_use]
-    pub fn new(stores: Stores, clock: Arc<dyn Clock>) -> Self {
-        Self { stores, clock, passwords: PasswordWork::new(), changes: Mutex::new(()) }
+    pub fn new(stores: Stores, sealer: Arc<dyn KeySealer>, clock: Arc<dyn Clock>) -> Self {
+        Self { stores, sealer, clock, passwords: PasswordWork::new(), changes: Mutex::new(()) }
     }
 }

@@ -14,6 +14,7 @@ use merchant_otp_domain::{
     OtpDeviceDescription, OtpDeviceId, OtpKey, Password, Permission, Scope, Timestamp, TokenScope,
 };
 use merchant_otp_ports::Clock;
+use merchant_otp_sealing::{Keyring, MasterKey};
 
 struct ManualClock(AtomicU64);
 
@@ -29,9 +30,14 @@ struct Fixture {
     shop: InstanceId,
 }
 
+fn service(clock: Arc<ManualClock>) -> Service {
+    let keyring = Keyring::new(vec![MasterKey::generate().unwrap()]).unwrap();
+    Service::new(merchant_otp_storage_memory::open(), Arc::new(keyring), clock)
+}
+
 async fn fixture() -> Fixture {
     let clock = Arc::new(ManualClock(AtomicU64::new(1_000)));
-    let service = Service::new(merchant_otp_storage_memory::open(), clock.clone());
+    let service = service(clock.clone());
     let shop = instance("shop", "Shop");
     service.add_instance(&manage(&service), shop.clone(), None).await.unwrap();
     Fixture { service, clock, shop: shop.id }
@@ -395,7 +401,7 @@ async fn a_right_to_manage_is_that_of_admin() {
 #[tokio::test]
 async fn an_empty_database_gets_an_admin_once() {
     let clock = Arc::new(ManualClock(AtomicU64::new(1_000)));
-    let service = Service::new(merchant_otp_storage_memory::open(), clock);
+    let service = service(clock);
     assert!(service.bootstrap().await.unwrap());
     let read = service.trust_operator_to_manage(Permission::InstancesRead);
     let listed = service.list_instances(&read).await.unwrap();

@@ -15,6 +15,7 @@ mod otp_device;
 mod otp_key;
 mod password;
 mod scope;
+mod sealed;
 mod timestamp;
 
 pub use access_token::{
@@ -32,4 +33,5 @@ pub use otp_device::{
 pub use otp_key::{OtpKey, OtpKeyError};
 pub use password::{Password, PasswordError, PasswordHash, PasswordHashError};
 pub use scope::{Permission, Scope, TokenScope, TokenScopeError};
+pub use sealed::{MasterKeyId, SealedOtpDevice, SealedOtpKey, SealedOtpKeyError};
 pub use timestamp::{Expiration, Lifetime, Timestamp, TimestampError};

@@ -9,7 +9,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 /// The key that a device and the backend share: 0 to [`OtpKey::MAX_BYTES`] bytes.
 ///
 /// Compared in constant time, wiped when dropped, redacted in `Debug`.
-#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+#[derive(Clone, Default, Zeroize, ZeroizeOnDrop)]
 pub struct OtpKey(Vec<u8>);
 
 impl OtpKey {

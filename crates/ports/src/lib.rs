@@ -1,6 +1,6 @@
 //! What the core of the merchant OTP service needs from outside, as traits.
 //!
-//! A team that adds a storage adapter reads this crate first, implements the three stores, and runs
+//! A team that adds a storage adapter reads this crate first, implements the four stores, and runs
 //! the cases of `merchant-otp-storage-contract` against them.
 //!
 //! Rules that hold for every store:
@@ -13,7 +13,9 @@
 mod access_token_store;
 mod clock;
 mod instance_store;
+mod key_sealer;
 mod otp_device_store;
+mod sealed_key_store;
 mod store_error;
 
 use std::sync::Arc;
@@ -23,7 +25,9 @@ pub use access_token_store::{
 };
 pub use clock::Clock;
 pub use instance_store::{InstanceInsertion, InstanceStore, StoredInstance};
+pub use key_sealer::{KeyPlace, KeySealer, SealError};
 pub use otp_device_store::{OtpDeviceInsertion, OtpDeviceStore};
+pub use sealed_key_store::{DeviceKey, KeyReplacement, SealedKeyStore};
 pub use store_error::{Cause, StoreError};
 
 /// The stores of one database, for wiring.
@@ -35,4 +39,6 @@ pub struct Stores {
     pub access_tokens: Arc<dyn AccessTokenStore>,
     /// Where OTP devices are kept.
     pub otp_devices: Arc<dyn OtpDeviceStore>,
+    /// Where the sealed keys of the devices are changed.
+    pub sealed_keys: Arc<dyn SealedKeyStore>,
 }

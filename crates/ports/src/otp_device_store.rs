@@ -1,9 +1,9 @@
 use async_trait::async_trait;
-use merchant_otp_domain::{InstanceId, OtpDevice, OtpDeviceId, OtpDeviceSummary};
+use merchant_otp_domain::{InstanceId, OtpDeviceId, OtpDeviceSummary, SealedOtpDevice};
 
 use crate::StoreError;
 
-/// Keeps OTP devices, per instance.
+/// Keeps OTP devices, per instance, with keys that are sealed: no store ever sees one that is not.
 #[async_trait]
 pub trait OtpDeviceStore: Send + Sync + 'static {
     /// Stores a device of an instance, unless the instance has one with its id.
@@ -17,7 +17,7 @@ pub trait OtpDeviceStore: Send + Sync + 'static {
     async fn insert(
         &self,
         instance: &InstanceId,
-        device: OtpDevice,
+        device: SealedOtpDevice,
     ) -> Result<OtpDeviceInsertion, StoreError>;
 
     /// The device of an instance and an id; `None` if there is none.
@@ -29,7 +29,7 @@ pub trait OtpDeviceStore: Send + Sync + 'static {
         &self,
         instance: &InstanceId,
         id: &OtpDeviceId,
-    ) -> Result<Option<OtpDevice>, StoreError>;
+    ) -> Result<Option<SealedOtpDevice>, StoreError>;
 
     /// The first `limit` devices of an instance after an id, ordered by the bytes of their ids.
     ///
@@ -56,8 +56,8 @@ pub trait OtpDeviceStore: Send + Sync + 'static {
     async fn replace(
         &self,
         instance: &InstanceId,
-        current: &OtpDevice,
-        replacement: &OtpDevice,
+        current: &SealedOtpDevice,
+        replacement: &SealedOtpDevice,
     ) -> Result<bool, StoreError>;
 
     /// Removes a device of an instance; answers whether there was one.
@@ -74,7 +74,7 @@ pub enum OtpDeviceInsertion {
     /// It is stored.
     Stored,
     /// The instance has a device with the same id: this one. Nothing was changed.
-    Exists(OtpDevice),
+    Exists(SealedOtpDevice),
     /// There is no such instance. Nothing was changed.
     NoSuchInstance,
 }

@@ -45,6 +45,9 @@ pub(crate) enum Command {
     /// Add, list, show and remove OTP devices, and compute their codes
     #[command(subcommand)]
     Device(DeviceCommand),
+    /// Make, count and change the master keys, which seal the keys of the devices
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Apply the pending migrations of the database
     Migrate,
     /// Show the effective settings, without secrets
@@ -194,6 +197,28 @@ pub(crate) enum DeviceCommand {
         #[arg(long, value_name = "AMOUNT", value_parser = Amount::parse)]
         price: Option<Amount>,
     },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Make a master key, in a new file or on standard output
+    ///
+    /// Whoever has it and the database has the keys of all devices; without it they are lost. Keep a
+    /// copy of it, apart from the database.
+    Generate {
+        /// The file, which only its owner may read
+        file: Option<PathBuf>,
+    },
+    /// Show the master keys, and how many keys of devices each sealed
+    ///
+    /// `seals`: the first of `security.master_keys`; `opens`: another one of them; `missing`: it sealed
+    /// something and is not among them.
+    Status,
+    /// Seal all keys again by the first master key, while the service runs
+    ///
+    /// To change the master key, put a new one in front of `security.master_keys`, restart all processes
+    /// of the service, run this, and remove the old one when it says so. If it is interrupted, run it again.
+    Rotate,
 }
 
 #[derive(Args)]

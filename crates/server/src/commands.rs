@@ -1,7 +1,9 @@
 mod device;
 mod import;
+mod key;
 
 use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::{Context, anyhow, bail};
@@ -133,12 +135,26 @@ async fn list_tokens(service: &Service, instance: &InstanceId) -> anyhow::Result
 }
 
 pub(crate) use device::device;
+pub(crate) use key::key;
 
 /// The use cases, over a database that is up to date.
 async fn service(settings: &Settings) -> anyhow::Result<Service> {
     let database = Database::new(&settings.storage)?;
     database.migrate().await?;
-    Ok(database.service())
+    let (service, made) = database.service(&settings.security).await?;
+    if let Some(path) = made {
+        writeln!(io::stderr(), "{}", master_key_made(&path))?;
+    }
+    Ok(service)
+}
+
+/// What is said of a master key that was made by itself.
+pub(crate) fn master_key_made(path: &Path) -> String {
+    format!(
+        "made the master key {}: keep a copy of it, apart from the database; without it the keys of \
+         the devices are lost",
+        path.display()
+    )
 }
 
 /// Adds to an error what can be done about it.
@@ -173,6 +189,9 @@ fn explain(error: Error) -> anyhow::Error {
         | Error::ScopeExceeded
         | Error::OtpDeviceInvalid(_)
         | Error::NoRandomness(_)
+        | Error::KeyNotSealed(_)
+        | Error::KeyNotOpened(_)
+        | Error::MasterKeyMissing(_)
         | Error::PasswordWork(_)
         | Error::Storage(_) => return error.into(),
     };

@@ -7,6 +7,7 @@ mod clock;
 mod command_line;
 mod commands;
 mod enrolment;
+mod master_keys;
 mod serve;
 mod settings;
 mod storage;
@@ -39,6 +40,7 @@ async fn run(command_line: CommandLine) -> anyhow::Result<()> {
     match command_line.command.unwrap_or_default() {
         Command::Serve { no_migrate } => serve::serve(settings, no_migrate).await,
         Command::Config => commands::config(&settings),
+        Command::Key(command) => commands::key(&settings, command).await,
         Command::OpenApi => commands::openapi(),
         Command::Migrate => commands::migrate(&settings).await,
         Command::Instance(command) => commands::instance(&settings, command).await,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::commands::master_key_made;
 use crate::settings::Settings;
 use crate::storage::Database;
 use crate::{telemetry, welcome};
@@ -23,7 +24,11 @@ pub(crate) async fn serve(settings: Settings, no_migrate: bool) -> anyhow::Resul
             tracing::info!(migration, "applied a migration");
         }
     }
-    let service = Arc::new(database.service());
+    let (service, made) = database.service(&settings.security).await?;
+    if let Some(path) = made {
+        tracing::warn!("{}", master_key_made(&path));
+    }
+    let service = Arc::new(service);
     // The address comes first: a start that fails must not use up the one showing of the token.
     let bound = merchant_otp_transport_http::bind(settings.http()?, Arc::clone(&service))
         .context("http.listen")?;

@@ -11,6 +11,7 @@ use merchant_otp_domain::Amount;
 use merchant_otp_transport_http::{CurrencySpecification, HttpSettings, Listen};
 use serde::{Deserialize, Serialize};
 
+use crate::master_keys::MasterKeySource;
 use crate::storage_url::StorageUrl;
 
 /// The settings that hold when nothing else is said.
@@ -25,6 +26,7 @@ const PREFIX: &str = "MERCHANT_OTP";
 pub(crate) struct Settings {
     http: Http,
     pub(crate) storage: Storage,
+    pub(crate) security: Security,
     pub(crate) log: Log,
     currencies: Vec<CurrencySpecification>,
 }
@@ -47,6 +49,14 @@ pub(crate) struct Storage {
     pub(crate) url: StorageUrl,
     #[serde(deserialize_with = "integer::deserialize")]
     connections: u64,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Security {
+    /// Where the master keys are, the one that seals first.
+    #[serde(with = "master_key_sources")]
+    pub(crate) master_keys: Vec<MasterKeySource>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -169,6 +179,52 @@ mod integer {
     }
 }
 
+/// Where master keys are: a list, or the text of an environment variable with commas between.
+mod master_key_sources {
+    use std::fmt;
+
+    use serde::de::{Deserializer, Error, SeqAccess, Visitor};
+    use serde::ser::Serializer;
+
+    use super::MasterKeySource;
+
+    pub(super) fn serialize<S: Serializer>(
+        sources: &[MasterKeySource],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(sources.iter().map(ToString::to_string))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<MasterKeySource>, D::Error> {
+        deserializer.deserialize_any(Sources)
+    }
+
+    struct Sources;
+
+    impl<'de> Visitor<'de> for Sources {
+        type Value = Vec<MasterKeySource>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("a list of file:PATH and env:NAME")
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+            let sources = text.split(',').map(str::trim).filter(|source| !source.is_empty());
+            sources.map(|source| source.parse().map_err(E::custom)).collect()
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut sources = Vec::new();
+            while let Some(text) = list.next_element::<String>()? {
+                sources.push(text.parse().map_err(A::Error::custom)?);
+            }
+            Ok(sources)
+        }
+    }
+}
+
 /// An error of `config` without the value it is about, which may be the URL of the database.
 fn without_values(error: &ConfigError) -> anyhow::Error {
     match error {
@@ -221,7 +277,10 @@ fn variables(
         if rest.starts_with('_') {
             let value = value.into_string().map_err(|_| anyhow!("{name}: it is not UTF-8"))?;
             variables.insert(name, value);
-        } else if ["HTTP_", "STORAGE_", "LOG_"].iter().any(|section| rest.starts_with(section)) {
+        } else if ["HTTP_", "STORAGE_", "SECURITY_", "LOG_"]
+            .iter()
+            .any(|section| rest.starts_with(section))
+        {
             bail!("{name}: two underscores stand between levels, as in {PREFIX}__HTTP__LISTEN");
         }
     }
@@ -257,6 +316,16 @@ mod tests {
     }
 
     #[test]
+    fn master_keys_are_a_list_or_a_text_with_commas() {
+        let sources = ["file:/a b", "env:OLD"].map(|source| source.parse().unwrap());
+        let list = "[security]\nmaster_keys = [\"file:/a b\", \"env:OLD\"]";
+        assert_eq!(load(list, &[]).unwrap().security.master_keys, sources);
+        let variable = [("MERCHANT_OTP__SECURITY__MASTER_KEYS", "file:/a b, env:OLD")];
+        assert_eq!(load("", &variable).unwrap().security.master_keys, sources);
+        assert_eq!(load("", &[]).unwrap().security.master_keys, []);
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         for (toml, variables, name) in [
             ("[http]\nlisten = \"nowhere\"", &[][..], "http.listen"),
@@ -265,6 +334,7 @@ mod tests {
             ("[log]\nfilter = \"info\"\n[http", &[], "settings.toml: line 3: "),
             ("[http]\nbody_limit = -1", &[], "http.body_limit"),
             ("[storage]\nconnections = 0", &[], "storage.connections"),
+            ("[security]\nmaster_keys = [\"x\"]", &[], "file:PATH or env:NAME"),
             ("[log]\nfilter = \"a=b=c\"", &[], "log.filter"),
             ("", &[("MERCHANT_OTP__STORAGE__URL", "oracle:x")], "storage.url"),
             ("", &[("MERCHANT_OTP__STORAGE__UTL", "x")], "utl"),
@@ -320,6 +390,10 @@ mod tests {
             "storage = \"postgres://u:hunter2@h/d\"",
             "http = \"hunter2\"",
             "[http]\nlisten = [\"hunter2\"]",
+            "[security]\nmaster_keys = [\"hunter2\"]",
+            "[security]\nmaster_keys = [[\"hunter2\"]]",
+            "[security]\nmaster_keys = \"hunter2\"",
+            "[security]\nmaster_keys = { hunter2 = 1 }",
             "[http]\nbody_limit = \"hunter2\"",
             "[log]\nfilter = { a = \"hunter2\" }",
         ] {

@@ -1,3 +1,4 @@
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -9,6 +10,7 @@ use merchant_otp_storage_postgres::PostgresDatabase;
 use merchant_otp_storage_sqlite::SqliteDatabase;
 
 use crate::clock::SystemClock;
+use crate::master_keys::MasterKeys;
 use crate::settings;
 use crate::storage_url::Scheme;
 
@@ -74,9 +76,28 @@ impl Database {
         pending.context("storage.url")
     }
 
-    /// The use cases over the database, which has to be migrated.
-    pub(crate) fn service(&self) -> Service {
-        Service::new(self.stores(), Arc::new(SystemClock))
+    /// The use cases over the database, which has to be migrated, with its master keys; and the file
+    /// that one was made in just now.
+    pub(crate) async fn service(
+        &self,
+        security: &settings::Security,
+    ) -> anyhow::Result<(Service, Option<PathBuf>)> {
+        let stores = self.stores();
+        let MasterKeys { keyring, made } =
+            MasterKeys::read(&security.master_keys, self, &stores).await?;
+        let service = Service::new(stores, Arc::new(keyring), Arc::new(SystemClock));
+        service.check_master_keys().await.context("security.master_keys")?;
+        Ok((service, made))
+    }
+
+    /// Where the master key of an embedded database is when nothing else is said: beside it.
+    pub(crate) fn master_key_path(&self) -> Option<PathBuf> {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(database) => Some(database.path().with_file_name("master.key")),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => None,
+        }
     }
 
     fn stores(&self) -> Stores {

@@ -96,7 +96,7 @@ pub async fn a_deleted_instance_is_kept_and_of_no_use(stores: &Stores) {
     let lookup = stores.access_tokens.find(&kept, &digest(2)).await.unwrap();
     assert!(matches!(lookup, AccessTokenLookup::Found(_)));
     let till = device("till", "");
-    assert_eq!(stores.otp_devices.find(&shop.id, till.id()).await.unwrap(), Some(till));
+    assert_eq!(stores.otp_devices.find(&shop.id, &till.id).await.unwrap(), Some(till));
 
     assert!(stores.instances.remove(&shop.id).await.unwrap());
     let insertion = stores.instances.insert(shop.clone(), None).await.unwrap();

@@ -20,6 +20,7 @@ pub mod access_tokens;
 pub mod instances;
 pub mod otp_devices;
 mod samples;
+pub mod sealed_keys;
 
 use std::any::Any;
 
@@ -98,6 +99,11 @@ macro_rules! storage_contract {
                 a_device_is_replaced_if_it_is_unchanged,
                 exactly_one_of_concurrent_replacements_wins,
                 a_removed_device_is_gone,
+            }
+            sealed_keys {
+                keys_are_listed_in_the_order_of_their_places,
+                keys_are_replaced_if_they_are_unchanged,
+                a_sample_is_kept_for_each_master_key,
             }
         }
     };

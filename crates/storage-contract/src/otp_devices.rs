@@ -4,24 +4,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use merchant_otp_domain::{
-    InstanceId, OtpAlgorithm, OtpCounter, OtpDevice, OtpDeviceDescription, OtpDeviceId,
-    OtpDeviceSummary, OtpKey,
+    InstanceId, OtpAlgorithm, OtpCounter, OtpDeviceDescription, OtpDeviceId, OtpDeviceSummary,
+    SealedOtpDevice, SealedOtpKey,
 };
 use merchant_otp_ports::{OtpDeviceInsertion, Stores};
 use tokio::task::JoinSet;
 
-use crate::samples::{device, device_with_key, instance, stored_instance};
+use crate::samples::{device, device_with_key, instance, sealed_key, stored_instance};
 
-async fn insert(stores: &Stores, instance: &InstanceId, device: &OtpDevice) -> OtpDeviceInsertion {
+async fn insert(
+    stores: &Stores,
+    instance: &InstanceId,
+    device: &SealedOtpDevice,
+) -> OtpDeviceInsertion {
     stores.otp_devices.insert(instance, device.clone()).await.unwrap()
 }
 
 /// The stored device of an id.
-async fn stored(stores: &Stores, instance: &InstanceId, id: &str) -> OtpDevice {
+async fn stored(stores: &Stores, instance: &InstanceId, id: &str) -> SealedOtpDevice {
     find(stores, instance, id).await.unwrap()
 }
 
-async fn find(stores: &Stores, instance: &InstanceId, id: &str) -> Option<OtpDevice> {
+async fn find(stores: &Stores, instance: &InstanceId, id: &str) -> Option<SealedOtpDevice> {
     stores.otp_devices.find(instance, &OtpDeviceId::parse(id).unwrap()).await.unwrap()
 }
 
@@ -36,16 +40,16 @@ pub async fn a_device_is_stored_once(stores: &Stores) {
     }
 }
 
-/// Keys of every length and every byte come back.
+/// Sealed keys of every length and every byte come back.
 pub async fn keys_come_back_bit_for_bit(stores: &Stores) {
     let shop = stored_instance(stores, "shop").await;
-    let bytes: Vec<u8> = (0..=255).collect();
-    let keys = [&bytes[..0], &bytes[..1], &bytes[..20], &bytes[..128], &bytes[128..], &[0; 128]];
+    let bytes: Vec<u8> = (0..=255).chain(0..=255).collect();
+    let keys = [&bytes[..8], &bytes[..68], &bytes[..512], &bytes[200..270], &[0; 512]];
     for (number, key) in keys.into_iter().enumerate() {
         let id = format!("till {number}");
-        let device = device_with_key(&id, "", key.to_vec());
+        let device = device_with_key(&id, "", SealedOtpKey::new(key.to_vec()).unwrap());
         assert_eq!(insert(stores, &shop, &device).await, OtpDeviceInsertion::Stored);
-        assert_eq!(stored(stores, &shop, &id).await.key().expose_bytes(), key);
+        assert_eq!(stored(stores, &shop, &id).await.key.as_bytes(), key);
     }
 }
 
@@ -56,14 +60,8 @@ pub async fn every_detail_comes_back(stores: &Stores) {
     for (description, algorithm) in descriptions.into_iter().zip(OtpAlgorithm::ALL) {
         for counter in [0, 1, i64::MAX] {
             let id = format!("{} {counter}", algorithm.name());
-            let device = OtpDevice::new(
-                OtpDeviceId::parse(&*id).unwrap(),
-                OtpDeviceDescription::parse(description).unwrap(),
-                OtpKey::from_bytes(vec![7]).unwrap(),
-                algorithm,
-                OtpCounter::new(counter).unwrap(),
-            )
-            .unwrap();
+            let counter = OtpCounter::new(counter).unwrap();
+            let device = SealedOtpDevice { algorithm, counter, ..device(&id, description) };
             assert_eq!(insert(stores, &shop, &device).await, OtpDeviceInsertion::Stored);
             assert_eq!(stored(stores, &shop, &id).await, device);
         }
@@ -187,7 +185,7 @@ pub async fn an_unknown_device_is_not_found(stores: &Stores) {
         assert_eq!(find(stores, instance, id).await, None);
         let unknown = device(id, "");
         assert!(!stores.otp_devices.replace(instance, &unknown, &unknown).await.unwrap());
-        assert!(!stores.otp_devices.remove(instance, unknown.id()).await.unwrap());
+        assert!(!stores.otp_devices.remove(instance, &unknown.id).await.unwrap());
     }
     assert_eq!(stored(stores, &shop, "till").await, device("till", ""));
 }
@@ -233,15 +231,12 @@ pub async fn a_device_is_replaced_if_it_is_unchanged(stores: &Stores) {
     for instance in [&shop, &other] {
         assert_eq!(insert(stores, instance, &original).await, OtpDeviceInsertion::Stored);
     }
-    let with = |description: &str, key: u8, algorithm, counter| {
-        OtpDevice::new(
-            original.id().clone(),
-            OtpDeviceDescription::parse(description).unwrap(),
-            OtpKey::from_bytes(vec![key]).unwrap(),
-            algorithm,
-            OtpCounter::new(counter).unwrap(),
-        )
-        .unwrap()
+    let with = |description: &str, key: u8, algorithm, counter| SealedOtpDevice {
+        id: original.id.clone(),
+        description: OtpDeviceDescription::parse(description).unwrap(),
+        key: sealed_key(1, key),
+        algorithm,
+        counter: OtpCounter::new(counter).unwrap(),
     };
     let current = with("new", 1, OtpAlgorithm::TotpWithPrice, i64::MAX);
     assert!(stores.otp_devices.replace(&shop, &original, &current).await.unwrap());

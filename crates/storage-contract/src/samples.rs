@@ -2,8 +2,8 @@
 
 use merchant_otp_domain::{
     AccessToken, AccessTokenDescription, AccessTokenDigest, AccessTokenInfo, AccessTokenSerial,
-    Expiration, Instance, InstanceId, InstanceName, OtpAlgorithm, OtpCounter, OtpDevice,
-    OtpDeviceDescription, OtpDeviceId, OtpKey, PasswordHash, Scope, Timestamp, TokenScope,
+    Expiration, Instance, InstanceId, InstanceName, OtpAlgorithm, OtpCounter, OtpDeviceDescription,
+    OtpDeviceId, PasswordHash, Scope, SealedOtpDevice, SealedOtpKey, Timestamp, TokenScope,
 };
 use merchant_otp_ports::{
     AccessTokenInsertion, AccessTokenPage, InstanceInsertion, StoredAccessToken, StoredInstance,
@@ -68,19 +68,21 @@ pub(crate) async fn all_tokens(stores: &Stores, instance: &InstanceId) -> Vec<St
     stores.access_tokens.list(instance, AccessTokenPage::After(0), u16::MAX).await.unwrap()
 }
 
-pub(crate) fn device(id: &str, description: &str) -> OtpDevice {
-    device_with_key(id, description, b"12345678901234567890".to_vec())
+/// A sealed key: of a master key of this number, with something sealed of another.
+pub(crate) fn sealed_key(master_key: u8, number: u8) -> SealedOtpKey {
+    SealedOtpKey::new([[master_key; 8].as_slice(), &[number; 60]].concat()).unwrap()
 }
 
-pub(crate) fn device_with_key(id: &str, description: &str, key: Vec<u8>) -> OtpDevice {
-    let algorithm =
-        if key.is_empty() { OtpAlgorithm::None } else { OtpAlgorithm::TotpWithoutPrice };
-    OtpDevice::new(
-        OtpDeviceId::parse(id).unwrap(),
-        OtpDeviceDescription::parse(description).unwrap(),
-        OtpKey::from_bytes(key).unwrap(),
-        algorithm,
-        OtpCounter::default(),
-    )
-    .unwrap()
+pub(crate) fn device(id: &str, description: &str) -> SealedOtpDevice {
+    device_with_key(id, description, sealed_key(1, 1))
+}
+
+pub(crate) fn device_with_key(id: &str, description: &str, key: SealedOtpKey) -> SealedOtpDevice {
+    SealedOtpDevice {
+        id: OtpDeviceId::parse(id).unwrap(),
+        description: OtpDeviceDescription::parse(description).unwrap(),
+        key,
+        algorithm: OtpAlgorithm::TotpWithoutPrice,
+        counter: OtpCounter::default(),
+    }
 }

@@ -2,8 +2,8 @@
 //!
 //! * [`Door`]: the one way to the database. A unit of work is a closure over a connection; it runs on
 //!   a thread that may block, to its end, whatever becomes of the caller.
-//! * [`mod@units_of_work`]: the statements of the stores, written once for every backend of diesel, over
-//!   the tables of [`schema`] and the rows of [`rows`].
+//! * [`mod@units_of_work`]: what the stores do with a connection; [`units_of_work!`] writes its statements
+//!   once for every backend of diesel, over the tables of [`schema`] and the rows of [`rows`].
 //! * [`stores()`]: the ports, over the two.
 //! * [`Failure`]: what a unit of work was doing when diesel failed, from which the door makes the
 //!   [`StoreError`](merchant_otp_ports::StoreError).
@@ -15,6 +15,7 @@ mod failure;
 mod migration;
 pub mod rows;
 pub mod schema;
+mod statements;
 mod stores;
 pub mod units_of_work;
 

@@ -3,10 +3,11 @@
 use diesel::prelude::*;
 use merchant_otp_domain::{
     AccessTokenDescription, AccessTokenDigest, AccessTokenInfo, AccessTokenSerial, Expiration,
-    Instance, InstanceId, InstanceName, OtpAlgorithm, OtpCounter, OtpDevice, OtpDeviceDescription,
-    OtpDeviceId, OtpDeviceSummary, OtpKey, PasswordHash, Timestamp, TokenScope,
+    Instance, InstanceId, InstanceName, OtpAlgorithm, OtpCounter, OtpDeviceDescription,
+    OtpDeviceId, OtpDeviceSummary, PasswordHash, SealedOtpDevice, SealedOtpKey, Timestamp,
+    TokenScope,
 };
-use merchant_otp_ports::{StoredAccessToken, StoredInstance};
+use merchant_otp_ports::{DeviceKey, StoredAccessToken, StoredInstance};
 
 use crate::Failure;
 use crate::schema::{access_tokens, instances, otp_devices};
@@ -146,14 +147,14 @@ impl OtpDeviceSummaryRow {
     }
 }
 
-/// A row of `otp_devices` to write: it borrows the device, whose key is wiped when dropped.
+/// A row of `otp_devices` to write.
 #[derive(AsChangeset, Clone, Copy, Insertable)]
 #[diesel(table_name = otp_devices)]
 pub struct NewOtpDeviceRow<'a> {
     instance_id: &'a str,
     device_id: &'a str,
     description: &'a str,
-    otp_key: &'a [u8],
+    sealed_key: &'a [u8],
     algorithm: i16,
     counter: i64,
 }
@@ -161,25 +162,25 @@ pub struct NewOtpDeviceRow<'a> {
 impl<'a> NewOtpDeviceRow<'a> {
     /// The row of a device.
     #[must_use]
-    pub fn new(instance: &'a str, device: &'a OtpDevice) -> Self {
+    pub fn new(instance: &'a str, device: &'a SealedOtpDevice) -> Self {
         Self {
             instance_id: instance,
-            device_id: device.id().as_str(),
-            description: device.description().as_str(),
-            otp_key: device.key().expose_bytes(),
-            algorithm: device.algorithm().number().into(),
-            counter: device.counter().value(),
+            device_id: device.id.as_str(),
+            description: device.description.as_str(),
+            sealed_key: device.key.as_bytes(),
+            algorithm: device.algorithm.number().into(),
+            counter: device.counter.value(),
         }
     }
 }
 
-/// A row of `otp_devices` that was read. It holds a key: there is no `Debug`.
+/// A row of `otp_devices` that was read.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = otp_devices)]
 pub struct OtpDeviceRow {
     device_id: String,
     description: String,
-    otp_key: Vec<u8>,
+    sealed_key: Vec<u8>,
     algorithm: i16,
     counter: i64,
 }
@@ -190,16 +191,38 @@ impl OtpDeviceRow {
     /// # Errors
     ///
     /// [`Failure::Corrupt`].
-    pub fn into_device(self) -> Result<OtpDevice, Failure> {
-        // The key first: whatever else is wrong, its bytes are wiped.
-        let key = OtpKey::from_bytes(self.otp_key).map_err(Failure::corrupt)?;
-        OtpDevice::new(
-            OtpDeviceId::parse(self.device_id).map_err(Failure::corrupt)?,
-            OtpDeviceDescription::parse(self.description).map_err(Failure::corrupt)?,
-            key,
-            OtpAlgorithm::from_number(self.algorithm.into()).map_err(Failure::corrupt)?,
-            OtpCounter::new(self.counter).map_err(Failure::corrupt)?,
-        )
-        .map_err(Failure::corrupt)
+    pub fn into_device(self) -> Result<SealedOtpDevice, Failure> {
+        Ok(SealedOtpDevice {
+            id: OtpDeviceId::parse(self.device_id).map_err(Failure::corrupt)?,
+            description: OtpDeviceDescription::parse(self.description).map_err(Failure::corrupt)?,
+            key: SealedOtpKey::new(self.sealed_key).map_err(Failure::corrupt)?,
+            algorithm: OtpAlgorithm::from_number(self.algorithm.into())
+                .map_err(Failure::corrupt)?,
+            counter: OtpCounter::new(self.counter).map_err(Failure::corrupt)?,
+        })
+    }
+}
+
+/// What changing master keys reads of a row of `otp_devices`.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = otp_devices)]
+pub struct DeviceKeyRow {
+    instance_id: String,
+    device_id: String,
+    sealed_key: Vec<u8>,
+}
+
+impl DeviceKeyRow {
+    /// The sealed key of the row, and whose it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Corrupt`].
+    pub fn into_key(self) -> Result<DeviceKey, Failure> {
+        Ok(DeviceKey {
+            instance: InstanceId::parse(&self.instance_id).map_err(Failure::corrupt)?,
+            device: OtpDeviceId::parse(self.device_id).map_err(Failure::corrupt)?,
+            key: SealedOtpKey::new(self.sealed_key).map_err(Failure::corrupt)?,
+        })
     }
 }

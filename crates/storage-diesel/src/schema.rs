@@ -27,9 +27,16 @@ diesel::table! {
         instance_id -> Text,
         device_id -> Text,
         description -> Text,
-        otp_key -> Binary,
+        sealed_key -> Binary,
         algorithm -> SmallInt,
         counter -> BigInt,
+    }
+}
+
+diesel::table! {
+    master_keys (id) {
+        id -> Binary,
+        sample -> Binary,
     }
 }
 

@@ -3,12 +3,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use merchant_otp_domain::{
     AccessTokenDigest, AccessTokenInfo, AccessTokenSerial, Instance, InstanceId, InstanceName,
-    OtpDevice, OtpDeviceId, OtpDeviceSummary, PasswordHash,
+    MasterKeyId, OtpDeviceId, OtpDeviceSummary, PasswordHash, SealedOtpDevice, SealedOtpKey,
 };
 use merchant_otp_ports::{
-    AccessTokenInsertion, AccessTokenLookup, AccessTokenPage, AccessTokenStore, InstanceInsertion,
-    InstanceStore, OtpDeviceInsertion, OtpDeviceStore, StoreError, StoredAccessToken,
-    StoredInstance, Stores,
+    AccessTokenInsertion, AccessTokenLookup, AccessTokenPage, AccessTokenStore, DeviceKey,
+    InstanceInsertion, InstanceStore, KeyReplacement, OtpDeviceInsertion, OtpDeviceStore,
+    SealedKeyStore, StoreError, StoredAccessToken, StoredInstance, Stores,
 };
 
 use crate::rows::{InstanceRow, NewAccessTokenRow};
@@ -25,7 +25,12 @@ where
     C: Connector<Connection: UnitsOfWork>,
 {
     let stores = Arc::new(SqlStores { reading, writing });
-    Stores { instances: stores.clone(), access_tokens: stores.clone(), otp_devices: stores }
+    Stores {
+        instances: stores.clone(),
+        access_tokens: stores.clone(),
+        otp_devices: stores.clone(),
+        sealed_keys: stores,
+    }
 }
 
 struct SqlStores<C: Connector> {
@@ -139,7 +144,7 @@ impl<C: Connector<Connection: UnitsOfWork>> OtpDeviceStore for SqlStores<C> {
     async fn insert(
         &self,
         instance: &InstanceId,
-        device: OtpDevice,
+        device: SealedOtpDevice,
     ) -> Result<OtpDeviceInsertion, StoreError> {
         let instance = instance.clone();
         let unit = move |connection: &mut C::Connection| {
@@ -152,7 +157,7 @@ impl<C: Connector<Connection: UnitsOfWork>> OtpDeviceStore for SqlStores<C> {
         &self,
         instance: &InstanceId,
         id: &OtpDeviceId,
-    ) -> Result<Option<OtpDevice>, StoreError> {
+    ) -> Result<Option<SealedOtpDevice>, StoreError> {
         let (instance, id) = (instance.clone(), id.clone());
         let unit = move |connection: &mut C::Connection| {
             connection.find_otp_device(instance.as_str(), id.as_str())
@@ -177,8 +182,8 @@ impl<C: Connector<Connection: UnitsOfWork>> OtpDeviceStore for SqlStores<C> {
     async fn replace(
         &self,
         instance: &InstanceId,
-        current: &OtpDevice,
-        replacement: &OtpDevice,
+        current: &SealedOtpDevice,
+        replacement: &SealedOtpDevice,
     ) -> Result<bool, StoreError> {
         let (instance, current) = (instance.clone(), current.clone());
         let replacement = replacement.clone();
@@ -194,5 +199,38 @@ impl<C: Connector<Connection: UnitsOfWork>> OtpDeviceStore for SqlStores<C> {
             connection.remove_otp_device(instance.as_str(), id.as_str())
         };
         self.writing.run(unit).await
+    }
+}
+
+#[async_trait]
+impl<C: Connector<Connection: UnitsOfWork>> SealedKeyStore for SqlStores<C> {
+    async fn list(
+        &self,
+        after: Option<(&InstanceId, &OtpDeviceId)>,
+        limit: u16,
+    ) -> Result<Vec<DeviceKey>, StoreError> {
+        let after = after.map(|(instance, device)| (instance.clone(), device.clone()));
+        let unit = move |connection: &mut C::Connection| {
+            let after =
+                after.as_ref().map(|(instance, device)| (instance.as_str(), device.as_str()));
+            connection.list_device_keys(after, limit)
+        };
+        self.reading.run(unit).await
+    }
+
+    async fn replace(&self, replacements: Vec<KeyReplacement>) -> Result<u64, StoreError> {
+        self.writing.run(move |connection| connection.replace_device_keys(&replacements)).await
+    }
+
+    async fn samples(&self) -> Result<Vec<SealedOtpKey>, StoreError> {
+        self.reading.run(UnitsOfWork::list_samples).await
+    }
+
+    async fn add_sample(&self, sample: SealedOtpKey) -> Result<(), StoreError> {
+        self.writing.run(move |connection| connection.insert_sample(&sample)).await
+    }
+
+    async fn remove_sample(&self, master_key: MasterKeyId) -> Result<bool, StoreError> {
+        self.writing.run(move |connection| connection.remove_sample(master_key)).await
     }
 }

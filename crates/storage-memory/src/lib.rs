@@ -10,19 +10,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use merchant_otp_domain::{
     AccessTokenDigest, AccessTokenInfo, AccessTokenSerial, Instance, InstanceId, InstanceName,
-    OtpDevice, OtpDeviceId, OtpDeviceSummary, PasswordHash,
+    MasterKeyId, OtpDeviceId, OtpDeviceSummary, PasswordHash, SealedOtpDevice, SealedOtpKey,
 };
 use merchant_otp_ports::{
-    AccessTokenInsertion, AccessTokenLookup, AccessTokenPage, AccessTokenStore, InstanceInsertion,
-    InstanceStore, OtpDeviceInsertion, OtpDeviceStore, StoreError, StoredAccessToken,
-    StoredInstance, Stores,
+    AccessTokenInsertion, AccessTokenLookup, AccessTokenPage, AccessTokenStore, DeviceKey,
+    InstanceInsertion, InstanceStore, KeyReplacement, OtpDeviceInsertion, OtpDeviceStore,
+    SealedKeyStore, StoreError, StoredAccessToken, StoredInstance, Stores,
 };
 
 /// New and empty stores.
 #[must_use]
 pub fn open() -> Stores {
     let memory = Arc::new(Memory::default());
-    Stores { instances: memory.clone(), access_tokens: memory.clone(), otp_devices: memory }
+    Stores {
+        instances: memory.clone(),
+        access_tokens: memory.clone(),
+        otp_devices: memory.clone(),
+        sealed_keys: memory,
+    }
 }
 
 #[derive(Default)]
@@ -31,13 +36,14 @@ struct Memory(Mutex<Contents>);
 #[derive(Default)]
 struct Contents {
     instances: BTreeMap<InstanceId, InstanceContents>,
+    samples: BTreeMap<MasterKeyId, SealedOtpKey>,
     last_serial: i64,
 }
 
 struct InstanceContents {
     stored: StoredInstance,
     access_tokens: Vec<(AccessTokenDigest, StoredAccessToken)>,
-    otp_devices: BTreeMap<OtpDeviceId, OtpDevice>,
+    otp_devices: BTreeMap<OtpDeviceId, SealedOtpDevice>,
 }
 
 impl Memory {
@@ -194,16 +200,16 @@ impl OtpDeviceStore for Memory {
     async fn insert(
         &self,
         instance: &InstanceId,
-        device: OtpDevice,
+        device: SealedOtpDevice,
     ) -> Result<OtpDeviceInsertion, StoreError> {
         let mut contents = self.lock();
         let Some(owner) = contents.instances.get_mut(instance) else {
             return Ok(OtpDeviceInsertion::NoSuchInstance);
         };
-        if let Some(existing) = owner.otp_devices.get(device.id()) {
+        if let Some(existing) = owner.otp_devices.get(&device.id) {
             return Ok(OtpDeviceInsertion::Exists(existing.clone()));
         }
-        owner.otp_devices.insert(device.id().clone(), device);
+        owner.otp_devices.insert(device.id.clone(), device);
         Ok(OtpDeviceInsertion::Stored)
     }
 
@@ -211,7 +217,7 @@ impl OtpDeviceStore for Memory {
         &self,
         instance: &InstanceId,
         id: &OtpDeviceId,
-    ) -> Result<Option<OtpDevice>, StoreError> {
+    ) -> Result<Option<SealedOtpDevice>, StoreError> {
         let contents = self.lock();
         let owner = contents.instances.get(instance);
         Ok(owner.and_then(|owner| owner.otp_devices.get(id)).cloned())
@@ -229,9 +235,9 @@ impl OtpDeviceStore for Memory {
         };
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         let devices = owner.otp_devices.range((start, Bound::Unbounded)).take(limit.into());
-        let summary = |(id, device): (&OtpDeviceId, &OtpDevice)| OtpDeviceSummary {
+        let summary = |(id, device): (&OtpDeviceId, &SealedOtpDevice)| OtpDeviceSummary {
             id: id.clone(),
-            description: device.description().clone(),
+            description: device.description.clone(),
         };
         Ok(devices.map(summary).collect())
     }
@@ -239,12 +245,12 @@ impl OtpDeviceStore for Memory {
     async fn replace(
         &self,
         instance: &InstanceId,
-        current: &OtpDevice,
-        replacement: &OtpDevice,
+        current: &SealedOtpDevice,
+        replacement: &SealedOtpDevice,
     ) -> Result<bool, StoreError> {
         let mut contents = self.lock();
         let owner = contents.instances.get_mut(instance);
-        match owner.and_then(|owner| owner.otp_devices.get_mut(current.id())) {
+        match owner.and_then(|owner| owner.otp_devices.get_mut(&current.id)) {
             Some(device) if device == current => {
                 *device = replacement.clone();
                 Ok(true)
@@ -257,5 +263,55 @@ impl OtpDeviceStore for Memory {
         let mut contents = self.lock();
         let owner = contents.instances.get_mut(instance);
         Ok(owner.is_some_and(|owner| owner.otp_devices.remove(id).is_some()))
+    }
+}
+
+#[async_trait]
+impl SealedKeyStore for Memory {
+    async fn list(
+        &self,
+        after: Option<(&InstanceId, &OtpDeviceId)>,
+        limit: u16,
+    ) -> Result<Vec<DeviceKey>, StoreError> {
+        let contents = self.lock();
+        let keys = contents.instances.iter().flat_map(|(instance, contents)| {
+            contents.otp_devices.values().map(move |device| (instance, device))
+        });
+        let keys = keys.filter(|(instance, device)| after < Some((instance, &device.id)));
+        let key = |(instance, device): (&InstanceId, &SealedOtpDevice)| DeviceKey {
+            instance: instance.clone(),
+            device: device.id.clone(),
+            key: device.key.clone(),
+        };
+        Ok(keys.take(limit.into()).map(key).collect())
+    }
+
+    async fn replace(&self, replacements: Vec<KeyReplacement>) -> Result<u64, StoreError> {
+        let mut contents = self.lock();
+        let mut replaced = 0;
+        for KeyReplacement { current, replacement } in replacements {
+            let owner = contents.instances.get_mut(&current.instance);
+            match owner.and_then(|owner| owner.otp_devices.get_mut(&current.device)) {
+                Some(device) if device.key == current.key => {
+                    device.key = replacement;
+                    replaced += 1;
+                }
+                _ => {}
+            }
+        }
+        Ok(replaced)
+    }
+
+    async fn samples(&self) -> Result<Vec<SealedOtpKey>, StoreError> {
+        Ok(self.lock().samples.values().cloned().collect())
+    }
+
+    async fn add_sample(&self, sample: SealedOtpKey) -> Result<(), StoreError> {
+        self.lock().samples.entry(sample.master_key()).or_insert(sample);
+        Ok(())
+    }
+
+    async fn remove_sample(&self, master_key: MasterKeyId) -> Result<bool, StoreError> {
+        Ok(self.lock().samples.remove(&master_key).is_some())
     }
 }

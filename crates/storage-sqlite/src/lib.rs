@@ -7,7 +7,7 @@
 mod connector;
 mod file;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use diesel::dsl::sql;
@@ -43,6 +43,12 @@ impl SqliteDatabase {
     #[must_use]
     pub fn new(path: PathBuf, readers: u16) -> Self {
         Self { connector: SqliteConnector::new(path), readers }
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.connector.path()
     }
 
     /// Makes the file and its folder if they are missing, and applies the pending migrations.

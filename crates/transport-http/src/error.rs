@@ -183,7 +183,12 @@ fn use_case_answer(
             (StatusCode::NOT_FOUND, Code::MerchantGenericOtpDeviceUnknown)
         }
         UseCaseError::OtpDeviceInvalid(_) => (StatusCode::BAD_REQUEST, Code::GenericJsonInvalid),
-        UseCaseError::NoRandomness(_) | UseCaseError::PasswordWork(_) => {
+        UseCaseError::KeyNotOpened(_) | UseCaseError::MasterKeyMissing(_) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, Code::GenericDbInvariantFailure)
+        }
+        UseCaseError::NoRandomness(_)
+        | UseCaseError::KeyNotSealed(_)
+        | UseCaseError::PasswordWork(_) => {
             (StatusCode::INTERNAL_SERVER_ERROR, Code::GenericInternalInvariantFailure)
         }
         UseCaseError::Storage(failure) => {

@@ -1,0 +1,224 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use merchant_otp_domain::{
+    InstanceId, MasterKeyId, OtpDevice, OtpDeviceId, OtpKey, SealedOtpDevice, SealedOtpKey,
+};
+use merchant_otp_ports::{DeviceKey, KeyPlace, KeyReplacement, SealError};
+
+use crate::retry::retry_contention;
+use crate::{Error, Service};
+
+/// How many keys are read, and re-sealed in one transaction: so few that nobody waits for them.
+const BATCH: u16 = 100;
+
+/// What is known of a master key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MasterKeyUse {
+    /// The master key.
+    pub id: MasterKeyId,
+    /// Whether it is there, to open with.
+    pub is_there: bool,
+    /// Whether it is the one that seals.
+    pub seals: bool,
+    /// Of how many devices it sealed the key.
+    pub devices: u64,
+}
+
+/// How far a change of the master key has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rotation {
+    /// How many keys were looked at.
+    pub looked_at: u64,
+    /// How many were sealed again.
+    pub sealed_again: u64,
+    /// How many cannot be opened, and were left as they are.
+    pub not_opened: u64,
+}
+
+impl Service {
+    /// Checks that the master keys are those that sealed what the database holds, and leaves a sample of
+    /// the current one there.
+    ///
+    /// To be called before anything is sealed or opened: a wrong or lost master key is found then, and
+    /// not by the first customer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::MasterKeyMissing`], [`Error::KeyNotOpened`], [`Error::KeyNotSealed`] or
+    /// [`Error::Storage`].
+    pub async fn check_master_keys(&self) -> Result<(), Error> {
+        let samples = retry_contention(async || self.stores.sealed_keys.samples().await).await?;
+        for sample in &samples {
+            let id = sample.master_key();
+            if !self.sealer.has(id) {
+                return Err(Error::MasterKeyMissing(id));
+            }
+            self.sealer.open(sample, KeyPlace::Sample)?;
+        }
+        let current = self.sealer.current();
+        if samples.iter().any(|sample| sample.master_key() == current) {
+            return Ok(());
+        }
+        let sample = self.sealer.seal(&OtpKey::default(), KeyPlace::Sample)?;
+        let add = async || self.stores.sealed_keys.add_sample(sample.clone()).await;
+        Ok(retry_contention(add).await?)
+    }
+
+    /// The master keys that are there or are needed, and how many keys of devices each sealed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Storage`].
+    pub async fn master_key_uses(&self) -> Result<Vec<MasterKeyUse>, Error> {
+        let current = self.sealer.current();
+        let mut devices = BTreeMap::from([(current, 0)]);
+        for sample in retry_contention(async || self.stores.sealed_keys.samples().await).await? {
+            devices.entry(sample.master_key()).or_default();
+        }
+        let mut after = None;
+        loop {
+            let page = self.keys_after(after.as_ref()).await?;
+            for key in &page {
+                *devices.entry(key.key.master_key()).or_default() += 1;
+            }
+            match page.into_iter().next_back() {
+                Some(DeviceKey { instance, device, .. }) => after = Some((instance, device)),
+                None => break,
+            }
+        }
+        let uses = devices.into_iter().map(|(id, devices)| MasterKeyUse {
+            id,
+            is_there: self.sealer.has(id),
+            seals: id == current,
+            devices,
+        });
+        Ok(uses.collect())
+    }
+
+    /// Seals all keys again that another than the current master key sealed, while others work.
+    ///
+    /// `progress` is told after each batch. What was done stays done if the future is dropped, and need
+    /// not be done again. When all keys are sealed by the current master key, the samples of the others
+    /// go: those are no longer needed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::KeyNotSealed`] or [`Error::Storage`].
+    pub async fn rotate_master_key(
+        &self,
+        mut progress: impl FnMut(Rotation),
+    ) -> Result<Rotation, Error> {
+        let mut rotation = Rotation::default();
+        // A second pass finds what another process sealed meanwhile, or what changed under our hands.
+        loop {
+            let before = rotation.sealed_again;
+            (rotation.looked_at, rotation.not_opened) = (0, 0);
+            self.rotation_pass(&mut rotation, &mut progress).await?;
+            if rotation.sealed_again == before {
+                break;
+            }
+        }
+        if rotation.not_opened == 0 {
+            self.forget_former_master_keys().await?;
+        }
+        Ok(rotation)
+    }
+
+    async fn rotation_pass(
+        &self,
+        rotation: &mut Rotation,
+        progress: &mut impl FnMut(Rotation),
+    ) -> Result<(), Error> {
+        let mut after = None;
+        loop {
+            let page = self.keys_after(after.as_ref()).await?;
+            let Some(last) = page.last() else {
+                return Ok(());
+            };
+            after = Some((last.instance.clone(), last.device.clone()));
+            rotation.looked_at += page.len() as u64;
+            let mut replacements = Vec::new();
+            for current in page {
+                match self.sealed_again(&current) {
+                    Ok(None) => {}
+                    Ok(Some(replacement)) => {
+                        replacements.push(KeyReplacement { current, replacement });
+                    }
+                    Err(error @ Error::KeyNotOpened(_)) => {
+                        let (instance, device) = (&current.instance, &current.device);
+                        let cause = &error as &dyn std::error::Error;
+                        tracing::error!(%instance, ?device, cause, "a key stays as it is");
+                        rotation.not_opened += 1;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            if !replacements.is_empty() {
+                let replace = async || self.stores.sealed_keys.replace(replacements.clone()).await;
+                rotation.sealed_again += retry_contention(replace).await?;
+            }
+            progress(*rotation);
+        }
+    }
+
+    /// The key sealed by the current master key; `None` if it is.
+    fn sealed_again(&self, key: &DeviceKey) -> Result<Option<SealedOtpKey>, Error> {
+        if key.key.master_key() == self.sealer.current() {
+            return Ok(None);
+        }
+        let place = KeyPlace::Device(&key.instance, &key.device);
+        let opened = self.sealer.open(&key.key, place)?;
+        Ok(Some(self.sealer.seal(&opened, place)?))
+    }
+
+    /// Removes the samples of the master keys that sealed no key of a device.
+    async fn forget_former_master_keys(&self) -> Result<(), Error> {
+        let uses = self.master_key_uses().await?;
+        let unused: BTreeSet<_> =
+            uses.iter().filter(|one| !one.seals && one.devices == 0).map(|one| one.id).collect();
+        for id in unused {
+            retry_contention(async || self.stores.sealed_keys.remove_sample(id).await).await?;
+        }
+        Ok(())
+    }
+
+    async fn keys_after(
+        &self,
+        after: Option<&(InstanceId, OtpDeviceId)>,
+    ) -> Result<Vec<DeviceKey>, Error> {
+        let after = after.map(|(instance, device)| (instance, device));
+        let list = async || self.stores.sealed_keys.list(after, BATCH).await;
+        Ok(retry_contention(list).await?)
+    }
+
+    /// A device of an instance as stores know it.
+    pub(crate) fn seal(
+        &self,
+        instance: &InstanceId,
+        device: &OtpDevice,
+    ) -> Result<SealedOtpDevice, Error> {
+        let place = KeyPlace::Device(instance, device.id());
+        Ok(device.sealed(self.sealer.seal(device.key(), place)?))
+    }
+
+    /// A device of an instance with its key.
+    pub(crate) fn open(
+        &self,
+        instance: &InstanceId,
+        device: SealedOtpDevice,
+    ) -> Result<OtpDevice, Error> {
+        let key = self.sealer.open(&device.key, KeyPlace::Device(instance, &device.id))?;
+        device.opened(key).map_err(|error| Error::KeyNotOpened(error.into()))
+    }
+}
+
+impl From<SealError> for Error {
+    fn from(error: SealError) -> Self {
+        match error {
+            SealError::Failed(cause) => Self::KeyNotSealed(cause),
+            error @ (SealError::UnknownMasterKey(_) | SealError::Invalid(_)) => {
+                Self::KeyNotOpened(error.into())
+            }
+        }
+    }
+}

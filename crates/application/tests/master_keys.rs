@@ -1,0 +1,214 @@
+//! Keys that are sealed, and master keys that change.
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
+
+use std::sync::Arc;
+
+use merchant_otp_application::{Error, Grant, MasterKeyUse, Rotation, Service};
+use merchant_otp_domain::{
+    Instance, InstanceId, InstanceName, MasterKeyId, OtpAlgorithm, OtpCounter, OtpDevice,
+    OtpDeviceChange, OtpDeviceDescription, OtpDeviceId, OtpKey, Permission, SealedOtpDevice,
+    Timestamp,
+};
+use merchant_otp_ports::{Clock, Stores};
+use merchant_otp_sealing::{Keyring, MasterKey};
+
+struct StoppedClock;
+
+impl Clock for StoppedClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_seconds(59).unwrap()
+    }
+}
+
+/// Databases and master keys, which services are made of.
+struct Fixture {
+    stores: Stores,
+    master_keys: [MasterKey; 3],
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let master_keys = [(); 3].map(|()| MasterKey::generate().unwrap());
+        Self { stores: merchant_otp_storage_memory::open(), master_keys }
+    }
+
+    fn id(&self, key: usize) -> MasterKeyId {
+        self.master_keys[key].id()
+    }
+
+    /// A service that has some of the master keys, the first of which seals.
+    fn service(&self, keys: &[usize]) -> Service {
+        let copy = |key: &usize| MasterKey::from_base64(&self.master_keys[*key].to_base64());
+        let keyring = Keyring::new(keys.iter().map(|key| copy(key).unwrap()).collect()).unwrap();
+        Service::new(self.stores.clone(), Arc::new(keyring), Arc::new(StoppedClock))
+    }
+
+    /// The stored device of an id in the shop.
+    async fn stored(&self, id: &str) -> SealedOtpDevice {
+        self.stores.otp_devices.find(&shop(), &device(id).id().clone()).await.unwrap().unwrap()
+    }
+}
+
+fn shop() -> InstanceId {
+    InstanceId::parse("shop").unwrap()
+}
+
+fn device(id: &str) -> OtpDevice {
+    OtpDevice::new(
+        OtpDeviceId::parse(id).unwrap(),
+        OtpDeviceDescription::parse("Till").unwrap(),
+        OtpKey::from_base32("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ").unwrap(),
+        OtpAlgorithm::TotpWithoutPrice,
+        OtpCounter::default(),
+    )
+    .unwrap()
+}
+
+fn grant(service: &Service, permission: Permission) -> Grant {
+    service.trust_operator_to_manage(permission).on(shop())
+}
+
+async fn add_shop(service: &Service) {
+    let instance = Instance { id: shop(), name: InstanceName::parse("Shop").unwrap() };
+    let manage = service.trust_operator_to_manage(Permission::InstancesWrite);
+    service.add_instance(&manage, instance, None).await.unwrap();
+}
+
+async fn add(service: &Service, id: &str) -> Result<(), Error> {
+    service.add_otp_device(&grant(service, Permission::OtpDevicesWrite), device(id)).await
+}
+
+async fn code(service: &Service, id: &str) -> Result<String, Error> {
+    let read = grant(service, Permission::OtpDevicesRead);
+    let found = service.otp_device(&read, device(id).id(), None, None).await?;
+    Ok(found.codes.unwrap().to_string().lines().nth(2).unwrap().to_owned())
+}
+
+#[tokio::test]
+async fn a_store_never_sees_a_key() {
+    let fixture = Fixture::new();
+    let service = fixture.service(&[0]);
+    add_shop(&service).await;
+    for id in ["a", "b"] {
+        add(&service, id).await.unwrap();
+        // The same device once more is recognised, though its key is sealed anew.
+        add(&service, id).await.unwrap();
+        assert_eq!(code(&service, id).await.unwrap(), "94287082");
+    }
+    let (a, b) = (fixture.stored("a").await, fixture.stored("b").await);
+    // Nothing tells that the two have the same key.
+    assert_ne!(a.key, b.key);
+    for stored in [&a, &b] {
+        let bytes = stored.key.as_bytes();
+        assert!(!bytes.windows(4).any(|window| window == &b"12345678901234567890"[..4]));
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_was_copied_or_changed_does_not_open() {
+    let fixture = Fixture::new();
+    let service = fixture.service(&[0]);
+    add_shop(&service).await;
+    add(&service, "a").await.unwrap();
+    let a = fixture.stored("a").await;
+    let copied = SealedOtpDevice { id: OtpDeviceId::parse("copy").unwrap(), ..a };
+    fixture.stores.otp_devices.insert(&shop(), copied).await.unwrap();
+    let change = OtpDeviceChange {
+        description: Some(OtpDeviceDescription::parse("new").unwrap()),
+        ..OtpDeviceChange::default()
+    };
+    let write = grant(&service, Permission::OtpDevicesWrite);
+    let id = OtpDeviceId::parse("copy").unwrap();
+    let results = [
+        code(&service, "copy").await.map(|_| ()),
+        add(&service, "copy").await,
+        service.change_otp_device(&write, &id, change).await,
+    ];
+    for result in results {
+        assert!(matches!(result, Err(Error::KeyNotOpened(_))), "{result:?}");
+    }
+    // It can be got rid of.
+    service.remove_otp_device(&write, &id).await.unwrap();
+    add(&service, "copy").await.unwrap();
+}
+
+#[tokio::test]
+async fn wrong_master_keys_are_found_at_the_start() {
+    let fixture = Fixture::new();
+    fixture.service(&[0]).check_master_keys().await.unwrap();
+    fixture.service(&[0]).check_master_keys().await.unwrap();
+    let missing = fixture.service(&[1]).check_master_keys().await;
+    assert!(matches!(missing, Err(Error::MasterKeyMissing(id)) if id == fixture.id(0)));
+    // A failed start leaves nothing behind.
+    assert_eq!(fixture.stores.sealed_keys.samples().await.unwrap().len(), 1);
+    fixture.service(&[1, 0]).check_master_keys().await.unwrap();
+    // Something may be sealed by either from here on.
+    for keys in [[0].as_slice(), &[1], &[2]] {
+        let missing = fixture.service(keys).check_master_keys().await;
+        assert!(matches!(missing, Err(Error::MasterKeyMissing(_))));
+    }
+}
+
+#[tokio::test]
+async fn all_keys_are_sealed_again_by_the_new_master_key() {
+    let fixture = Fixture::new();
+    let old = fixture.service(&[0]);
+    old.check_master_keys().await.unwrap();
+    add_shop(&old).await;
+    for number in 0..250 {
+        add(&old, &format!("till {number}")).await.unwrap();
+    }
+    let new = fixture.service(&[1, 0]);
+    new.check_master_keys().await.unwrap();
+    add(&new, "new").await.unwrap();
+    let count =
+        |key, seals, devices| MasterKeyUse { id: fixture.id(key), is_there: true, seals, devices };
+    let uses = async |service: &Service| {
+        let mut uses = service.master_key_uses().await.unwrap();
+        uses.sort_by_key(|one| !one.seals);
+        uses
+    };
+    assert_eq!(uses(&new).await, [count(1, true, 1), count(0, false, 250)]);
+
+    let mut told = Vec::new();
+    let rotation = new.rotate_master_key(|rotation| told.push(rotation)).await.unwrap();
+    let done = Rotation { looked_at: 251, sealed_again: 250, not_opened: 0 };
+    assert_eq!(rotation, done);
+    // Three batches that do something, and three that find nothing to do.
+    assert_eq!(
+        told.iter().map(|told| told.looked_at).collect::<Vec<_>>(),
+        [100, 200, 251, 100, 200, 251]
+    );
+    assert_eq!(uses(&new).await, [count(1, true, 251)]);
+    assert_eq!(code(&new, "till 7").await.unwrap(), "94287082");
+    add(&new, "till 7").await.unwrap();
+    // The old master key is no longer needed, and of no more use.
+    let retired = fixture.service(&[1]);
+    retired.check_master_keys().await.unwrap();
+    assert_eq!(code(&retired, "till 249").await.unwrap(), "94287082");
+    assert!(matches!(code(&old, "till 7").await, Err(Error::KeyNotOpened(_))));
+    let again = new.rotate_master_key(|_| {}).await.unwrap();
+    assert_eq!(again, Rotation { sealed_again: 0, ..done });
+}
+
+#[tokio::test]
+async fn what_does_not_open_stays_as_it_is_and_its_master_key_is_needed() {
+    let fixture = Fixture::new();
+    let old = fixture.service(&[0]);
+    old.check_master_keys().await.unwrap();
+    add_shop(&old).await;
+    for id in ["a", "b", "c"] {
+        add(&old, id).await.unwrap();
+    }
+    let a = fixture.stored("a").await;
+    let damaged = SealedOtpDevice { key: fixture.stored("c").await.key, ..a.clone() };
+    assert!(fixture.stores.otp_devices.replace(&shop(), &a, &damaged).await.unwrap());
+
+    let new = fixture.service(&[1, 0]);
+    new.check_master_keys().await.unwrap();
+    let rotation = new.rotate_master_key(|_| {}).await.unwrap();
+    assert_eq!(rotation, Rotation { looked_at: 3, sealed_again: 2, not_opened: 1 });
+    assert_eq!(fixture.stored("a").await, damaged);
+    let missing = fixture.service(&[1]).check_master_keys().await;
+    assert!(matches!(missing, Err(Error::MasterKeyMissing(_))));
+}

@@ -1,0 +1,165 @@
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::{
+    OtpAlgorithm, OtpCounter, OtpDevice, OtpDeviceDescription, OtpDeviceError, OtpDeviceId, OtpKey,
+};
+
+/// Which master key sealed something: 8 bytes that tell master keys apart and nothing of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MasterKeyId([u8; Self::BYTES]);
+
+impl MasterKeyId {
+    /// How many bytes it has.
+    pub const BYTES: usize = 8;
+
+    /// Takes the bytes.
+    #[must_use]
+    pub fn new(bytes: [u8; Self::BYTES]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes, for storing them.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; Self::BYTES] {
+        &self.0
+    }
+}
+
+/// In hexadecimal.
+impl fmt::Display for MasterKeyId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&data_encoding::HEXLOWER.encode(&self.0))
+    }
+}
+
+/// An [`OtpKey`] as stores know it: encrypted by a master key, and of no use without it.
+///
+/// The id of the master key, then what the sealer made: up to [`SealedOtpKey::MAX_BYTES`] in all.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SealedOtpKey(Vec<u8>);
+
+impl SealedOtpKey {
+    /// The most bytes, the id included.
+    pub const MAX_BYTES: usize = 512;
+
+    /// Takes the bytes.
+    ///
+    /// # Errors
+    ///
+    /// If there are fewer than an id has, or more than [`SealedOtpKey::MAX_BYTES`].
+    pub fn new(bytes: Vec<u8>) -> Result<Self, SealedOtpKeyError> {
+        match bytes.len() {
+            MasterKeyId::BYTES..=Self::MAX_BYTES => Ok(Self(bytes)),
+            _ => Err(SealedOtpKeyError),
+        }
+    }
+
+    /// The bytes, for storing them.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The master key that opens it.
+    #[must_use]
+    pub fn master_key(&self) -> MasterKeyId {
+        MasterKeyId(self.0.first_chunk().copied().unwrap_or_default())
+    }
+
+    /// What the sealer made.
+    #[must_use]
+    pub fn sealed(&self) -> &[u8] {
+        self.0.get(MasterKeyId::BYTES..).unwrap_or_default()
+    }
+}
+
+/// The master key that sealed it: what was sealed is not worth a line of a log.
+impl fmt::Debug for SealedOtpKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "SealedOtpKey(by {})", self.master_key())
+    }
+}
+
+/// Bytes that are no [`SealedOtpKey`].
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("a sealed key has {} to {} bytes", MasterKeyId::BYTES, SealedOtpKey::MAX_BYTES)]
+pub struct SealedOtpKeyError;
+
+/// A device as stores know it: with a sealed key.
+///
+/// Two of them are equal if every detail is, byte for byte; the same key sealed twice is not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedOtpDevice {
+    /// The identifier, unique in its instance.
+    pub id: OtpDeviceId,
+    /// What people call the device.
+    pub description: OtpDeviceDescription,
+    /// The key that the device shares with the backend.
+    pub key: SealedOtpKey,
+    /// How its codes are computed.
+    pub algorithm: OtpAlgorithm,
+    /// The counter of a counter-based device.
+    pub counter: OtpCounter,
+}
+
+impl SealedOtpDevice {
+    /// The device with its key, which was opened.
+    ///
+    /// # Errors
+    ///
+    /// As [`OtpDevice::new`].
+    pub fn opened(self, key: OtpKey) -> Result<OtpDevice, OtpDeviceError> {
+        OtpDevice::new(self.id, self.description, key, self.algorithm, self.counter)
+    }
+}
+
+impl OtpDevice {
+    /// The device with its key sealed.
+    #[must_use]
+    pub fn sealed(&self, key: SealedOtpKey) -> SealedOtpDevice {
+        SealedOtpDevice {
+            id: self.id().clone(),
+            description: self.description().clone(),
+            key,
+            algorithm: self.algorithm(),
+            counter: self.counter(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sealed_key_begins_with_the_id_of_its_master_key() {
+        let key = SealedOtpKey::new((1..=40).collect()).unwrap();
+        assert_eq!(key.master_key(), MasterKeyId::new([1, 2, 3, 4, 5, 6, 7, 8]));
+        assert_eq!(key.master_key().to_string(), "0102030405060708");
+        assert_eq!(key.sealed(), (9..=40).collect::<Vec<u8>>());
+        assert_eq!(format!("{key:?}"), "SealedOtpKey(by 0102030405060708)");
+        for length in [0, 7, 513] {
+            assert_eq!(SealedOtpKey::new(vec![0; length]), Err(SealedOtpKeyError));
+        }
+        assert!(SealedOtpKey::new(vec![0; 8]).is_ok() && SealedOtpKey::new(vec![0; 512]).is_ok());
+    }
+
+    #[test]
+    fn a_device_is_the_same_after_it_was_sealed() {
+        let key = OtpKey::from_base32("MZXW6").unwrap();
+        let device = OtpDevice::new(
+            OtpDeviceId::parse("till").unwrap(),
+            OtpDeviceDescription::parse("Till").unwrap(),
+            key.clone(),
+            OtpAlgorithm::TotpWithPrice,
+            OtpCounter::new(7).unwrap(),
+        )
+        .unwrap();
+        let sealed = device.sealed(SealedOtpKey::new(vec![0; 40]).unwrap());
+        assert_eq!(sealed.clone().opened(key), Ok(device));
+        let empty = OtpKey::from_bytes(Vec::new()).unwrap();
+        assert_eq!(sealed.opened(empty), Err(OtpDeviceError::EmptyKey));
+    }
+}

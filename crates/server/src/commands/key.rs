@@ -1,0 +1,87 @@
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+
+use anyhow::{Context, bail, ensure};
+use merchant_otp_application::{MasterKeyUse, Service};
+use merchant_otp_sealing::MasterKey;
+
+use super::{explain, service};
+use crate::command_line::KeyCommand;
+use crate::master_keys;
+use crate::settings::Settings;
+
+pub(crate) async fn key(settings: &Settings, command: KeyCommand) -> anyhow::Result<()> {
+    match command {
+        KeyCommand::Generate { file } => generate(file.as_deref()),
+        KeyCommand::Status => status(&service(settings).await?).await,
+        KeyCommand::Rotate => rotate(&service(settings).await?).await,
+    }
+}
+
+/// Makes a master key.
+pub(crate) fn generate(file: Option<&Path>) -> anyhow::Result<()> {
+    let key = MasterKey::generate().context("no random bits")?;
+    let mut output = io::stdout().lock();
+    match file {
+        None => writeln!(output, "{}", *key.to_base64())?,
+        Some(path) => {
+            let made = master_keys::write_file(path, &key)?;
+            ensure!(made, "{}: it is there already, and stays as it is", path.display());
+            writeln!(output, "made the master key {} in {}", key.id(), path.display())?;
+        }
+    }
+    Ok(output.flush()?)
+}
+
+async fn status(service: &Service) -> anyhow::Result<()> {
+    let uses = service.master_key_uses().await.map_err(explain)?;
+    let mut output = io::stdout().lock();
+    writeln!(output, "MASTER KEY\tSTATE\tDEVICES")?;
+    for MasterKeyUse { id, is_there, seals, devices } in uses {
+        let state = match (is_there, seals) {
+            (_, true) => "seals",
+            (true, false) => "opens",
+            (false, false) => "missing",
+        };
+        writeln!(output, "{id}\t{state}\t{devices}")?;
+    }
+    Ok(())
+}
+
+async fn rotate(service: &Service) -> anyhow::Result<()> {
+    let is_terminal = io::stderr().is_terminal();
+    let rotation = service.rotate_master_key(|rotation| {
+        if is_terminal {
+            let (looked_at, again) = (rotation.looked_at, rotation.sealed_again);
+            let _only_progress =
+                write!(io::stderr(), "\r{looked_at} looked at, {again} sealed again");
+        }
+    });
+    let rotation = rotation.await.map_err(explain)?;
+    if is_terminal {
+        writeln!(io::stderr())?;
+    }
+    let mut output = io::stdout().lock();
+    writeln!(
+        output,
+        "{} keys of devices, {} of them sealed again",
+        rotation.looked_at, rotation.sealed_again
+    )?;
+    let former = service.master_key_uses().await.map_err(explain)?;
+    let former: Vec<_> =
+        former.iter().filter(|one| !one.seals).map(|one| one.id.to_string()).collect();
+    if rotation.not_opened > 0 {
+        bail!(
+            "{} keys cannot be opened and stay as they are (`merchant-otp key status`); \
+             still needed: {}",
+            rotation.not_opened,
+            former.join(", ")
+        );
+    }
+    if former.is_empty() {
+        writeln!(output, "all are sealed by the first master key; the others may be removed")?;
+    } else {
+        writeln!(output, "still needed, for they sealed keys meanwhile: {}", former.join(", "))?;
+    }
+    Ok(())
+}

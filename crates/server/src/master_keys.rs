@@ -1,0 +1,186 @@
+//! Where master keys come from: files, environment variables, and the first start.
+
+use std::env;
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use anyhow::{Context, bail, ensure};
+use merchant_otp_ports::Stores;
+use merchant_otp_sealing::{Keyring, MasterKey};
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use crate::storage::Database;
+
+/// Where a master key is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum MasterKeySource {
+    /// In a file.
+    File(PathBuf),
+    /// In an environment variable of this name.
+    Environment(String),
+}
+
+impl FromStr for MasterKeySource {
+    type Err = MasterKeySourceError;
+
+    fn from_str(text: &str) -> Result<Self, MasterKeySourceError> {
+        match text.split_once(':') {
+            Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.into())),
+            Some(("env", name)) if !name.is_empty() => Ok(Self::Environment(name.to_owned())),
+            _ => Err(MasterKeySourceError),
+        }
+    }
+}
+
+impl fmt::Display for MasterKeySource {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(formatter, "file:{}", path.display()),
+            Self::Environment(name) => write!(formatter, "env:{name}"),
+        }
+    }
+}
+
+/// A text that is no [`MasterKeySource`]; it may be a master key, so it is not quoted.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("a master key is named by file:PATH or env:NAME")]
+pub(crate) struct MasterKeySourceError;
+
+impl MasterKeySource {
+    fn read(&self) -> anyhow::Result<MasterKey> {
+        let text = match self {
+            Self::File(path) => read_file(path)?,
+            Self::Environment(name) => {
+                Zeroizing::new(env::var(name).context("the environment variable")?)
+            }
+        };
+        Ok(MasterKey::from_base64(&text)?)
+    }
+}
+
+/// The master keys of a database, and the file that one was made in just now.
+pub(crate) struct MasterKeys {
+    pub(crate) keyring: Keyring,
+    pub(crate) made: Option<PathBuf>,
+}
+
+impl MasterKeys {
+    /// Reads the master keys of the settings; if they name none, the one beside an embedded database,
+    /// which is made if nothing was sealed yet.
+    pub(crate) async fn read(
+        sources: &[MasterKeySource],
+        database: &Database,
+        stores: &Stores,
+    ) -> anyhow::Result<Self> {
+        let mut keys = Vec::new();
+        let mut made = None;
+        for source in sources {
+            let key = source.read().with_context(|| format!("security.master_keys: {source}"))?;
+            keys.push(key);
+        }
+        if keys.is_empty() {
+            let Some(path) = database.master_key_path() else {
+                bail!(
+                    "security.master_keys: there is none; make one with `merchant-otp key generate \
+                     FILE`, name it as \"file:FILE\", and keep a copy apart from the database"
+                );
+            };
+            if !path.exists() {
+                let samples = stores.sealed_keys.samples().await?;
+                if let Some(sample) = samples.first() {
+                    bail!(
+                        "the database holds keys that the master key {} sealed, and {} is not there; \
+                         put it back from its copy",
+                        sample.master_key(),
+                        path.display()
+                    );
+                }
+                if write_file(&path, &MasterKey::generate()?)? {
+                    made = Some(path.clone());
+                }
+            }
+            let key = MasterKeySource::File(path.clone()).read();
+            keys.push(key.with_context(|| path.display().to_string())?);
+        }
+        Ok(Self { keyring: Keyring::new(keys).context("security.master_keys")?, made })
+    }
+}
+
+/// Reads a file that only its owner and its group may read.
+fn read_file(path: &Path) -> anyhow::Result<Zeroizing<String>> {
+    const LONGEST: u64 = 1024;
+    let file = File::open(path)?;
+    let mode = file.metadata()?.mode();
+    let of_everybody = mode & 0o007;
+    ensure!(of_everybody == 0, "everybody may use it: `chmod o= {}`", path.display());
+    let mut text = Zeroizing::new(String::with_capacity(1024));
+    file.take(LONGEST).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// Writes a master key to a new file, whole and durable or not at all; answers whether it did, which it
+/// does not if there is a file.
+pub(crate) fn write_file(path: &Path, key: &MasterKey) -> anyhow::Result<bool> {
+    let name = path.file_name().context("it names no file")?.to_owned();
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let mut temporary = name;
+    temporary.push(format!(".{}.new", std::process::id()));
+    let temporary = folder.join(temporary);
+    let write = || -> io::Result<bool> {
+        let options =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).clone();
+        let mut file = options.open(&temporary)?;
+        file.write_all(key.to_base64().as_bytes())?;
+        file.write_all(b"\n")?;
+        file.sync_all()?;
+        // Moved there by a link, which does not take the place of another file.
+        let made = match fs::hard_link(&temporary, path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
+            linked => linked.map(|()| true)?,
+        };
+        File::open(folder)?.sync_all()?;
+        Ok(made)
+    };
+    let made = write();
+    let _not_made = fs::remove_file(&temporary);
+    made.with_context(|| path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_source_comes_back_from_its_text() {
+        for text in ["file:/etc/merchant-otp/master.key", "file:data/a:b", "env:MASTER_KEY"] {
+            assert_eq!(text.parse::<MasterKeySource>().unwrap().to_string(), text);
+        }
+        for text in ["", "file:", "env:", "/etc/key", "base64:AAAA", "AAAA="] {
+            assert_eq!(text.parse::<MasterKeySource>(), Err(MasterKeySourceError), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_master_key_is_written_once_for_its_owner() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("master.key");
+        let key = MasterKey::generate().unwrap();
+        assert!(write_file(&path, &key).unwrap());
+        assert!(!write_file(&path, &MasterKey::generate().unwrap()).unwrap());
+        let read = MasterKeySource::File(path.clone()).read().unwrap();
+        assert_eq!(read.id(), key.id());
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let error = MasterKeySource::File(path).read().unwrap_err().to_string();
+        assert!(error.contains("chmod o="), "{error}");
+    }
+}

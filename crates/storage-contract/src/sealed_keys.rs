@@ -1,0 +1,112 @@
+//! Cases of the store of sealed keys.
+
+use merchant_otp_domain::{InstanceId, OtpDeviceId, SealedOtpKey};
+use merchant_otp_ports::{DeviceKey, KeyReplacement, Stores};
+
+use crate::samples::{device_with_key, instance, sealed_key, stored_instance};
+
+/// Devices that are in the store, by instance and id, with sealed keys of the master key 1.
+async fn stored_keys(stores: &Stores, devices: &[(&str, &str)]) -> Vec<DeviceKey> {
+    let mut keys = Vec::new();
+    for (number, (instance_id, id)) in (0..).zip(devices) {
+        let instance = instance(instance_id).id;
+        if stores.instances.find(&instance).await.unwrap().is_none() {
+            stored_instance(stores, instance_id).await;
+        }
+        let device = device_with_key(id, "", sealed_key(1, number));
+        stores.otp_devices.insert(&instance, device.clone()).await.unwrap();
+        keys.push(DeviceKey { instance, device: device.id, key: device.key });
+    }
+    keys
+}
+
+/// What is to replace a key: the same number, sealed by the master key 2.
+fn replacement(current: &DeviceKey, number: u8) -> KeyReplacement {
+    KeyReplacement { current: current.clone(), replacement: sealed_key(2, number) }
+}
+
+async fn all(stores: &Stores) -> Vec<DeviceKey> {
+    stores.sealed_keys.list(None, u16::MAX).await.unwrap()
+}
+
+/// The keys of all instances come page by page, by the bytes of the ids.
+pub async fn keys_are_listed_in_the_order_of_their_places(stores: &Stores) {
+    assert_eq!(all(stores).await, []);
+    let places = [
+        ("Shop", "z"),
+        ("a-1", "B"),
+        ("a-1", "a"),
+        ("a-1", "é"),
+        ("a.1", "a"),
+        ("a1", "_"),
+        ("shop", "a a"),
+        ("shop", "aa"),
+    ];
+    let mut shuffled = places;
+    shuffled.rotate_left(3);
+    shuffled.swap(0, 4);
+    let mut keys = stored_keys(stores, &shuffled).await;
+    keys.sort_by(|one, other| (&one.instance, &one.device).cmp(&(&other.instance, &other.device)));
+    for limit in [1, 2, 3, 8, 100] {
+        let mut listed: Vec<DeviceKey> = Vec::new();
+        loop {
+            let after = listed.last().map(|key| (&key.instance, &key.device));
+            let page = stores.sealed_keys.list(after, limit).await.unwrap();
+            assert!(page.len() <= usize::from(limit));
+            if page.is_empty() {
+                break;
+            }
+            listed.extend(page);
+        }
+        assert_eq!(listed, keys);
+    }
+    // What the page began after may be gone.
+    let gone: (InstanceId, OtpDeviceId) = (instance("a-2").id, keys[0].device.clone());
+    let page = stores.sealed_keys.list(Some((&gone.0, &gone.1)), 1).await.unwrap();
+    assert_eq!(page[0].instance.as_str(), "a.1");
+}
+
+/// Keys are replaced where they are still those that were read, and their devices keep the rest.
+pub async fn keys_are_replaced_if_they_are_unchanged(stores: &Stores) {
+    let keys = stored_keys(stores, &[("shop", "a"), ("shop", "b"), ("other", "a")]).await;
+    let [a, b, other] = &*keys else { panic!("{} keys", keys.len()) };
+    let replaced = stores.sealed_keys.replace(vec![replacement(a, 7)]).await.unwrap();
+    assert_eq!(replaced, 1);
+    let stale = DeviceKey { key: sealed_key(1, 99), ..b.clone() };
+    let elsewhere = DeviceKey { instance: instance("nobody").id, ..b.clone() };
+    let batch = [a, &stale, &elsewhere, other].map(|key| replacement(key, 9));
+    assert_eq!(stores.sealed_keys.replace(batch.to_vec()).await.unwrap(), 1);
+    let expected = [
+        DeviceKey { key: sealed_key(2, 9), ..other.clone() },
+        DeviceKey { key: sealed_key(2, 7), ..a.clone() },
+        b.clone(),
+    ];
+    assert_eq!(all(stores).await, expected);
+    assert_eq!(stores.sealed_keys.replace(Vec::new()).await.unwrap(), 0);
+    let device = stores.otp_devices.find(&a.instance, &a.device).await.unwrap().unwrap();
+    assert_eq!(device, device_with_key("a", "", sealed_key(2, 7)));
+    // A replacement of the device that began before finds that it was changed.
+    let before = device_with_key("a", "", a.key.clone());
+    assert!(!stores.otp_devices.replace(&a.instance, &before, &before).await.unwrap());
+}
+
+/// There is one sample of a master key, the first one.
+pub async fn a_sample_is_kept_for_each_master_key(stores: &Stores) {
+    let store = &stores.sealed_keys;
+    assert_eq!(store.samples().await.unwrap(), []);
+    for (master_key, number) in [(2, 1), (1, 2), (2, 3)] {
+        store.add_sample(sealed_key(master_key, number)).await.unwrap();
+    }
+    let sorted = async || {
+        let mut samples = store.samples().await.unwrap();
+        samples.sort_by_key(SealedOtpKey::master_key);
+        samples
+    };
+    assert_eq!(sorted().await, [sealed_key(1, 2), sealed_key(2, 1)]);
+    let one = sealed_key(1, 0).master_key();
+    assert!(store.remove_sample(one).await.unwrap());
+    assert!(!store.remove_sample(one).await.unwrap());
+    assert_eq!(sorted().await, [sealed_key(2, 1)]);
+    store.add_sample(sealed_key(1, 4)).await.unwrap();
+    assert_eq!(sorted().await, [sealed_key(1, 4), sealed_key(2, 1)]);
+}

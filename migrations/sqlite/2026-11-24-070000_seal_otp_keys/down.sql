@@ -1,0 +1,2 @@
+DROP TABLE master_keys;
+ALTER TABLE otp_devices RENAME COLUMN sealed_key TO otp_key;
