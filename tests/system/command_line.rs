@@ -75,6 +75,14 @@ fn tokens_are_added_listed_and_revoked(storage: &Storage) {
     fails(storage.run(&["token", "revoke", "--instance", "shop", first[0]]), "token list");
     let listed = succeeds(storage.run(&["token", "list", "--instance", "shop"]));
     assert_eq!(listed.lines().count(), 2, "{listed}");
+    succeeds(storage.run(&[&add[..], &["all"]].concat()));
+    let other = storage.token("other", "all", "forever");
+    succeeds(storage.run(&["token", "revoke", "--instance", "shop", "--all"]));
+    let listed = succeeds(storage.run(&["token", "list", "--instance", "shop"]));
+    assert_eq!(listed.lines().count(), 1, "{listed}");
+    let server = Server::start(storage);
+    server.post("other", &other, device("till").to_string()).expect_stored();
+    fails(storage.run(&["token", "revoke", "--instance", "shop"]), "SERIAL");
 }
 
 fn errors_say_what_to_do(storage: &Storage) {

@@ -1,5 +1,6 @@
 //! Log-in: tokens by a password or another token, and what becomes of them.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -15,6 +16,7 @@ on_both_databases! {
     wrong_passwords_are_refused_alike,
     failed_log_ins_are_slowed_per_instance_and_address,
     a_flood_of_log_ins_leaves_the_rest_alone,
+    an_instance_that_logs_in_all_the_time_leaves_turns_to_others,
     the_password_is_changed,
     the_password_is_set_on_the_command_line,
     faults_of_log_in_have_their_codes,
@@ -264,6 +266,36 @@ fn a_flood_of_log_ins_leaves_the_rest_alone(storage: &Storage) {
     let grown = server.peak_memory() - before;
     // 46 MiB for each of two at a time; a hundred at once would be 4.6 GB.
     assert!(grown < 120 * 1024, "it took {grown} KiB of memory");
+}
+
+/// Good log-ins are not slowed, but share their turns.
+fn an_instance_that_logs_in_all_the_time_leaves_turns_to_others(storage: &Storage) {
+    let server = shop(storage);
+    storage.password("greedy", "right");
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let greedy: Vec<_> = (0..60)
+            .map(|_| {
+                let (server, done) = (&server, &done);
+                scope.spawn(move || {
+                    let mut good = 0;
+                    while !done.load(Ordering::Relaxed) {
+                        let reply = server.log_in("greedy", "right", ALL);
+                        assert!([200, 429].contains(&reply.status), "{}", reply.body);
+                        good += u32::from(reply.status == 200);
+                    }
+                    good
+                })
+            })
+            .collect();
+        thread::sleep(Duration::from_millis(500));
+        let replies: Vec<_> = (0..5).map(|_| server.log_in("shop", "right", ALL)).collect();
+        done.store(true, Ordering::Relaxed);
+        for reply in replies {
+            assert_eq!(reply.status, 200, "{}", reply.body);
+        }
+        assert!(greedy.into_iter().map(|client| client.join().unwrap()).sum::<u32>() > 5);
+    });
 }
 
 fn the_password_is_changed(storage: &Storage) {

@@ -26,6 +26,7 @@ mod registering;
 mod routing;
 mod secrets;
 mod shutdown;
+mod stalled_bodies;
 
 /// Makes two tests of each case: on SQLite and on PostgreSQL.
 macro_rules! on_both_databases {

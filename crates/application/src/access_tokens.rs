@@ -1,12 +1,15 @@
 use merchant_otp_domain::{
     AccessToken, AccessTokenDescription, AccessTokenInfo, AccessTokenSerial, Expiration,
-    InstanceId, Lifetime, Permission, Scope, TokenScope,
+    InstanceId, Lifetime, Permission, Scope, Timestamp, TokenScope,
 };
 use merchant_otp_ports::{AccessTokenInsertion, AccessTokenPage, StoredAccessToken};
 use zeroize::Zeroizing;
 
 use crate::retry::retry_contention;
 use crate::{Error, Grant, Service};
+
+/// For how many seconds an expired token is still listed: 30 days.
+const KEPT_EXPIRED: u64 = 30 * 24 * 60 * 60;
 
 /// What an access token is to be.
 #[derive(Clone, Debug)]
@@ -70,9 +73,9 @@ impl Service {
     pub async fn log_in_with_token(
         &self,
         instance: &InstanceId,
-        token: Option<&AccessToken>,
+        token: &AccessToken,
     ) -> Result<LogIn, Error> {
-        let scope = self.authenticate(instance, token).await?.info.scope;
+        let scope = self.authenticate(instance, Some(token)).await?.info.scope;
         if !scope.permits(Permission::TokenRefresh) {
             return Err(Error::PermissionMissing(Permission::TokenRefresh));
         }
@@ -120,9 +123,20 @@ impl Service {
             async || self.stores.access_tokens.insert(instance, digest, info.clone()).await;
         match retry_contention(insert).await? {
             AccessTokenInsertion::Stored(serial) => {
+                self.forget_expired_tokens(instance).await;
                 Ok(IssuedAccessToken { token, serial, scope, expiration })
             }
             AccessTokenInsertion::NoSuchInstance => Err(Error::InstanceUnknown),
+        }
+    }
+
+    /// Removes tokens that expired long ago, so that clients that log in every day leave no heap of them.
+    async fn forget_expired_tokens(&self, instance: &InstanceId) {
+        let before = Timestamp::saturating(self.clock.now().seconds().saturating_sub(KEPT_EXPIRED));
+        if let Err(error) = self.stores.access_tokens.remove_expired(instance, before).await {
+            // The next log-in does it.
+            let cause = &error as &dyn std::error::Error;
+            tracing::warn!(cause, %instance, "expired access tokens were not removed");
         }
     }
 

@@ -20,7 +20,7 @@ pub enum Error {
     /// A deleted instance has the id, and has to be purged before another one may have it.
     #[error("a deleted instance has the same id")]
     InstancePurgeRequired,
-    /// The id is the former name of the instance `admin`, which clients are redirected from.
+    /// The id is the former name of the instance `admin`.
     #[error("the instance id is reserved")]
     InstanceReserved,
     /// The credentials are not good for the instance.
@@ -29,6 +29,12 @@ pub enum Error {
     /// Log-ins failed too often: the credentials were not looked at.
     #[error("too many failed log-ins")]
     TooManyLogIns {
+        /// How long to wait before another try.
+        retry_after: Duration,
+    },
+    /// More passwords came than can be worked on: nothing was done.
+    #[error("too many passwords to work on")]
+    TooManyPasswords {
         /// How long to wait before another try.
         retry_after: Duration,
     },

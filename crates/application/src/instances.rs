@@ -4,9 +4,6 @@ use merchant_otp_ports::{InstanceInsertion, StoredInstance};
 use crate::retry::retry_contention;
 use crate::{Error, Grant, ManagementGrant, Service};
 
-/// What the instance `admin` was called in the protocol before.
-const FORMER_ADMIN: &str = "default";
-
 /// An instance in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedInstance {
@@ -27,7 +24,7 @@ impl Service {
     /// [`Error::InstanceConflict`] if there is one with the same id and another name or password,
     /// [`Error::InstancePurgeRequired`], [`Error::InstanceReserved`],
     /// [`Error::PermissionMissing`] if the grant is for something else than
-    /// [`Permission::InstancesWrite`], [`Error::TooManyLogIns`] if too many passwords are worked on,
+    /// [`Permission::InstancesWrite`], [`Error::TooManyPasswords`],
     /// [`Error::PasswordWork`], [`Error::NoRandomness`] or [`Error::Storage`].
     pub async fn add_instance(
         &self,
@@ -36,11 +33,11 @@ impl Service {
         password: Option<Password>,
     ) -> Result<(), Error> {
         grant.has(Permission::InstancesWrite)?;
-        if instance.id.as_str() == FORMER_ADMIN {
+        if instance.id.as_str() == InstanceId::FORMER_ADMIN {
             return Err(Error::InstanceReserved);
         }
         let hash = match password.clone() {
-            Some(password) => Some(self.passwords.hash(password).await?),
+            Some(password) => Some(self.passwords.hash(&instance.id, password).await?),
             None => None,
         };
         let insert = async || self.stores.instances.insert(instance.clone(), hash.clone()).await;
@@ -65,7 +62,9 @@ impl Service {
         let same = match (existing.password, password) {
             (_, None) => true,
             (None, Some(_)) => false,
-            (Some(hash), Some(password)) => self.passwords.is_of(hash, password).await?,
+            (Some(hash), Some(password)) => {
+                self.passwords.is_of(&existing.instance.id, hash, password).await?
+            }
         };
         if same { Ok(()) } else { Err(Error::InstanceConflict) }
     }

@@ -1,10 +1,9 @@
-use std::collections::HashMap;
-use std::hash::Hash;
+use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use merchant_otp_domain::InstanceId;
+use merchant_otp_domain::{InstanceId, PasswordHash};
 use tokio::time::Instant;
 
 use crate::Error;
@@ -21,10 +20,13 @@ const INSTANCE: Pace = Pace { burst: 20, interval: Duration::from_secs(6) };
 /// For all attempts from an address, on whatever instances.
 const ADDRESS: Pace = Pace { burst: 10, interval: Duration::from_secs(12) };
 
-/// How many addresses and instances are remembered at the most, in each of two tables of some 2 MB.
+/// How many addresses are counted at the most: some 2 MB.
 ///
 /// Who comes from more addresses than that is slowed per instance alone.
-const MOST_ENTRIES: usize = 10_000;
+const MOST_ADDRESSES: usize = 10_000;
+
+/// How many addresses are known as those that logged in to an instance; the last ones.
+const MOST_ACQUAINTANCES: usize = 16;
 
 /// For how long an address is known as one that logged in to an instance.
 const ACQUAINTANCE: Duration = Duration::from_hours(30 * 24);
@@ -35,32 +37,37 @@ const ACQUAINTANCE: Duration = Duration::from_hours(30 * 24);
 /// to its address what leaks out during their interval, and is refused when there is no room. A log-in
 /// that succeeds takes it out again, so that many good ones are not slowed.
 ///
-/// Whoever logged in from an address before is counted for the address alone: somebody who lets
-/// log-ins fail all the time must not lock out the owner of the instance.
+/// Whoever logged in from an address before, with the password that the instance still has, is counted
+/// for the address alone: somebody who lets log-ins fail all the time must not lock out the owner.
 #[derive(Default)]
 pub(crate) struct LogInThrottle(Mutex<Tables>);
 
 #[derive(Default)]
 struct Tables {
-    /// When each bucket is empty.
-    empty_at: HashMap<Source, Instant>,
-    /// Where instances were logged in to from, until when that counts.
-    acquaintances: HashMap<(InstanceId, IpAddr), Instant>,
+    /// There are only as many as there are instances.
+    instances: HashMap<InstanceId, OfInstance>,
+    /// When the bucket of each address is empty.
+    addresses: HashMap<IpAddr, Instant>,
 }
 
-/// What attempts are counted for.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Source {
-    Instance(InstanceId),
-    Address(IpAddr),
+/// What is known of the log-ins to an instance.
+struct OfInstance {
+    /// When its bucket is empty.
+    empty_at: Instant,
+    /// The password that the acquaintances logged in with.
+    password: Option<PasswordHash>,
+    /// Where it was logged in to from, until when that counts; the oldest first.
+    acquaintances: VecDeque<(IpAddr, Instant)>,
 }
 
-impl Source {
-    fn pace(&self) -> &'static Pace {
-        match self {
-            Self::Instance(_) => &INSTANCE,
-            Self::Address(_) => &ADDRESS,
-        }
+impl OfInstance {
+    fn new(now: Instant) -> Self {
+        Self { empty_at: now, password: None, acquaintances: VecDeque::new() }
+    }
+
+    fn knows(&self, site: IpAddr, password: Option<&PasswordHash>, now: Instant) -> bool {
+        let known = |(other, until): &(IpAddr, Instant)| *other == site && *until > now;
+        self.password.as_ref() == password && self.acquaintances.iter().any(known)
     }
 }
 
@@ -79,22 +86,37 @@ fn site(address: IpAddr) -> IpAddr {
 pub(crate) struct Attempt<'a> {
     throttle: &'a LogInThrottle,
     instance: InstanceId,
-    address: Option<IpAddr>,
-    sources: Vec<Source>,
+    password: Option<PasswordHash>,
+    site: Option<IpAddr>,
+    counts_for_instance: bool,
 }
 
 impl Attempt<'_> {
     /// The log-in succeeded: it does not count, and the address is known.
     pub(crate) fn succeeded(self) {
         let (now, mut tables) = (Instant::now(), self.throttle.lock());
-        for source in &self.sources {
-            if let Some(empty) = tables.empty_at.get_mut(source) {
-                *empty = empty.checked_sub(source.pace().interval).unwrap_or(*empty);
-            }
+        let give_back = |empty_at: &mut Instant, pace: &Pace| {
+            *empty_at = empty_at.checked_sub(pace.interval).unwrap_or(*empty_at);
+        };
+        if let Some(empty_at) = self.site.and_then(|site| tables.addresses.get_mut(&site)) {
+            give_back(empty_at, &ADDRESS);
         }
-        if let Some(address) = self.address {
-            let until = now + ACQUAINTANCE;
-            remember(&mut tables.acquaintances, (self.instance, site(address)), until, now);
+        let of_instance =
+            tables.instances.entry(self.instance).or_insert_with(|| OfInstance::new(now));
+        if self.counts_for_instance {
+            give_back(&mut of_instance.empty_at, &INSTANCE);
+        }
+        if of_instance.password != self.password {
+            of_instance.password = self.password;
+            of_instance.acquaintances.clear();
+        }
+        if let Some(site) = self.site {
+            let acquaintances = &mut of_instance.acquaintances;
+            acquaintances.retain(|(other, _)| *other != site);
+            acquaintances.push_back((site, now + ACQUAINTANCE));
+            if acquaintances.len() > MOST_ACQUAINTANCES {
+                acquaintances.pop_front();
+            }
         }
     }
 }
@@ -104,27 +126,35 @@ impl LogInThrottle {
     pub(crate) fn check(
         &self,
         instance: &InstanceId,
+        password: Option<&PasswordHash>,
         address: Option<IpAddr>,
     ) -> Result<(), Error> {
         let (now, tables) = (Instant::now(), self.lock());
-        tables.has_room(&tables.sources(instance, address, now), now)
+        let site = address.map(site);
+        tables.has_room(instance, site, tables.counts(instance, password, site, now), now)
     }
 
-    /// Counts an attempt, or refuses it.
+    /// Counts an attempt to log in to an instance that has this password, or refuses it.
     pub(crate) fn attempt(
         &self,
         instance: &InstanceId,
+        password: Option<&PasswordHash>,
         address: Option<IpAddr>,
     ) -> Result<Attempt<'_>, Error> {
         let (now, mut tables) = (Instant::now(), self.lock());
-        let sources = tables.sources(instance, address, now);
-        tables.has_room(&sources, now)?;
-        for source in &sources {
-            let empty = tables.empty_at.get(source).map_or(now, |empty| *empty.max(&now));
-            let empty = empty + source.pace().interval;
-            remember(&mut tables.empty_at, source.clone(), empty, now);
+        let site = address.map(site);
+        let counts_for_instance = tables.counts(instance, password, site, now);
+        tables.has_room(instance, site, counts_for_instance, now)?;
+        if counts_for_instance {
+            let of_instance = tables.instances.entry(instance.clone());
+            let of_instance = of_instance.or_insert_with(|| OfInstance::new(now));
+            of_instance.empty_at = of_instance.empty_at.max(now) + INSTANCE.interval;
         }
-        Ok(Attempt { throttle: self, instance: instance.clone(), address, sources })
+        if let Some(site) = site {
+            tables.count_address(site, now);
+        }
+        let (instance, password) = (instance.clone(), password.cloned());
+        Ok(Attempt { throttle: self, instance, password, site, counts_for_instance })
     }
 
     fn lock(&self) -> MutexGuard<'_, Tables> {
@@ -133,44 +163,60 @@ impl LogInThrottle {
 }
 
 impl Tables {
-    /// What an attempt is counted for.
-    fn sources(&self, instance: &InstanceId, address: Option<IpAddr>, now: Instant) -> Vec<Source> {
-        let Some(site) = address.map(site) else {
-            return vec![Source::Instance(instance.clone())];
-        };
-        match self.acquaintances.get(&(instance.clone(), site)) {
-            Some(until) if *until > now => vec![Source::Address(site)],
-            _ => vec![Source::Instance(instance.clone()), Source::Address(site)],
-        }
+    /// Whether an attempt counts for the instance, and not for its address alone.
+    fn counts(
+        &self,
+        instance: &InstanceId,
+        password: Option<&PasswordHash>,
+        site: Option<IpAddr>,
+        now: Instant,
+    ) -> bool {
+        let of_instance = self.instances.get(instance);
+        !site.is_some_and(|site| of_instance.is_some_and(|one| one.knows(site, password, now)))
     }
 
     /// Refuses, if one of the buckets has no room for an attempt.
-    fn has_room(&self, sources: &[Source], now: Instant) -> Result<(), Error> {
-        let wait = sources.iter().filter_map(|source| {
-            let Pace { burst, interval } = source.pace();
-            let filled = self.empty_at.get(source)?.saturating_duration_since(now);
-            filled.checked_sub(*interval * (burst - 1)).filter(|wait| !wait.is_zero())
-        });
-        match wait.max() {
+    fn has_room(
+        &self,
+        instance: &InstanceId,
+        site: Option<IpAddr>,
+        counts_for_instance: bool,
+        now: Instant,
+    ) -> Result<(), Error> {
+        let of_instance = self.instances.get(instance).filter(|_| counts_for_instance);
+        let of_instance = of_instance.and_then(|one| INSTANCE.wait(one.empty_at, now));
+        let of_address = site.and_then(|site| ADDRESS.wait(*self.addresses.get(&site)?, now));
+        match of_instance.max(of_address) {
             None => Ok(()),
             Some(retry_after) => Err(Error::TooManyLogIns { retry_after }),
         }
     }
+
+    /// Counts an attempt from an address, if there is room for it among those that are counted.
+    fn count_address(&mut self, site: IpAddr, now: Instant) {
+        let is_full = |addresses: &HashMap<_, _>| addresses.len() >= MOST_ADDRESSES;
+        if !self.addresses.contains_key(&site) && is_full(&self.addresses) {
+            self.addresses.retain(|_, empty_at| *empty_at > now);
+            if is_full(&self.addresses) {
+                return;
+            }
+        }
+        let empty_at = self.addresses.entry(site).or_insert(now);
+        *empty_at = (*empty_at).max(now) + ADDRESS.interval;
+    }
 }
 
-/// Puts an entry that counts until a point in time into a table, if there is room for it or can be
-/// made by removing what no longer counts.
-fn remember<K: Eq + Hash>(table: &mut HashMap<K, Instant>, key: K, until: Instant, now: Instant) {
-    if table.len() >= MOST_ENTRIES && !table.contains_key(&key) {
-        table.retain(|_, until| *until > now);
-    }
-    if table.len() < MOST_ENTRIES || table.contains_key(&key) {
-        table.insert(key, until);
+impl Pace {
+    /// How long to wait until a bucket that is empty then has room for an attempt; `None` if it has.
+    fn wait(&self, empty_at: Instant, now: Instant) -> Option<Duration> {
+        let filled = empty_at.saturating_duration_since(now);
+        filled.checked_sub(self.interval * (self.burst - 1)).filter(|wait| !wait.is_zero())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use merchant_otp_domain::Password;
     use tokio::time::advance;
 
     use super::*;
@@ -192,7 +238,7 @@ mod tests {
         ) -> (u32, Duration) {
             let (address, mut failed) = (address.into(), 0);
             loop {
-                match self.attempt(instance, address) {
+                match self.attempt(instance, None, address) {
                     Ok(_failed) => failed += 1,
                     Err(Error::TooManyLogIns { retry_after }) => return (failed, retry_after),
                     Err(error) => panic!("{error}"),
@@ -207,8 +253,8 @@ mod tests {
         let one = address("192.0.2.1");
         assert_eq!(throttle.exhaust(&instance("shop"), one), (10, Duration::from_secs(12)));
         assert_eq!(throttle.exhaust(&instance("other"), one).0, 0);
-        assert!(throttle.check(&instance("other"), Some(one)).is_err());
-        assert!(throttle.check(&instance("shop"), Some(address("192.0.2.2"))).is_ok());
+        assert!(throttle.check(&instance("other"), None, Some(one)).is_err());
+        assert!(throttle.check(&instance("shop"), None, Some(address("192.0.2.2"))).is_ok());
         advance(Duration::from_secs(11)).await;
         assert_eq!(throttle.exhaust(&instance("shop"), one), (0, Duration::from_secs(1)));
         advance(Duration::from_secs(1)).await;
@@ -227,7 +273,7 @@ mod tests {
         }
         assert_eq!(failed, 20);
         assert_eq!(throttle.exhaust(&shop, None), (0, Duration::from_secs(6)));
-        assert!(throttle.check(&instance("other"), Some(address("198.51.100.1"))).is_ok());
+        assert!(throttle.check(&instance("other"), None, Some(address("198.51.100.1"))).is_ok());
     }
 
     #[tokio::test(start_paused = true)]
@@ -235,7 +281,7 @@ mod tests {
         let throttle = LogInThrottle::default();
         let (shop, one) = (instance("shop"), address("192.0.2.1"));
         for _ in 0..1_000 {
-            throttle.attempt(&shop, Some(one)).unwrap().succeeded();
+            throttle.attempt(&shop, None, Some(one)).unwrap().succeeded();
         }
         assert_eq!(throttle.exhaust(&shop, one).0, 10);
     }
@@ -244,22 +290,22 @@ mod tests {
     async fn who_logged_in_before_is_not_locked_out_by_others() {
         let throttle = LogInThrottle::default();
         let (shop, owner) = (instance("shop"), address("192.0.2.1"));
-        throttle.attempt(&shop, Some(owner)).unwrap().succeeded();
+        throttle.attempt(&shop, None, Some(owner)).unwrap().succeeded();
         for host in 2..9 {
             throttle.exhaust(&shop, address(&format!("192.0.2.{host}")));
         }
-        assert!(throttle.check(&shop, Some(address("192.0.2.9"))).is_err());
+        assert!(throttle.check(&shop, None, Some(address("192.0.2.9"))).is_err());
         // Those of the owner count for the address still.
         assert_eq!(throttle.exhaust(&shop, owner).0, 10);
         // For this instance alone, and for a month.
         throttle.exhaust(&instance("other"), address("198.51.100.1"));
         throttle.exhaust(&instance("other"), address("198.51.100.2"));
         advance(ADDRESS.interval).await;
-        assert!(throttle.check(&shop, Some(owner)).is_ok());
+        assert!(throttle.check(&shop, None, Some(owner)).is_ok());
         advance(ACQUAINTANCE).await;
         throttle.exhaust(&shop, address("198.51.100.1"));
         throttle.exhaust(&shop, address("198.51.100.2"));
-        assert!(throttle.check(&shop, Some(owner)).is_err());
+        assert!(throttle.check(&shop, None, Some(owner)).is_err());
     }
 
     #[tokio::test(start_paused = true)]
@@ -267,37 +313,55 @@ mod tests {
         let throttle = LogInThrottle::default();
         let shop = instance("shop");
         throttle.exhaust(&shop, address("2001:db8:0:1::1"));
-        assert!(throttle.check(&instance("other"), Some(address("2001:db8:0:1:ffff::2"))).is_err());
-        assert!(throttle.check(&instance("other"), Some(address("2001:db8:0:2::1"))).is_ok());
+        assert!(
+            throttle
+                .check(&instance("other"), None, Some(address("2001:db8:0:1:ffff::2")))
+                .is_err()
+        );
+        assert!(throttle.check(&instance("other"), None, Some(address("2001:db8:0:2::1"))).is_ok());
         // An IPv4 address that an IPv6 socket tells is that address.
         throttle.exhaust(&instance("other"), address("::ffff:192.0.2.1"));
-        assert!(throttle.check(&instance("third"), Some(address("192.0.2.1"))).is_err());
-        assert!(throttle.check(&instance("third"), Some(address("::ffff:192.0.2.2"))).is_ok());
+        assert!(throttle.check(&instance("third"), None, Some(address("192.0.2.1"))).is_err());
+        assert!(
+            throttle.check(&instance("third"), None, Some(address("::ffff:192.0.2.2"))).is_ok()
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn acquaintances_are_few_and_of_a_password() {
+        let throttle = LogInThrottle::default();
+        let shop = instance("shop");
+        let hash = |number: u8| Some(Password::parse("x").unwrap().hash([number; 16]));
+        let (old, new) = (hash(1), hash(2));
+        let host = |number: u8| Some(IpAddr::from([192, 0, 2, number]));
+        for number in 0..20 {
+            throttle.attempt(&shop, old.as_ref(), host(number)).unwrap().succeeded();
+        }
+        while throttle.attempt(&shop, old.as_ref(), None).is_ok() {}
+        let known = |password: &Option<PasswordHash>| {
+            (0..20)
+                .filter(|number| throttle.check(&shop, password.as_ref(), host(*number)).is_ok())
+                .count()
+        };
+        // The last 16 of the old password, and none of another one.
+        assert_eq!((known(&old), known(&new), known(&None)), (16, 0, 0));
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_memory_is_bounded() {
         let throttle = LogInThrottle::default();
         let fill = |first: u32| {
-            for number in first..first + 8_400 {
-                let instance = instance(&format!("shop{}", number / 5));
-                let _failed = throttle.attempt(&instance, Some(IpAddr::V4(number.into())));
+            for number in first..first + 10_100 {
+                let shop = instance(&format!("shop{}", number / 10));
+                let _failed = throttle.attempt(&shop, None, Some(IpAddr::V4(number.into())));
             }
-            throttle.lock().empty_at.len()
+            throttle.lock().addresses.len()
         };
-        assert_eq!(fill(0), MOST_ENTRIES);
+        assert_eq!(fill(0), MOST_ADDRESSES);
+        // Instances are slowed nevertheless.
+        assert!(throttle.exhaust(&instance("shop1003"), address("192.0.2.1")).0 < 20);
         // What has leaked out makes room.
         advance(Duration::from_hours(1)).await;
-        assert_eq!(fill(1_000_000), MOST_ENTRIES);
-        let late = address("192.0.2.1");
-        assert!(throttle.attempt(&instance("shop0"), Some(late)).is_ok());
-        for number in 0..10_100_u32 {
-            let address = Some(IpAddr::V4((number + 9_000_000).into()));
-            let instance = instance(&format!("late{}", number / 5));
-            if let Ok(attempt) = throttle.attempt(&instance, address) {
-                attempt.succeeded();
-            }
-        }
-        assert_eq!(throttle.lock().acquaintances.len(), MOST_ENTRIES);
+        assert_eq!(fill(1_000_000), MOST_ADDRESSES);
     }
 }

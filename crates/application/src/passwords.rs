@@ -1,5 +1,6 @@
+use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -15,6 +16,11 @@ use crate::{Error, Grant, LogIn, Refusal, Service};
 /// How long work on a password waits for its turn.
 const WAIT: Duration = Duration::from_secs(5);
 
+/// How much work of one instance waits or is done at a time.
+///
+/// Turns come in the order of asking: an instance that asks all the time leaves the others all but these.
+const MOST_OF_INSTANCE: usize = 8;
+
 /// Hashes and checks passwords, a few at a time.
 ///
 /// Each keeps a processor busy (50 ms, the median of 15 runs on a virtual machine with 2) and takes
@@ -22,6 +28,8 @@ const WAIT: Duration = Duration::from_secs(5);
 /// processor, one at least is left to those who are logged in.
 pub(crate) struct PasswordWork {
     places: Arc<Semaphore>,
+    /// How much work of each instance waits or is done.
+    of_instances: Arc<Mutex<HashMap<InstanceId, usize>>>,
     pub(crate) throttle: LogInThrottle,
 }
 
@@ -29,36 +37,76 @@ impl PasswordWork {
     pub(crate) fn new() -> Self {
         let processors = available_parallelism().map_or(1, usize::from);
         let places = Arc::new(Semaphore::new((processors / 2).clamp(1, 2)));
-        Self { places, throttle: LogInThrottle::default() }
+        Self { places, of_instances: Arc::default(), throttle: LogInThrottle::default() }
     }
 
-    /// Waits for a place to work at.
-    async fn place(&self) -> Result<Place, Error> {
+    /// Waits for a place to work at for an instance.
+    async fn place(&self, instance: &InstanceId) -> Result<Place, Error> {
+        let share = Share::of(&self.of_instances, instance)?;
         match timeout(WAIT, Arc::clone(&self.places).acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(Place(permit)),
-            Ok(Err(_)) | Err(_) => Err(Error::TooManyLogIns { retry_after: WAIT }),
+            Ok(Ok(permit)) => Ok(Place { _permit: permit, _share: share }),
+            Ok(Err(_)) | Err(_) => Err(Error::TooManyPasswords { retry_after: WAIT }),
         }
     }
 
-    /// Hashes a password.
-    pub(crate) async fn hash(&self, password: Password) -> Result<PasswordHash, Error> {
+    /// Hashes a password for an instance.
+    pub(crate) async fn hash(
+        &self,
+        instance: &InstanceId,
+        password: Password,
+    ) -> Result<PasswordHash, Error> {
         let mut salt = [0; 16];
         getrandom::fill(&mut salt).map_err(Error::NoRandomness)?;
-        self.place().await?.work(move || password.hash(salt)).await
+        self.place(instance).await?.work(move || password.hash(salt)).await
     }
 
     /// Checks a password that nobody is kept from guessing.
     pub(crate) async fn is_of(
         &self,
+        instance: &InstanceId,
         hash: PasswordHash,
         password: Password,
     ) -> Result<bool, Error> {
-        self.place().await?.work(move || hash.is_of(&password)).await
+        self.place(instance).await?.work(move || hash.is_of(&password)).await
+    }
+}
+
+/// One of the pieces of work that an instance may ask for at a time; given back when dropped.
+struct Share {
+    of_instances: Arc<Mutex<HashMap<InstanceId, usize>>>,
+    instance: InstanceId,
+}
+
+impl Share {
+    fn of(
+        of_instances: &Arc<Mutex<HashMap<InstanceId, usize>>>,
+        instance: &InstanceId,
+    ) -> Result<Self, Error> {
+        let mut counts = of_instances.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(instance.clone()).or_default();
+        if *count >= MOST_OF_INSTANCE {
+            return Err(Error::TooManyPasswords { retry_after: Duration::from_secs(1) });
+        }
+        *count += 1;
+        Ok(Self { of_instances: Arc::clone(of_instances), instance: instance.clone() })
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut counts = self.of_instances.lock().unwrap_or_else(PoisonError::into_inner);
+        match counts.get_mut(&self.instance) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(counts.remove(&self.instance)),
+        }
     }
 }
 
 /// The right to keep a processor busy.
-struct Place(OwnedSemaphorePermit);
+struct Place {
+    _permit: OwnedSemaphorePermit,
+    _share: Share,
+}
 
 impl Place {
     /// Works on a thread that may block. The place goes with the work: a caller who gives up does not
@@ -67,9 +115,8 @@ impl Place {
         self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
-        let place = self.0;
         let work = spawn_blocking(move || {
-            let _place = place;
+            let _place = self;
             work()
         });
         work.await.map_err(Error::PasswordWork)
@@ -86,7 +133,8 @@ impl Service {
     /// # Errors
     ///
     /// [`Error::InstanceUnknown`], [`Error::InstanceDeleted`], [`Error::TooManyLogIns`],
-    /// [`Error::Unauthorized`], [`Error::PasswordWork`] or [`Error::Storage`].
+    /// [`Error::TooManyPasswords`], [`Error::Unauthorized`], [`Error::PasswordWork`] or
+    /// [`Error::Storage`].
     pub async fn log_in_with_password(
         &self,
         instance: &InstanceId,
@@ -94,14 +142,14 @@ impl Service {
         password: Password,
         address: Option<IpAddr>,
     ) -> Result<LogIn, Error> {
-        self.stored_instance(instance).await?;
-        let PasswordWork { throttle, .. } = &self.passwords;
-        // Who is to be refused need not wait for it.
-        throttle.check(instance, address)?;
-        let place = self.passwords.place().await?;
-        // Only now: the password may have been changed while others were checked.
         let stored = self.stored_instance(instance).await?.password;
-        let attempt = throttle.attempt(instance, address)?;
+        let throttle = &self.passwords.throttle;
+        // Who is to be refused need not wait for it.
+        throttle.check(instance, stored.as_ref(), address)?;
+        let place = self.passwords.place(instance).await?;
+        // Again: the password may have been changed while others were checked.
+        let stored = self.stored_instance(instance).await?.password;
+        let attempt = throttle.attempt(instance, stored.as_ref(), address)?;
         let has_password = stored.is_some();
         let hash = stored.unwrap_or_else(PasswordHash::decoy);
         let is_right = place.work(move || hash.is_of(&password)).await?;
@@ -120,12 +168,12 @@ impl Service {
     ///
     /// [`Error::PermissionMissing`] if the grant is for something else than
     /// [`Permission::InstancesAuthWrite`], [`Error::InstanceUnknown`], [`Error::InstanceDeleted`],
-    /// [`Error::TooManyLogIns`] if too many passwords are worked on, [`Error::PasswordWork`],
-    /// [`Error::NoRandomness`] or [`Error::Storage`].
+    /// [`Error::TooManyPasswords`], [`Error::PasswordWork`], [`Error::NoRandomness`] or
+    /// [`Error::Storage`].
     pub async fn set_password(&self, grant: &Grant, password: Password) -> Result<(), Error> {
         let instance = grant.instance_for(Permission::InstancesAuthWrite)?;
         self.stored_instance(instance).await?;
-        let hash = self.passwords.hash(password).await?;
+        let hash = self.passwords.hash(instance, password).await?;
         let set = async || self.stores.instances.set_password(instance, hash.clone()).await;
         self.changed(instance, retry_contention(set).await?).await
     }

@@ -293,7 +293,7 @@ async fn a_token_is_refreshed_within_its_scope() {
     let fixture = fixture().await;
     let refreshable = |scope| TokenScope { scope, refreshable: true };
     let token = fixture.token_of(refreshable(Scope::OrderPos), Lifetime::Seconds(60)).await;
-    let log_in = fixture.service.log_in_with_token(&fixture.shop, Some(&token)).await.unwrap();
+    let log_in = fixture.service.log_in_with_token(&fixture.shop, &token).await.unwrap();
     for scope in [Scope::OrderPos, Scope::OrderSimple] {
         let new = new_token(refreshable(scope), Some(Lifetime::Forever));
         let issued = fixture.service.issue_access_token(&log_in, new).await.unwrap();
@@ -305,11 +305,25 @@ async fn a_token_is_refreshed_within_its_scope() {
         assert!(matches!(refused, Err(Error::ScopeExceeded)), "{}", scope.name());
     }
     fixture.clock.0.store(1_060, Ordering::Relaxed);
-    let expired = fixture.service.log_in_with_token(&fixture.shop, Some(&token)).await;
+    let expired = fixture.service.log_in_with_token(&fixture.shop, &token).await;
     assert!(matches!(expired, Err(Error::Unauthorized(Refusal::Expired))));
     let once = fixture.token(Scope::All, Lifetime::Forever).await;
-    let refused = fixture.service.log_in_with_token(&fixture.shop, Some(&once)).await;
+    let refused = fixture.service.log_in_with_token(&fixture.shop, &once).await;
     assert!(matches!(refused, Err(Error::PermissionMissing(Permission::TokenRefresh))));
+}
+
+#[tokio::test]
+async fn tokens_that_expired_long_ago_are_forgotten() {
+    let fixture = fixture().await;
+    let month = 30 * 86_400;
+    fixture.token(Scope::All, Lifetime::Seconds(0)).await;
+    fixture.token(Scope::All, Lifetime::Seconds(1)).await;
+    fixture.clock.0.store(1_001 + month, Ordering::Relaxed);
+    fixture.token(Scope::All, Lifetime::Seconds(0)).await;
+    let read = fixture.operator(Permission::TokensRead);
+    let page = AccessTokenPage::After(0);
+    let listed = fixture.service.list_access_tokens(&read, page, 20).await.unwrap();
+    assert_eq!(listed.len(), 2);
 }
 
 #[tokio::test]

@@ -30,6 +30,9 @@ impl InstanceId {
     /// The longest identifier, in bytes; the protocol names no limit.
     pub const MAX_BYTES: usize = 255;
 
+    /// What the instance `admin` was called in the protocol before; no other may have the name.
+    pub const FORMER_ADMIN: &str = "default";
+
     const ADMIN: &str = "admin";
 
     /// Reads an identifier.

@@ -1,5 +1,7 @@
 use async_trait::async_trait;
-use merchant_otp_domain::{AccessTokenDigest, AccessTokenInfo, AccessTokenSerial, InstanceId};
+use merchant_otp_domain::{
+    AccessTokenDigest, AccessTokenInfo, AccessTokenSerial, InstanceId, Timestamp,
+};
 
 use crate::StoreError;
 
@@ -63,6 +65,18 @@ pub trait AccessTokenStore: Send + Sync + 'static {
         instance: &InstanceId,
         serial: AccessTokenSerial,
     ) -> Result<bool, StoreError>;
+
+    /// Removes the tokens of an instance that expire before a point in time; answers how many.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]; nothing is removed then, [`StoreError::Write`] over a broken
+    /// connection aside.
+    async fn remove_expired(
+        &self,
+        instance: &InstanceId,
+        before: Timestamp,
+    ) -> Result<u64, StoreError>;
 }
 
 /// An access token as a store knows it.

@@ -130,8 +130,11 @@ pub(crate) enum TokenCommand {
         #[arg(long, value_name = "ID", value_parser = InstanceId::parse)]
         instance: InstanceId,
         /// The number of the token, as `token list` shows it
-        #[arg(value_parser = serial)]
-        serial: AccessTokenSerial,
+        #[arg(value_parser = serial, required_unless_present = "all")]
+        serial: Option<AccessTokenSerial>,
+        /// Revoke all tokens of the instance
+        #[arg(long, conflicts_with = "serial")]
+        all: bool,
     },
 }
 

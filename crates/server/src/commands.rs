@@ -103,24 +103,50 @@ pub(crate) async fn token(settings: &Settings, command: TokenCommand) -> anyhow:
                 .context("the token was made and not shown; revoke it and make another")
         }
         TokenCommand::List { instance } => list_tokens(&service, &instance).await,
-        TokenCommand::Revoke { instance, serial } => {
+        TokenCommand::Revoke { instance, serial: Some(serial), .. } => {
             let grant = service.trust_operator(&instance, Permission::TokensWrite).await;
             let revoked = service.revoke_access_token(&grant.map_err(explain)?, serial).await;
             revoked.map_err(explain)
         }
+        TokenCommand::Revoke { instance, serial: None, .. } => {
+            revoke_tokens(&service, &instance).await
+        }
     }
 }
 
+/// Revokes all tokens of an instance.
+async fn revoke_tokens(service: &Service, instance: &InstanceId) -> anyhow::Result<()> {
+    let grant =
+        async |permission| service.trust_operator(instance, permission).await.map_err(explain);
+    let (read, write) =
+        (grant(Permission::TokensRead).await?, grant(Permission::TokensWrite).await?);
+    loop {
+        let page = AccessTokenPage::After(0);
+        let tokens = service.list_access_tokens(&read, page, TOKENS_PAGE).await.map_err(explain)?;
+        if tokens.is_empty() {
+            return Ok(());
+        }
+        for token in tokens {
+            match service.revoke_access_token(&write, token.serial).await {
+                Err(Error::AccessTokenUnknown) => {}
+                revoked => revoked.map_err(explain)?,
+            }
+        }
+    }
+}
+
+/// How many tokens are held in memory at a time.
+const TOKENS_PAGE: u16 = 100;
+
 async fn list_tokens(service: &Service, instance: &InstanceId) -> anyhow::Result<()> {
-    /// How many tokens are held in memory at a time.
-    const PAGE: u16 = 100;
     let grant = service.trust_operator(instance, Permission::TokensRead).await.map_err(explain)?;
     let mut output = io::stdout().lock();
     writeln!(output, "SERIAL\tSCOPE\tCREATED\tEXPIRES\tDESCRIPTION")?;
     let mut last = 0;
     loop {
         let page = AccessTokenPage::After(last);
-        let tokens = service.list_access_tokens(&grant, page, PAGE).await.map_err(explain)?;
+        let tokens =
+            service.list_access_tokens(&grant, page, TOKENS_PAGE).await.map_err(explain)?;
         let Some(end) = tokens.last() else {
             return Ok(());
         };
@@ -185,6 +211,7 @@ fn explain(error: Error) -> anyhow::Error {
         }
         Error::Unauthorized(_)
         | Error::TooManyLogIns { .. }
+        | Error::TooManyPasswords { .. }
         | Error::PermissionMissing(_)
         | Error::ScopeExceeded
         | Error::OtpDeviceInvalid(_)

@@ -142,6 +142,28 @@ pub async fn a_removed_token_is_never_found_again(stores: &Stores) {
     assert!(matches!(kept, AccessTokenLookup::Found(_)));
 }
 
+/// Tokens go that expire before a point in time, of the instance alone.
+pub async fn tokens_that_expired_are_removed(stores: &Stores) {
+    let shop = stored_instance(stores, "shop").await;
+    let other = stored_instance(stores, "other").await;
+    let at = |seconds| Timestamp::from_seconds(seconds).unwrap();
+    let expirations = [Expiration::At(at(99)), Expiration::At(at(100)), Expiration::Never];
+    for (number, expiration) in (0..).zip(expirations) {
+        for (instance, number) in [(&shop, number), (&other, number + 100)] {
+            let info = AccessTokenInfo { expiration, ..token_info() };
+            stores.access_tokens.insert(instance, digest(number), info).await.unwrap();
+        }
+    }
+    assert_eq!(stores.access_tokens.remove_expired(&shop, at(100)).await.unwrap(), 1);
+    assert_eq!(stores.access_tokens.remove_expired(&shop, at(100)).await.unwrap(), 0);
+    let left = all_tokens(stores, &shop).await;
+    let left: Vec<_> = left.iter().map(|token| token.info.expiration).collect();
+    assert_eq!(left, expirations[1..]);
+    assert_eq!(all_tokens(stores, &other).await.len(), 3);
+    let nobody = instance("nobody").id;
+    assert_eq!(stores.access_tokens.remove_expired(&nobody, at(100)).await.unwrap(), 0);
+}
+
 /// A digest that is stored already is a failed write, whatever the instance.
 pub async fn a_digest_is_never_stored_twice(stores: &Stores) {
     let shop = stored_instance(stores, "shop").await;

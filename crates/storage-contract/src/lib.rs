@@ -81,6 +81,7 @@ macro_rules! storage_contract {
                 tokens_are_listed_in_the_order_of_their_serials,
                 tokens_are_listed_in_pages,
                 a_removed_token_is_never_found_again,
+                tokens_that_expired_are_removed,
                 a_digest_is_never_stored_twice,
                 an_unknown_instance_has_no_tokens,
             }

@@ -195,6 +195,21 @@ macro_rules! units_of_work {
                     Ok(removed > 0)
                 }
 
+                fn remove_expired_access_tokens(
+                    &mut self,
+                    instance: &str,
+                    before: domain::Timestamp,
+                ) -> Result<u64, Failure> {
+                    // A timestamp is below 2^53.
+                    let before = before.seconds().cast_signed();
+                    let removed = diesel::delete(access_tokens::table)
+                        .filter(access_tokens::instance_id.eq(instance))
+                        .filter(access_tokens::expires_at.lt(before))
+                        .execute(&mut self.$connection)
+                        .map_err(Failure::Write)?;
+                    Ok(removed as u64)
+                }
+
                 fn insert_otp_device(
                     &mut self,
                     instance: &str,

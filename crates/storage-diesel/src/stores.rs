@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use merchant_otp_domain::{
     AccessTokenDigest, AccessTokenInfo, AccessTokenSerial, Instance, InstanceId, InstanceName,
     MasterKeyId, OtpDeviceId, OtpDeviceSummary, PasswordHash, SealedOtpDevice, SealedOtpKey,
+    Timestamp,
 };
 use merchant_otp_ports::{
     AccessTokenInsertion, AccessTokenLookup, AccessTokenPage, AccessTokenStore, DeviceKey,
@@ -134,6 +135,18 @@ impl<C: Connector<Connection: UnitsOfWork>> AccessTokenStore for SqlStores<C> {
         let instance = instance.clone();
         let unit = move |connection: &mut C::Connection| {
             connection.remove_access_token(instance.as_str(), serial.value())
+        };
+        self.writing.run(unit).await
+    }
+
+    async fn remove_expired(
+        &self,
+        instance: &InstanceId,
+        before: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let instance = instance.clone();
+        let unit = move |connection: &mut C::Connection| {
+            connection.remove_expired_access_tokens(instance.as_str(), before)
         };
         self.writing.run(unit).await
     }

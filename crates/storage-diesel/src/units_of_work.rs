@@ -1,6 +1,8 @@
 //! What the stores do with a connection.
 
-use merchant_otp_domain::{MasterKeyId, OtpDeviceSummary, SealedOtpDevice, SealedOtpKey};
+use merchant_otp_domain::{
+    MasterKeyId, OtpDeviceSummary, SealedOtpDevice, SealedOtpKey, Timestamp,
+};
 use merchant_otp_ports::{
     AccessTokenInsertion, AccessTokenLookup, AccessTokenPage, DeviceKey, InstanceInsertion,
     KeyReplacement, OtpDeviceInsertion, StoredAccessToken, StoredInstance,
@@ -59,6 +61,13 @@ pub trait UnitsOfWork {
 
     /// Removes an access token of an instance.
     fn remove_access_token(&mut self, instance: &str, serial: i64) -> Result<bool, Failure>;
+
+    /// Removes the access tokens of an instance that expire before a point in time.
+    fn remove_expired_access_tokens(
+        &mut self,
+        instance: &str,
+        before: Timestamp,
+    ) -> Result<u64, Failure>;
 
     /// Stores a device, unless its instance has the id.
     fn insert_otp_device(

@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use merchant_otp_domain::{
-    AccessTokenDigest, AccessTokenInfo, AccessTokenSerial, Instance, InstanceId, InstanceName,
-    MasterKeyId, OtpDeviceId, OtpDeviceSummary, PasswordHash, SealedOtpDevice, SealedOtpKey,
+    AccessTokenDigest, AccessTokenInfo, AccessTokenSerial, Expiration, Instance, InstanceId,
+    InstanceName, MasterKeyId, OtpDeviceId, OtpDeviceSummary, PasswordHash, SealedOtpDevice,
+    SealedOtpKey, Timestamp,
 };
 use merchant_otp_ports::{
     AccessTokenInsertion, AccessTokenLookup, AccessTokenPage, AccessTokenStore, DeviceKey,
@@ -192,6 +193,21 @@ impl AccessTokenStore for Memory {
         let before = owner.access_tokens.len();
         owner.access_tokens.retain(|(_, token)| token.serial != serial);
         Ok(owner.access_tokens.len() < before)
+    }
+
+    async fn remove_expired(
+        &self,
+        instance: &InstanceId,
+        before: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let mut contents = self.lock();
+        let Some(owner) = contents.instances.get_mut(instance) else {
+            return Ok(0);
+        };
+        let all = owner.access_tokens.len();
+        let expires_before = |expiration| matches!(expiration, Expiration::At(end) if end < before);
+        owner.access_tokens.retain(|(_, token)| !expires_before(token.info.expiration));
+        Ok((all - owner.access_tokens.len()) as u64)
     }
 }
 

@@ -3,7 +3,9 @@
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use merchant_otp_application::{AccessTokenPage, Error, LogIn, NewAccessToken, StoredAccessToken};
+use merchant_otp_application::{
+    AccessTokenPage, Error, LogIn, NewAccessToken, Refusal, StoredAccessToken,
+};
 use merchant_otp_domain::{
     AccessTokenDescription, AccessTokenSerial, InstanceId, Lifetime, Permission, TokenScope,
 };
@@ -45,9 +47,14 @@ pub(crate) async fn log_in(
     payload: Payload,
 ) -> Result<HttpResponse, HttpError> {
     let id = instance::of(&request).ok_or(Error::InstanceUnknown)?;
-    let log_in = instance::known(&request, &id, authenticate(&app, &request, &id).await)?;
+    instance::known(&request, &id, app.service.find_instance(&id).await)?;
+    let Some(credentials) = Credentials::of(&request) else {
+        return Err(Error::Unauthorized(Refusal::Missing).into());
+    };
+    // The body first: credentials that were good while it came may no longer be.
     let body = body::read(&request, payload, app.body_limit).await?;
-    let new = LoginTokenRequest::read(&body)?.into_new_access_token();
+    let log_in = authenticate(&app, &request, &id, credentials).await?;
+    let new = LoginTokenRequest::read(&body.bytes)?.into_new_access_token();
     let issued = app.service.issue_access_token(&log_in, new).await.map_err(HttpError::Storing)?;
     let token = issued.token.expose();
     Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(
@@ -61,15 +68,19 @@ pub(crate) async fn log_in(
     ))
 }
 
-/// Logs in with whatever the client presents.
-async fn authenticate(app: &App, request: &HttpRequest, id: &InstanceId) -> Result<LogIn, Error> {
-    match Credentials::of(request) {
-        Some(Credentials::Password { user, password }) => {
+/// Logs in with what the client presents.
+async fn authenticate(
+    app: &App,
+    request: &HttpRequest,
+    id: &InstanceId,
+    credentials: Credentials,
+) -> Result<LogIn, Error> {
+    match credentials {
+        Credentials::Password { user, password } => {
             let address = client_address(request, app.behind_proxy);
             app.service.log_in_with_password(id, &user, password, address).await
         }
-        Some(Credentials::Token(token)) => app.service.log_in_with_token(id, Some(&token)).await,
-        None => app.service.log_in_with_token(id, None).await,
+        Credentials::Token(token) => app.service.log_in_with_token(id, &token).await,
     }
 }
 

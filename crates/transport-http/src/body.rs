@@ -1,11 +1,13 @@
 use std::io::{ErrorKind, Read};
+use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::error::PayloadError;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use actix_web::rt::time::timeout;
 use actix_web::web::{self, Payload};
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -21,31 +23,59 @@ pub(crate) enum BodyError {
     /// It ended early, or its chunks are malformed.
     #[error("the body broke off")]
     Broken(#[source] PayloadError),
+    /// It did not come in time.
+    #[error("the body did not come within {} s", DEADLINE.as_secs())]
+    Late,
+}
+
+/// How long a body may take to come.
+const DEADLINE: Duration = Duration::from_mins(1);
+
+/// The body of a request. It may hold secrets, so our copies of it are wiped.
+pub(crate) struct Body {
+    /// What came, decompressed.
+    pub(crate) bytes: Zeroizing<Vec<u8>>,
+    /// Whether it was not there at once, so that the world may be another one since the head came.
+    pub(crate) was_waited_for: bool,
 }
 
 /// Reads the body of a request, decompressed, of at most `limit` bytes.
-///
-/// It may hold secrets, so our copies of it are wiped.
 pub(crate) async fn read(
     request: &HttpRequest,
-    mut payload: Payload,
+    payload: Payload,
     limit: usize,
-) -> Result<Zeroizing<Vec<u8>>, BodyError> {
+) -> Result<Body, BodyError> {
     let announced = request.headers().get(CONTENT_LENGTH);
     let announced = announced.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limit) {
         return Err(BodyError::TooLarge);
     }
-    let mut body = Zeroizing::new(Vec::new());
-    while let Some(chunk) = payload.next().await {
-        append(&mut body, &chunk.map_err(BodyError::Broken)?, limit)?;
-    }
-    match Compression::of(request) {
-        None => Ok(body),
+    let received = timeout(DEADLINE, receive(payload, limit)).await;
+    let mut body = received.unwrap_or(Err(BodyError::Late))?;
+    if let Some(compression) = Compression::of(request) {
         // Inflating keeps a processor busy: not on the thread that answers the others.
-        Some(compression) => web::block(move || inflate(compression, &body, limit))
+        let compressed = body.bytes;
+        body.bytes = web::block(move || inflate(compression, &compressed, limit))
             .await
-            .map_err(|stopped| BodyError::Compression(std::io::Error::other(stopped)))?,
+            .map_err(|stopped| BodyError::Compression(std::io::Error::other(stopped)))??;
+    }
+    Ok(body)
+}
+
+/// Receives what the client sends.
+async fn receive(mut payload: Payload, limit: usize) -> Result<Body, BodyError> {
+    let mut body = Body { bytes: Zeroizing::new(Vec::new()), was_waited_for: false };
+    loop {
+        let next = if let Some(next) = payload.next().now_or_never() {
+            next
+        } else {
+            body.was_waited_for = true;
+            payload.next().await
+        };
+        match next {
+            Some(chunk) => append(&mut body.bytes, &chunk.map_err(BodyError::Broken)?, limit)?,
+            None => return Ok(body),
+        }
     }
 }
 

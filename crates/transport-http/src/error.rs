@@ -74,6 +74,7 @@ impl HttpError {
                     (StatusCode::BAD_REQUEST, Code::GenericCompressionInvalid)
                 }
                 BodyError::Broken(_) => (StatusCode::BAD_REQUEST, Code::GenericJsonInvalid),
+                BodyError::Late => (StatusCode::REQUEST_TIMEOUT, Code::GenericJsonInvalid),
             },
             Self::Json(_) => (StatusCode::BAD_REQUEST, Code::GenericJsonInvalid),
             Self::Parameter(_) => (StatusCode::BAD_REQUEST, Code::GenericParameterMalformed),
@@ -116,13 +117,14 @@ impl HttpError {
                 let detail = match error {
                     UseCaseError::PermissionMissing(permission) => Some(permission.to_string()),
                     UseCaseError::OtpDeviceInvalid(rule) => Some(rule.to_string()),
-                    UseCaseError::TooManyLogIns { .. } => {
+                    UseCaseError::TooManyLogIns { .. } | UseCaseError::TooManyPasswords { .. } => {
                         Some("too many attempts; try again later".to_owned())
                     }
                     _ => None,
                 };
                 (None, detail)
             }
+            Self::Body(error @ BodyError::Late) => (None, Some(error.to_string())),
             Self::Body(_) | Self::EndpointUnknown | Self::MethodInvalid { .. } => (None, None),
         }
     }
@@ -137,7 +139,8 @@ impl HttpError {
             UseCaseError::Unauthorized(_) => {
                 Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")))
             }
-            UseCaseError::TooManyLogIns { retry_after } => {
+            UseCaseError::TooManyLogIns { retry_after }
+            | UseCaseError::TooManyPasswords { retry_after } => {
                 let seconds = retry_after.as_secs_f64().ceil().max(1.0);
                 HeaderValue::try_from(seconds.to_string()).ok().map(|value| (RETRY_AFTER, value))
             }
@@ -169,7 +172,7 @@ fn use_case_answer(
             (StatusCode::UNAUTHORIZED, Code::MerchantGenericUnauthorized)
         }
         // The registry has no code of its own for this that is known.
-        UseCaseError::TooManyLogIns { .. } => {
+        UseCaseError::TooManyLogIns { .. } | UseCaseError::TooManyPasswords { .. } => {
             (StatusCode::TOO_MANY_REQUESTS, Code::MerchantGenericUnauthorized)
         }
         UseCaseError::PermissionMissing(_) | UseCaseError::ScopeExceeded => {

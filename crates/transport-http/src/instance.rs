@@ -1,8 +1,11 @@
+use actix_web::web::Payload;
 use actix_web::{HttpMessage, HttpRequest};
 use merchant_otp_application::{Error, Grant, ManagementGrant, Service};
 use merchant_otp_domain::{InstanceId, Permission};
 use percent_encoding::percent_decode_str;
+use zeroize::Zeroizing;
 
+use crate::body;
 use crate::credentials::access_token;
 use crate::error::HttpError;
 use crate::routes::App;
@@ -55,6 +58,22 @@ pub(crate) async fn authorize_management(
     let token = access_token(request);
     let authorized = app.service.authorize_management(token.as_ref(), permission).await;
     Ok(known(request, &InstanceId::admin(), authorized)?)
+}
+
+/// Reads the body of a request of a client that has a right, which `authorize` looks up.
+///
+/// Before the body is read, so that nobody without the right keeps the service reading; and again if the
+/// body was waited for, since the right may have been taken away meanwhile.
+pub(crate) async fn authorized_body<Right>(
+    app: &App,
+    request: &HttpRequest,
+    payload: Payload,
+    authorize: impl AsyncFn() -> Result<Right, HttpError>,
+) -> Result<(Right, Zeroizing<Vec<u8>>), HttpError> {
+    let right = authorize().await?;
+    let body = body::read(request, payload, app.body_limit).await?;
+    let right = if body.was_waited_for { authorize().await? } else { right };
+    Ok((right, body.bytes))
 }
 
 /// Hands on what a use case said of an instance, from which the log learns whether it is there.

@@ -14,7 +14,7 @@ use crate::json_object::{JsonError, JsonObject};
 use crate::query::Query;
 use crate::routes::App;
 use crate::time::RelativeTimeJson;
-use crate::{body, instance, openapi};
+use crate::{instance, openapi};
 
 /// `POST` on all: makes an instance.
 #[utoipa::path(
@@ -48,8 +48,9 @@ pub(crate) async fn add(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, HttpError> {
-    let grant = instance::authorize_management(&app, &request, Permission::InstancesWrite).await?;
-    let body = body::read(&request, payload, app.body_limit).await?;
+    let write =
+        async || instance::authorize_management(&app, &request, Permission::InstancesWrite).await;
+    let (grant, body) = instance::authorized_body(&app, &request, payload, write).await?;
     let InstanceConfigurationMessage { id, name, auth } =
         InstanceConfigurationMessage::read(&body)?;
     let added = app.service.add_instance(&grant, Instance { id, name }, Some(auth.password)).await;
@@ -132,8 +133,8 @@ pub(crate) async fn change(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, HttpError> {
-    let grant = grant(&app, &request, Permission::InstancesWrite).await?;
-    let body = body::read(&request, payload, app.body_limit).await?;
+    let write = async || grant(&app, &request, Permission::InstancesWrite).await;
+    let (grant, body) = instance::authorized_body(&app, &request, payload, write).await?;
     let changed = match InstanceReconfigurationMessage::read(&body)?.name {
         Some(name) => app.service.rename_instance(&grant, &name).await,
         None => app.service.find_instance(grant.instance()).await,
@@ -203,8 +204,8 @@ pub(crate) async fn set_password(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, HttpError> {
-    let grant = grant(&app, &request, Permission::InstancesAuthWrite).await?;
-    let body = body::read(&request, payload, app.body_limit).await?;
+    let write = async || grant(&app, &request, Permission::InstancesAuthWrite).await;
+    let (grant, body) = instance::authorized_body(&app, &request, payload, write).await?;
     let auth = JsonObject::parse(&body, &[METHOD, PASSWORD])?;
     let auth = InstanceAuthConfigurationMessage::of(auth).map_err(HttpError::Auth)?;
     app.service.set_password(&grant, auth.password).await.map_err(HttpError::Storing)?;

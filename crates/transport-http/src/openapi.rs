@@ -163,6 +163,7 @@ fn add_common_responses(operation: &mut Operation) {
             "400",
             "The body is malformed (22), or cannot be decompressed (28).",
         );
+        add_response(operation, "408", "The body did not come in time (22).");
         add_response(operation, "413", "The body is larger than allowed (32).");
     }
     if operation.security.is_some() {

@@ -19,7 +19,7 @@ use self::bodies::{OtpDeviceAddDetails, OtpDevicePatchDetails};
 use crate::error::{ErrorDetail, HttpError};
 use crate::query::Query;
 use crate::routes::App;
-use crate::{body, instance, openapi};
+use crate::{instance, openapi};
 
 /// `POST` on all: registers a device.
 #[utoipa::path(
@@ -45,8 +45,9 @@ pub(crate) async fn add(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, HttpError> {
-    let grant = instance::authorize(&app.service, &request, Permission::OtpDevicesWrite).await?;
-    let body = body::read(&request, payload, app.body_limit).await?;
+    let write =
+        async || instance::authorize(&app.service, &request, Permission::OtpDevicesWrite).await;
+    let (grant, body) = instance::authorized_body(&app, &request, payload, write).await?;
     let device = OtpDeviceAddDetails::read(&body)?.into_device()?;
     app.service.add_otp_device(&grant, device).await?;
     Ok(HttpResponse::NoContent().finish())
@@ -148,9 +149,10 @@ pub(crate) async fn change(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, HttpError> {
-    let grant = instance::authorize(&app.service, &request, Permission::OtpDevicesWrite).await?;
+    let write =
+        async || instance::authorize(&app.service, &request, Permission::OtpDevicesWrite).await;
+    let (grant, body) = instance::authorized_body(&app, &request, payload, write).await?;
     let id = device_id(&request)?;
-    let body = body::read(&request, payload, app.body_limit).await?;
     let change = OtpDevicePatchDetails::read(&body)?.into_change();
     app.service.change_otp_device(&grant, &id, change).await.map_err(HttpError::Storing)?;
     Ok(HttpResponse::NoContent().finish())

@@ -6,6 +6,7 @@ use actix_web::http::uri::PathAndQuery;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource, Route};
 use merchant_otp_application::Service;
+use merchant_otp_domain::InstanceId;
 
 use crate::error::HttpError;
 use crate::version::CurrencySpecification;
@@ -27,7 +28,7 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
     // The name that the instance `admin` had in the protocol before. Only what there is below it is
     // redirected, so that no `Location` leads to another host.
     for path in ["/config", "/private", "/private/{tail}*"] {
-        let path = format!("{FORMER_ADMIN}{path}");
+        let path = format!("/instances/{}{path}", InstanceId::FORMER_ADMIN);
         config.service(Resource::new(path).to(redirect_to_admin));
     }
     for path in of_instance("/private/otp-devices") {
@@ -129,12 +130,13 @@ fn method_invalid(allow: &'static str) -> Route {
     web::to(move || ready(Err::<&'static str, _>(HttpError::MethodInvalid { allow })))
 }
 
-const FORMER_ADMIN: &str = "/instances/default";
-
 /// Redirects to the same path without the instance, query and all.
 async fn redirect_to_admin(request: HttpRequest) -> Result<HttpResponse, HttpError> {
     let path = request.uri().path_and_query().map_or("", PathAndQuery::as_str);
     // The router takes `%64efault` for the same; no client writes that.
-    let location = path.strip_prefix(FORMER_ADMIN).ok_or(HttpError::EndpointUnknown)?;
+    let location = path
+        .strip_prefix("/instances/")
+        .and_then(|path| path.strip_prefix(InstanceId::FORMER_ADMIN))
+        .ok_or(HttpError::EndpointUnknown)?;
     Ok(HttpResponse::PermanentRedirect().insert_header((LOCATION, location)).finish())
 }

@@ -1,0 +1,108 @@
+//! Requests whose bodies come late: rights that were taken away meanwhile are gone.
+
+use merchant_otp_tests::{RawConnection, Server, Storage, basic};
+use serde_json::json;
+
+use crate::{device, on_both_databases};
+
+on_both_databases! {
+    a_token_that_is_revoked_while_the_body_comes_does_nothing,
+    a_password_that_is_changed_while_the_body_comes_makes_no_token,
+    an_instance_that_is_purged_while_the_body_comes_is_not_the_next_of_its_name,
+}
+
+/// A request whose head came, and the first byte of its body.
+struct Stalled {
+    connection: RawConnection,
+    rest: String,
+}
+
+impl Stalled {
+    fn begin(server: &Server, method: &str, path: &str, authorization: &str, body: &str) -> Self {
+        let mut connection = server.connect();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+             Authorization: {authorization}\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        let (first, rest) = body.split_at(1);
+        assert!(connection.write(head + first));
+        // Long enough for the rights to be looked at, and accepted.
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        Self { connection, rest: rest.to_owned() }
+    }
+
+    /// Sends the rest; answers the status and the code.
+    #[track_caller]
+    fn expect_refusal(mut self, status: u16, code: u16) {
+        assert!(self.connection.write(&self.rest));
+        let reply = self.connection.read_to_end();
+        assert!(reply.starts_with(&format!("HTTP/1.1 {status} ")), "{reply}");
+        assert!(reply.contains(&format!("\"code\":{code},")), "{reply}");
+    }
+}
+
+const AUTH: &str = r#"{"method": "token", "password": "of a thief"}"#;
+const FOREVER: &str = r#"{"scope": "all:refreshable", "duration": {"d_us": "forever"}}"#;
+
+fn a_token_that_is_revoked_while_the_body_comes_does_nothing(storage: &Storage) {
+    let server = Server::start(storage);
+    let admin = storage.token("admin", "all:refreshable", "forever");
+    let shop = storage.token("shop", "all:refreshable", "forever");
+    let keeper = storage.token("shop", "all", "forever");
+    server.post("shop", &keeper, device("till").to_string()).expect_stored();
+    let stolen = |token: &str| format!("Bearer {token}");
+    let new = json!({
+        "id": "new", "name": "New", "auth": { "method": "token", "password": "of a thief" },
+    });
+    let (device, new) = (device("other").to_string(), new.to_string());
+    let own = "/instances/shop/private";
+    let parked: Vec<_> = [
+        ("POST", format!("{own}/token"), &shop, FOREVER),
+        ("POST", format!("{own}/auth"), &shop, AUTH),
+        ("PATCH", own.to_owned(), &shop, r#"{"name": "of a thief"}"#),
+        ("POST", format!("{own}/otp-devices"), &shop, &device),
+        ("PATCH", format!("{own}/otp-devices/till"), &shop, r#"{"otp_key": "MZXW6"}"#),
+        ("POST", "/management/instances".to_owned(), &admin, &new),
+        ("POST", "/management/instances/shop/auth".to_owned(), &admin, AUTH),
+        ("PATCH", "/management/instances/shop".to_owned(), &admin, r#"{"name": "of a thief"}"#),
+    ]
+    .into_iter()
+    .map(|(method, path, token, body)| Stalled::begin(&server, method, &path, &stolen(token), body))
+    .collect();
+    server.call("DELETE", "/instances/shop/private/token", &shop, "").expect_stored();
+    server.call("DELETE", "/private/token", &admin, "").expect_stored();
+    for request in parked {
+        request.expect_refusal(401, 2015);
+    }
+    let shown = server.call("GET", own, &keeper, "").json();
+    assert_eq!(shown["name"], "shop");
+    let devices = server.call("GET", &format!("{own}/otp-devices"), &keeper, "").json();
+    assert_eq!(devices["otp_devices"].as_array().unwrap().len(), 1);
+    assert_eq!(storage.run(&["instance", "list"]).stdout, "admin\tadmin\nshop\tshop\n");
+}
+
+fn a_password_that_is_changed_while_the_body_comes_makes_no_token(storage: &Storage) {
+    let server = Server::start(storage);
+    storage.password("shop", "old");
+    let path = "/instances/shop/private/token";
+    let parked = Stalled::begin(&server, "POST", path, &basic("shop", "old"), FOREVER);
+    storage.password("shop", "new");
+    parked.expect_refusal(401, 2015);
+}
+
+fn an_instance_that_is_purged_while_the_body_comes_is_not_the_next_of_its_name(storage: &Storage) {
+    let server = Server::start(storage);
+    let former = storage.token("shop", "all:refreshable", "forever");
+    let bearer = format!("Bearer {former}");
+    let own = "/instances/shop/private";
+    let parked = [("token", FOREVER), ("auth", AUTH)].map(|(tail, body)| {
+        Stalled::begin(&server, "POST", &format!("{own}/{tail}"), &bearer, body)
+    });
+    assert!(storage.run(&["instance", "remove", "shop"]).success);
+    storage.password("shop", "of the next");
+    for request in parked {
+        request.expect_refusal(401, 2015);
+    }
+    assert_eq!(server.log_in("shop", "of the next", r#"{"scope": "all"}"#).status, 200);
+}
