@@ -1,5 +1,5 @@
 use std::io::{ErrorKind, Read};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::HttpRequest;
 use actix_web::error::PayloadError;
@@ -7,7 +7,7 @@ use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use actix_web::rt::time::timeout;
 use actix_web::web::{self, Payload};
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
-use futures_util::{FutureExt, StreamExt};
+use futures_util::StreamExt;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -28,6 +28,9 @@ pub(crate) enum BodyError {
     Late,
 }
 
+/// How long it may take to count as there at once.
+const AT_ONCE: Duration = Duration::from_millis(100);
+
 /// How long a body may take to come.
 const DEADLINE: Duration = Duration::from_mins(1);
 
@@ -35,7 +38,7 @@ const DEADLINE: Duration = Duration::from_mins(1);
 pub(crate) struct Body {
     /// What came, decompressed.
     pub(crate) bytes: Zeroizing<Vec<u8>>,
-    /// Whether it was not there at once, so that the world may be another one since the head came.
+    /// Whether it came so late that the world may be another one since the head came.
     pub(crate) was_waited_for: bool,
 }
 
@@ -50,8 +53,10 @@ pub(crate) async fn read(
     if announced.is_some_and(|length| length > limit) {
         return Err(BodyError::TooLarge);
     }
+    let begin = Instant::now();
     let received = timeout(DEADLINE, receive(payload, limit)).await;
-    let mut body = received.unwrap_or(Err(BodyError::Late))?;
+    let bytes = received.unwrap_or(Err(BodyError::Late))?;
+    let mut body = Body { bytes, was_waited_for: begin.elapsed() > AT_ONCE };
     if let Some(compression) = Compression::of(request) {
         // Inflating keeps a processor busy: not on the thread that answers the others.
         let compressed = body.bytes;
@@ -63,20 +68,12 @@ pub(crate) async fn read(
 }
 
 /// Receives what the client sends.
-async fn receive(mut payload: Payload, limit: usize) -> Result<Body, BodyError> {
-    let mut body = Body { bytes: Zeroizing::new(Vec::new()), was_waited_for: false };
-    loop {
-        let next = if let Some(next) = payload.next().now_or_never() {
-            next
-        } else {
-            body.was_waited_for = true;
-            payload.next().await
-        };
-        match next {
-            Some(chunk) => append(&mut body.bytes, &chunk.map_err(BodyError::Broken)?, limit)?,
-            None => return Ok(body),
-        }
+async fn receive(mut payload: Payload, limit: usize) -> Result<Zeroizing<Vec<u8>>, BodyError> {
+    let mut body = Zeroizing::new(Vec::new());
+    while let Some(chunk) = payload.next().await {
+        append(&mut body, &chunk.map_err(BodyError::Broken)?, limit)?;
     }
+    Ok(body)
 }
 
 /// Appends to a body of at most `limit` bytes; a buffer that becomes too small is wiped.
