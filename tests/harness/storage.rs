@@ -53,11 +53,17 @@ impl Storage {
     /// Makes a master key in a file; answers its path.
     #[expect(clippy::must_use_candidate, reason = "some callers know it")]
     pub fn make_master_key(&self, name: &str) -> PathBuf {
-        let path = self.keys.path().join(name);
+        let path = self.key_path(name);
         let made = ["key", "generate", path.to_str().unwrap()];
         let made = Output::of(command(&made, &[]));
         assert!(made.success, "{}", made.stderr);
         path
+    }
+
+    /// Where a master key of this name would be.
+    #[must_use]
+    pub fn key_path(&self, name: &str) -> PathBuf {
+        self.keys.path().join(name)
     }
 
     /// The settings that lead to the database, and open what is in it.
@@ -65,7 +71,7 @@ impl Storage {
     pub fn settings(&self) -> Vec<(&'static str, String)> {
         let mut settings = vec![("STORAGE__URL", self.url())];
         if let StorageKind::Postgres(_) = self.kind {
-            let key = self.keys.path().join("master.key");
+            let key = self.key_path("master.key");
             settings.push(("SECURITY__MASTER_KEYS", format!("file:{}", key.display())));
         }
         settings

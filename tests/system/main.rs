@@ -22,6 +22,7 @@ mod first_start;
 mod instances;
 mod journey;
 mod log_in;
+mod master_keys;
 mod registering;
 mod routing;
 mod secrets;

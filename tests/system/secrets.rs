@@ -50,7 +50,7 @@ fn no_log_holds_a_key_or_a_token(storage: &Storage) {
 }
 
 /// The key as it was sent, and its bytes as programs print bytes.
-fn forms_of_key() -> Vec<String> {
+pub(crate) fn forms_of_key() -> Vec<String> {
     let bytes = BASE32_NOPAD.decode(KEY.as_bytes()).unwrap();
     let list = format!("{:?}", &bytes[..8]);
     vec![

@@ -19,6 +19,15 @@ pub(crate) fn find_or_install() -> Result<PathBuf> {
     find().context("PostgreSQL is installed, and `initdb` is not to be found")
 }
 
+/// A program of PostgreSQL, such as `pg_dump`; installs it with apt if there is none.
+///
+/// # Errors
+///
+/// If it is missing and cannot be installed.
+pub fn program(name: &str) -> Result<PathBuf> {
+    Ok(find_or_install()?.join(name))
+}
+
 fn find() -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let on_path = env::split_paths(&path);

@@ -8,5 +8,6 @@ mod binaries;
 mod cluster;
 mod database;
 
+pub use binaries::program;
 pub use cluster::Cluster;
 pub use database::{Database, ENVIRONMENT};

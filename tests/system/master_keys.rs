@@ -1,0 +1,345 @@
+//! Master keys: found or missed at the start, changed while the service runs, and what they protect.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use merchant_otp_tests::{Output, Server, Storage, StorageKind, command};
+use serde_json::json;
+
+use crate::{device, on_both_databases};
+
+on_both_databases! {
+    a_wrong_or_lost_master_key_is_found_at_the_start,
+    rows_that_were_copied_do_not_open,
+    a_master_key_is_changed_under_load,
+    a_rotation_that_was_killed_goes_on,
+    what_does_not_open_is_told_by_the_rotation,
+    no_key_is_in_the_database,
+}
+
+const MASTER_KEYS: &str = "SECURITY__MASTER_KEYS";
+
+/// The file of the master key that a storage has when nothing else is said.
+fn first_key(storage: &Storage) -> String {
+    let path = match storage.kind() {
+        StorageKind::Sqlite(_) => storage.sqlite_path().with_file_name("master.key"),
+        StorageKind::Postgres(_) => storage.key_path("master.key"),
+    };
+    format!("file:{}", path.display())
+}
+
+/// A new master key, named as in the settings.
+fn new_key(storage: &Storage, name: &str) -> String {
+    format!("file:{}", storage.make_master_key(name).display())
+}
+
+#[track_caller]
+fn succeeds(output: Output) -> String {
+    assert!(output.success, "{}", output.stderr);
+    output.stdout
+}
+
+fn run(storage: &Storage, arguments: &[&str], keys: &str) -> Output {
+    Output::of(storage.command(arguments, &[(MASTER_KEYS, keys)]))
+}
+
+/// The rows of `key status`: state, and number of devices, ordered.
+fn status(storage: &Storage, keys: &str) -> Vec<(String, u64)> {
+    let shown = succeeds(run(storage, &["key", "status"], keys));
+    let mut rows: Vec<_> = shown
+        .lines()
+        .skip(1)
+        .map(|line| line.split('\t').collect::<Vec<_>>())
+        .map(|row| (row[1].to_owned(), row[2].parse().unwrap()))
+        .collect();
+    rows.sort();
+    rows
+}
+
+fn a_wrong_or_lost_master_key_is_found_at_the_start(storage: &Storage) {
+    let (server, first) = (Server::start(storage), first_key(storage));
+    let token = storage.token("shop", "all", "forever");
+    server.post("shop", &token, device("till").to_string()).expect_stored();
+    server.stop();
+    let other = new_key(storage, "other.key");
+    let junk = storage.key_path("junk.key");
+    fs::write(&junk, "secret-of-a-user").unwrap();
+    fs::set_permissions(&junk, fs::Permissions::from_mode(0o600)).unwrap();
+    let loose = storage.make_master_key("loose.key");
+    fs::set_permissions(&loose, fs::Permissions::from_mode(0o604)).unwrap();
+    let twice = format!("{first},{first}");
+    for (keys, message) in [
+        (&*other, "which sealed keys in this database, is not there"),
+        ("file:/nonexistent", "/nonexistent"),
+        ("env:NO_SUCH_VARIABLE", "NO_SUCH_VARIABLE"),
+        (&*format!("file:{}", junk.display()), "32 bytes in Base64"),
+        (&*format!("file:{}", loose.display()), "chmod o="),
+        (&*twice, "twice"),
+    ] {
+        for arguments in [&["serve"][..], &["instance", "list"], &["key", "status"]] {
+            let failed = run(storage, arguments, keys);
+            assert!(!failed.success, "{keys}");
+            assert!(failed.stderr.contains(message), "{}", failed.stderr);
+            assert!(!failed.stderr.contains("secret-of-a-user"), "{}", failed.stderr);
+        }
+    }
+    // And with none named: beside the embedded database, or not at all.
+    let lost = match storage.kind() {
+        StorageKind::Sqlite(_) => {
+            let path = storage.sqlite_path().with_file_name("master.key");
+            let copy = path.with_extension("copy");
+            fs::rename(&path, &copy).unwrap();
+            let lost = storage.run(&["instance", "list"]);
+            assert!(!path.exists(), "another one took its place");
+            fs::rename(&copy, &path).unwrap();
+            assert!(lost.stderr.contains("put it back from its copy"), "{}", lost.stderr);
+            lost
+        }
+        StorageKind::Postgres(_) => {
+            let lost = run(storage, &["serve"], "");
+            assert!(lost.stderr.contains("merchant-otp key generate"), "{}", lost.stderr);
+            lost
+        }
+    };
+    assert!(!lost.success);
+    // Nothing of it did harm.
+    let server = Server::start(storage);
+    server.post("shop", &token, device("till").to_string()).expect_stored();
+}
+
+fn rows_that_were_copied_do_not_open(storage: &Storage) {
+    let server = Server::start(storage);
+    let token = storage.token("shop", "all", "forever");
+    let other = storage.token("other", "all", "forever");
+    for id in ["a", "b"] {
+        server.post("shop", &token, device(id).to_string()).expect_stored();
+    }
+    storage.execute(
+        "UPDATE otp_devices
+         SET sealed_key = (SELECT sealed_key FROM otp_devices WHERE device_id = 'a')
+         WHERE device_id = 'b';
+         INSERT INTO otp_devices
+             (instance_id, device_id, description, sealed_key, algorithm, counter)
+         SELECT 'other', device_id, description, sealed_key, algorithm, counter
+         FROM otp_devices WHERE device_id = 'a'",
+    );
+    let path = |instance: &str, id: &str| format!("/instances/{instance}/private/otp-devices/{id}");
+    for (instance, id, token) in [("shop", "b", &token), ("other", "a", &other)] {
+        let body = r#"{"otp_device_description": "new"}"#;
+        server.call("GET", &path(instance, id), token, "").expect_error(500, 56);
+        server.call("PATCH", &path(instance, id), token, body).expect_error(500, 56);
+        server.post(instance, token, device(id).to_string()).expect_error(500, 56);
+    }
+    assert_eq!(server.call("GET", &path("shop", "a"), &token, "").status, 200);
+    // They are listed, and can be got rid of.
+    let listed = server.call("GET", "/instances/shop/private/otp-devices", &token, "").json();
+    assert_eq!(listed["otp_devices"].as_array().unwrap().len(), 2);
+    server.call("DELETE", &path("shop", "b"), &token, "").expect_stored();
+    server.post("shop", &token, device("b").to_string()).expect_stored();
+}
+
+/// No request is lost, none fails, and nothing is left of the old master key.
+fn a_master_key_is_changed_under_load(storage: &Storage) {
+    let old = first_key(storage);
+    let server = Server::start(storage);
+    let token = storage.token("shop", "all", "forever");
+    for number in 0..250 {
+        server.post("shop", &token, device(&format!("old {number}")).to_string()).expect_stored();
+    }
+    server.stop();
+    let new = new_key(storage, "new.key");
+    let both = format!("{new},{old}");
+    let server = Server::start_with(storage, &[(MASTER_KEYS, &both)]);
+    let done = AtomicBool::new(false);
+    let stored = thread::scope(|scope| {
+        let clients: Vec<_> = (0..4)
+            .map(|client| {
+                let (server, token, done) = (&server, &token, &done);
+                scope.spawn(move || {
+                    let mut stored = Vec::new();
+                    while !done.load(Ordering::Relaxed) {
+                        let id = format!("during {client} {}", stored.len());
+                        server.post("shop", token, device(&id).to_string()).expect_stored();
+                        let old = format!("old {}", (stored.len() * 7 + client) % 250);
+                        let path = format!("/instances/shop/private/otp-devices/{old}");
+                        let path = path.replace(' ', "%20");
+                        assert_eq!(server.call("GET", &path, token, "").status, 200);
+                        let change = json!({ "otp_ctr": stored.len() }).to_string();
+                        server.call("PATCH", &path, token, change).expect_stored();
+                        stored.push(id);
+                    }
+                    stored
+                })
+            })
+            .collect();
+        thread::sleep(Duration::from_millis(200));
+        let told = succeeds(run(storage, &["key", "rotate"], &both));
+        assert!(told.contains("the others may be removed"), "{told}");
+        done.store(true, Ordering::Relaxed);
+        clients.into_iter().flat_map(|client| client.join().unwrap()).collect::<Vec<_>>()
+    });
+    assert!(!stored.is_empty());
+    server.stop();
+    // The old one is retired.
+    let devices = 250 + stored.len() as u64;
+    assert_eq!(status(storage, &new), [("seals".to_owned(), devices)]);
+    let server = Server::start_with(storage, &[(MASTER_KEYS, &new)]);
+    for id in stored.iter().map(String::as_str).chain(["old 0", "old 249"]) {
+        let path =
+            format!("/instances/shop/private/otp-devices/{}?faketime=59", id.replace(' ', "%20"));
+        let shown = server.call("GET", &path, &token, "").json();
+        let codes = shown["otp_code"].as_str().unwrap();
+        assert_eq!(codes.lines().nth(2), Some("94287082"), "{id}");
+    }
+}
+
+fn a_rotation_that_was_killed_goes_on(storage: &Storage) {
+    const DEVICES: u64 = 1_000;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("devices.csv");
+    let rows = (0..DEVICES).map(|number| format!("till {number},Till,GEZDGNBVGY3TQOJQGEZDGNBV\n"));
+    let header = "otp_device_id,otp_device_description,otp_key\n".to_owned();
+    fs::write(&file, header + &rows.collect::<String>()).unwrap();
+    let _token = storage.token("shop", "all", "forever");
+    let import = ["device", "import", "--instance", "shop", file.to_str().unwrap()];
+    succeeds(storage.run(&import));
+    // To and fro between two master keys, until a rotation was killed between two batches.
+    let mut keys = [new_key(storage, "new.key"), first_key(storage)];
+    for milliseconds in (10..500).step_by(10) {
+        let named = keys.join(",");
+        let mut rotate = storage.command(&["key", "rotate"], &[(MASTER_KEYS, &named)]);
+        let mut process = rotate.stdout(std::process::Stdio::null()).spawn().unwrap();
+        thread::sleep(Duration::from_millis(milliseconds));
+        process.kill().unwrap();
+        process.wait().unwrap();
+        let status = status(storage, &named);
+        let count = |state: &str| {
+            status.iter().find(|(other, _)| other == state).map_or(0, |(_, devices)| *devices)
+        };
+        // Every key is sealed by the one or the other.
+        assert_eq!(count("seals") + count("opens"), DEVICES, "{status:?}");
+        match (count("seals"), count("opens")) {
+            (0, _) => {}
+            (_, 0) => keys.reverse(),
+            _ => {
+                let told = succeeds(run(storage, &["key", "rotate"], &named));
+                assert!(told.contains("the others may be removed"), "{told}");
+                assert_eq!(self::status(storage, &keys[0]), [("seals".to_owned(), DEVICES)]);
+                return;
+            }
+        }
+    }
+    panic!("no rotation was killed between two batches");
+}
+
+fn what_does_not_open_is_told_by_the_rotation(storage: &Storage) {
+    let server = Server::start(storage);
+    let token = storage.token("shop", "all", "forever");
+    for id in ["a", "b"] {
+        server.post("shop", &token, device(id).to_string()).expect_stored();
+    }
+    storage.execute(
+        "UPDATE otp_devices
+         SET sealed_key = (SELECT sealed_key FROM otp_devices WHERE device_id = 'a')
+         WHERE device_id = 'b'",
+    );
+    let both = format!("{},{}", new_key(storage, "new.key"), first_key(storage));
+    let failed = run(storage, &["key", "rotate"], &both);
+    assert!(!failed.success);
+    assert!(failed.stderr.contains("1 keys cannot be opened"), "{}", failed.stderr);
+    let expected = [("opens".to_owned(), 1), ("seals".to_owned(), 1)];
+    assert_eq!(status(storage, &both), expected);
+}
+
+/// A dump of the database is no dump of keys, and neither are its files.
+fn no_key_is_in_the_database(storage: &Storage) {
+    const KEY: &str = "MARKERMARKERMARKERMARKERMARKERMA";
+    let server = Server::start(storage);
+    let token = storage.token("shop", "all", "forever");
+    storage.password("shop", "MARKER-password");
+    let mut body = device("the till");
+    body["otp_key"] = json!(KEY);
+    server.post("shop", &token, body.to_string()).expect_stored();
+    body["otp_ctr"] = json!(1);
+    server.post("shop", &token, body.to_string()).expect_error(409, 2851);
+    let path = "/instances/shop/private/otp-devices/the%20till";
+    let change = json!({ "otp_key": KEY.to_lowercase(), "otp_ctr": 7 }).to_string();
+    server.call("PATCH", path, &token, change).expect_stored();
+    let mut held = Vec::new();
+    match storage.kind() {
+        StorageKind::Sqlite(_) => {
+            for entry in fs::read_dir(storage.sqlite_path().parent().unwrap()).unwrap() {
+                held.extend(fs::read(entry.unwrap().path()).unwrap());
+            }
+        }
+        StorageKind::Postgres(database) => {
+            let dump = Command::new(merchant_otp_throwaway_postgres::program("pg_dump").unwrap())
+                .args(["--dbname", &database.url()])
+                .output()
+                .unwrap();
+            assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
+            held.extend(dump.stdout);
+        }
+    }
+    let holds = |form: &[u8]| held.windows(form.len()).any(|window| window == form);
+    assert!(holds(b"the till"), "nothing was looked at");
+    let mut forms = crate::secrets::forms_of_key();
+    forms.extend(["MARKER-password".to_owned(), token.replace("secret-token:", "")]);
+    for form in forms {
+        assert!(!holds(form.as_bytes()), "the database holds {form}");
+    }
+    let bytes = data_encoding::BASE32_NOPAD.decode(KEY.as_bytes()).unwrap();
+    assert!(!holds(&bytes), "the database holds the bytes of the key");
+}
+
+#[test]
+fn the_first_start_makes_a_master_key_and_says_so() {
+    let storage = Storage::sqlite();
+    let path = storage.sqlite_path().with_file_name("master.key");
+    let (_, log) = Server::start(&storage).stop();
+    assert!(log.contains("made the master key"), "{log}");
+    assert!(log.contains(path.to_str().unwrap()), "{log}");
+    let key = fs::read_to_string(&path).unwrap();
+    assert!(!log.contains(key.trim()));
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let (_, log) = Server::start(&storage).stop();
+    assert!(!log.contains("master key"), "{log}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), key);
+    // The command line says so too.
+    let other = Storage::sqlite();
+    let listed = other.run(&["instance", "list"]);
+    assert!(listed.success && listed.stderr.contains("made the master key"), "{}", listed.stderr);
+}
+
+#[test]
+fn a_master_key_is_generated() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("master.key");
+    let generate = |file: &[&Path]| {
+        let file = file.iter().map(|file| file.to_str().unwrap());
+        let arguments: Vec<_> = ["key", "generate"].into_iter().chain(file).collect();
+        Output::of(command(&arguments, &[]))
+    };
+    let printed = [generate(&[]), generate(&[])].map(succeeds);
+    assert_ne!(printed[0], printed[1]);
+    assert_eq!(printed[0].trim().len(), 44);
+    let told = succeeds(generate(&[&path]));
+    let key = fs::read_to_string(&path).unwrap();
+    assert!(told.contains(path.to_str().unwrap()) && !told.contains(key.trim()), "{told}");
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let again = generate(&[&path]);
+    assert!(!again.success && again.stderr.contains("is there already"), "{}", again.stderr);
+    assert_eq!(fs::read_to_string(&path).unwrap(), key);
+
+    // From the environment, too.
+    let storage = Storage::sqlite();
+    let mut list = storage.command(&["instance", "list"], &[(MASTER_KEYS, "env:THE_KEY")]);
+    list.env("THE_KEY", printed[0].trim());
+    succeeds(Output::of(list));
+    assert!(!storage.sqlite_path().with_file_name("master.key").exists());
+}
