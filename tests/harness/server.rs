@@ -146,6 +146,14 @@ impl Server {
         line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
     }
 
+    /// The largest core dump that the process may leave, in bytes.
+    #[must_use]
+    pub fn core_limit(&self) -> String {
+        let limits = fs::read_to_string(format!("/proc/{}/limits", self.process.id())).unwrap();
+        let line = limits.lines().find_map(|line| line.strip_prefix("Max core file size")).unwrap();
+        line.split_whitespace().next().unwrap().to_owned()
+    }
+
     /// A connection to write to byte by byte.
     #[must_use]
     pub fn connect(&self) -> RawConnection {

@@ -108,6 +108,13 @@ fn no_log_and_no_error_holds_a_password(storage: &Storage) {
     }
 }
 
+/// A process that is killed by a signal that dumps its memory leaves no dump.
+#[test]
+fn the_memory_is_not_dumped() {
+    let server = Server::start(&Storage::sqlite());
+    assert_eq!(server.core_limit(), "0");
+}
+
 fn no_error_quotes_a_key(storage: &Storage) {
     let server = Server::start(storage);
     let token = storage.token("shop", "all", "forever");

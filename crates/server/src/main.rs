@@ -8,6 +8,7 @@ mod command_line;
 mod commands;
 mod enrolment;
 mod master_keys;
+mod memory;
 mod serve;
 mod settings;
 mod storage;
@@ -25,6 +26,7 @@ use crate::settings::Settings;
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    memory::keep_private();
     match run(CommandLine::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
