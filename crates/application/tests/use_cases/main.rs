@@ -1,0 +1,113 @@
+//! The use cases, on the reference adapter and a clock that stands still.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod access_tokens;
+mod instances;
+mod log_in;
+mod otp_devices;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use merchant_otp_application::{Error, Grant, ManagementGrant, NewAccessToken, Service};
+use merchant_otp_domain::{
+    AccessToken, AccessTokenDescription, Instance, InstanceId, InstanceName, Lifetime,
+    OtpAlgorithm, OtpCounter, OtpDevice, OtpDeviceDescription, OtpDeviceId, OtpKey, Password,
+    Permission, Scope, Timestamp, TokenScope,
+};
+
+use merchant_otp_ports::Clock;
+use merchant_otp_sealing::{Keyring, MasterKey};
+
+struct ManualClock(AtomicU64);
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_seconds(self.0.load(Ordering::Relaxed)).unwrap()
+    }
+}
+
+struct Fixture {
+    service: Service,
+    clock: Arc<ManualClock>,
+    shop: InstanceId,
+}
+
+fn service(clock: Arc<ManualClock>) -> Service {
+    let keyring = Keyring::new(vec![MasterKey::generate().unwrap()]).unwrap();
+    Service::new(merchant_otp_storage_memory::open(), Arc::new(keyring), clock)
+}
+
+async fn fixture() -> Fixture {
+    let clock = Arc::new(ManualClock(AtomicU64::new(1_000)));
+    let service = service(clock.clone());
+    let shop = instance("shop", "Shop");
+    service.add_instance(&manage(&service), shop.clone(), None).await.unwrap();
+    Fixture { service, clock, shop: shop.id }
+}
+
+fn manage(service: &Service) -> ManagementGrant {
+    service.trust_operator_to_manage(Permission::InstancesWrite)
+}
+
+fn instance(id: &str, name: &str) -> Instance {
+    Instance { id: InstanceId::parse(id).unwrap(), name: InstanceName::parse(name).unwrap() }
+}
+
+fn device(description: &str, key: &str, algorithm: OtpAlgorithm, counter: i64) -> OtpDevice {
+    OtpDevice::new(
+        OtpDeviceId::parse("till").unwrap(),
+        OtpDeviceDescription::parse(description).unwrap(),
+        OtpKey::from_base32(key).unwrap(),
+        algorithm,
+        OtpCounter::new(counter).unwrap(),
+    )
+    .unwrap()
+}
+
+impl Fixture {
+    async fn token(&self, scope: Scope, lifetime: Lifetime) -> AccessToken {
+        self.token_of(TokenScope { scope, refreshable: false }, lifetime).await
+    }
+
+    async fn token_of(&self, scope: TokenScope, lifetime: Lifetime) -> AccessToken {
+        let log_in = self.service.log_in_operator(&self.shop).await.unwrap();
+        let new = new_token(scope, Some(lifetime));
+        self.service.issue_access_token(&log_in, new).await.unwrap().token
+    }
+
+    async fn authorize(&self, token: Option<&AccessToken>) -> Result<Grant, Error> {
+        self.service.authorize(&self.shop, token, Permission::OtpDevicesWrite).await
+    }
+
+    /// A right of the operator on the shop.
+    fn operator(&self, permission: Permission) -> Grant {
+        self.service.trust_operator_to_manage(permission).on(self.shop.clone())
+    }
+
+    async fn add_instance(&self, instance: Instance, password: Option<&str>) -> Result<(), Error> {
+        let password = password.map(|text| Password::parse(text).unwrap());
+        self.service.add_instance(&manage(&self.service), instance, password).await
+    }
+
+    async fn set_password(&self, password: &str) {
+        let grant = self.operator(Permission::InstancesAuthWrite);
+        self.service.set_password(&grant, Password::parse(password).unwrap()).await.unwrap();
+    }
+
+    /// Logs in from an address; answers the token's scope.
+    async fn log_in(&self, user: &str, password: &str, host: u8) -> Result<TokenScope, Error> {
+        let password = Password::parse(password).unwrap();
+        let address = Some([192, 0, 2, host].into());
+        let log_in = self.service.log_in_with_password(&self.shop, user, password, address).await?;
+        let scope = TokenScope { scope: Scope::All, refreshable: true };
+        let issued = self.service.issue_access_token(&log_in, new_token(scope, None)).await?;
+        let grant = self.authorize(Some(&issued.token)).await;
+        assert_eq!(grant.unwrap().instance(), &self.shop);
+        Ok(issued.scope)
+    }
+}
+
+fn new_token(scope: TokenScope, lifetime: Option<Lifetime>) -> NewAccessToken {
+    NewAccessToken { scope, lifetime, description: AccessTokenDescription::default() }
+}
