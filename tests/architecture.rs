@@ -31,7 +31,7 @@ const DEPENDENCIES: &[(&str, &str, &str)] = &[
     (
         "transport-http",
         "application domain",
-        "actix-web data-encoding flate2 futures-util percent-encoding serde serde_json thiserror tracing utoipa zeroize",
+        "actix-web data-encoding flate2 futures-util percent-encoding rustls serde serde_json thiserror tracing utoipa zeroize",
     ),
     (
         "server",
@@ -45,7 +45,8 @@ const DEPENDENCIES: &[(&str, &str, &str)] = &[
     (
         "tests",
         "test-tools throwaway-postgres",
-        "data-encoding diesel flate2 libsqlite3-sys nix postgres serde_json tempfile ureq",
+        "data-encoding diesel flate2 libsqlite3-sys nix postgres rcgen rustls serde_json tempfile \
+         ureq",
     ),
 ];
 

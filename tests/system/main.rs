@@ -28,6 +28,7 @@ mod routing;
 mod secrets;
 mod shutdown;
 mod stalled_bodies;
+mod tls;
 
 /// Makes two tests of each case: on SQLite and on PostgreSQL.
 macro_rules! on_both_databases {

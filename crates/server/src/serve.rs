@@ -3,6 +3,7 @@ use std::process;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use merchant_otp_transport_http::Certificate;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::commands::master_key_made;
@@ -33,12 +34,32 @@ pub(crate) async fn serve(settings: Settings, no_migrate: bool) -> anyhow::Resul
     let bound = merchant_otp_transport_http::bind(settings.http()?, Arc::clone(&service))
         .context("http.listen")?;
     if database.is_embedded() && service.bootstrap().await? {
-        welcome::greet(&service, bound.listen()).await?;
+        welcome::greet(&service, bound.listen(), bound.certificate().is_some()).await?;
     }
     let shutdown = Shutdown::on_signals()?;
+    if let Some(certificate) = bound.certificate() {
+        reload_on_hangup(certificate)?;
+    }
     tracing::info!(listen = %bound.listen(), version = env!("CARGO_PKG_VERSION"), "serving");
     bound.run(shutdown.begun()).await.context("serving")?;
     tracing::info!("stopped");
+    Ok(())
+}
+
+/// Reads the certificate again with each SIGHUP.
+fn reload_on_hangup(certificate: Certificate) -> anyhow::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            match certificate.reload() {
+                Ok(()) => tracing::info!("read the certificate again"),
+                Err(error) => {
+                    let cause = &error as &dyn std::error::Error;
+                    tracing::error!(cause, "the certificate stays as it was");
+                }
+            }
+        }
+    });
     Ok(())
 }
 

@@ -2,13 +2,13 @@ use std::collections::{BTreeSet, HashMap};
 use std::env;
 use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use config::{Config, ConfigError, Environment, File, FileFormat};
 use merchant_otp_domain::Amount;
-use merchant_otp_transport_http::{CurrencySpecification, HttpSettings, Listen};
+use merchant_otp_transport_http::{CurrencySpecification, HttpSettings, Listen, TlsFiles};
 use serde::{Deserialize, Serialize};
 
 use crate::master_keys::MasterKeySource;
@@ -38,9 +38,17 @@ struct Http {
     #[serde(deserialize_with = "integer::deserialize")]
     body_limit: u64,
     behind_proxy: bool,
+    tls: Option<Tls>,
     /// In seconds.
     #[serde(deserialize_with = "integer::deserialize")]
     shutdown_grace: u64,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Tls {
+    certificate: PathBuf,
+    key: PathBuf,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -129,7 +137,23 @@ impl Settings {
             bail!("currencies: there is at least one");
         }
         let (behind_proxy, currencies) = (self.http.behind_proxy, self.currencies.clone());
-        Ok(HttpSettings { listen, body_limit, behind_proxy, currencies, shutdown_grace })
+        let tls = self.http.tls.as_ref().map(|Tls { certificate, key }| TlsFiles {
+            certificate: certificate.clone(),
+            key: key.clone(),
+        });
+        match &listen {
+            Listen::Unix(_) if tls.is_some() => bail!("http.tls: a Unix socket needs none"),
+            Listen::Tcp(address)
+                if tls.is_none() && !behind_proxy && !address.ip().is_loopback() =>
+            {
+                bail!(
+                    "http.listen: others than this machine reach it, and keys and tokens would go \
+                     unencrypted; set http.tls, or http.behind_proxy = true if a proxy terminates TLS"
+                )
+            }
+            Listen::Unix(_) | Listen::Tcp(_) => {}
+        }
+        Ok(HttpSettings { listen, body_limit, tls, behind_proxy, currencies, shutdown_grace })
     }
 }
 
@@ -313,6 +337,25 @@ mod tests {
         assert_eq!(http.body_limit, 5);
         assert_eq!(http.shutdown_grace, Duration::from_secs(7));
         assert_eq!(settings.storage.connections, 8);
+    }
+
+    #[test]
+    fn what_others_reach_is_encrypted() {
+        let listen = |address| ("MERCHANT_OTP__HTTP__LISTEN", address);
+        for address in ["0.0.0.0:80", "[::]:80", "192.0.2.1:80"] {
+            let error = load("", &[listen(address)]).unwrap_err().to_string();
+            assert!(error.contains("http.tls"), "{error}");
+            let behind_proxy = ("MERCHANT_OTP__HTTP__BEHIND_PROXY", "true");
+            assert!(load("", &[listen(address), behind_proxy]).is_ok());
+            let tls = "[http.tls]\ncertificate = \"a.pem\"\nkey = \"b.pem\"";
+            let http = load(tls, &[listen(address)]).unwrap().http().unwrap();
+            assert_eq!(http.tls.unwrap().key, Path::new("b.pem"));
+        }
+        for address in ["127.0.0.1:80", "127.1.2.3:80", "[::1]:80", "unix:/run/s"] {
+            assert!(load("", &[listen(address)]).is_ok());
+        }
+        let half = load("[http.tls]\nkey = \"b.pem\"", &[]).unwrap_err();
+        assert!(format!("{half:#}").contains("certificate"), "{half:#}");
     }
 
     #[test]

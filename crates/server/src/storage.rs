@@ -91,6 +91,10 @@ impl Database {
     }
 
     /// Where the master key of an embedded database is when nothing else is said: beside it.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(clippy::unnecessary_wraps, reason = "PostgreSQL has none")
+    )]
     pub(crate) fn master_key_path(&self) -> Option<PathBuf> {
         match self {
             #[cfg(feature = "sqlite")]

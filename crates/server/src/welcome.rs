@@ -13,7 +13,7 @@ use merchant_otp_transport_http::Listen;
 use zeroize::Zeroizing;
 
 /// Makes an access token for a new embedded database and shows it, once, and how to use it.
-pub(crate) async fn greet(service: &Service, listen: &Listen) -> anyhow::Result<()> {
+pub(crate) async fn greet(service: &Service, listen: &Listen, is_tls: bool) -> anyhow::Result<()> {
     if is_journal(io::stdout(), env::var_os("JOURNAL_STREAM").as_deref()) {
         writeln!(
             io::stdout(),
@@ -24,7 +24,7 @@ pub(crate) async fn greet(service: &Service, listen: &Listen) -> anyhow::Result<
     }
     let log_in = service.log_in_operator(&InstanceId::admin()).await?;
     let issued = service.issue_access_token(&log_in, NewAccessToken::for_everything()).await?;
-    show(&issued.token, listen).with_context(|| {
+    show(&issued.token, &curl_target(listen, is_tls)).with_context(|| {
         format!(
             "the access token {} was made and could not be shown; revoke it and make another: \
              `merchant-otp token --help`",
@@ -44,12 +44,12 @@ fn is_journal(output: impl AsFd, journal_stream: Option<&OsStr>) -> bool {
     identity.is_ok_and(|identity| journal_stream == Some(OsStr::new(&identity)))
 }
 
-fn show(token: &AccessToken, listen: &Listen) -> anyhow::Result<()> {
+fn show(token: &AccessToken, target: &str) -> anyhow::Result<()> {
     // A random key: one from an example would be known to everybody.
     let mut bytes = Zeroizing::new(vec![0; 20]);
     getrandom::fill(&mut bytes).context("no random bits")?;
     let key = OtpKey::from_bytes(bytes.to_vec())?;
-    let (token, key, target) = (token.expose(), key.to_base32(), curl_target(listen));
+    let (token, key) = (token.expose(), key.to_base32());
     let mut output = io::stdout().lock();
     writeln!(
         output,
@@ -65,7 +65,7 @@ fn show(token: &AccessToken, listen: &Listen) -> anyhow::Result<()> {
 }
 
 /// Where curl finds the server: its options and the base of the URL.
-fn curl_target(listen: &Listen) -> String {
+fn curl_target(listen: &Listen, is_tls: bool) -> String {
     match listen {
         Listen::Tcp(address) => {
             let ip = match address.ip() {
@@ -73,7 +73,8 @@ fn curl_target(listen: &Listen) -> String {
                 IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
                 ip => ip,
             };
-            format!("http://{}", SocketAddr::new(ip, address.port()))
+            let scheme = if is_tls { "https" } else { "http" };
+            format!("{scheme}://{}", SocketAddr::new(ip, address.port()))
         }
         Listen::Unix(path) => format!("--unix-socket '{}' http://localhost", path.display()),
     }
@@ -92,7 +93,9 @@ mod tests {
             ("192.0.2.1:80", "http://192.0.2.1:80"),
             ("unix:/run/a b.sock", "--unix-socket '/run/a b.sock' http://localhost"),
         ] {
-            assert_eq!(curl_target(&listen.parse().unwrap()), target);
+            assert_eq!(curl_target(&listen.parse().unwrap(), false), target);
         }
+        let listen = "127.0.0.1:443".parse().unwrap();
+        assert_eq!(curl_target(&listen, true), "https://127.0.0.1:443");
     }
 }

@@ -1,6 +1,5 @@
 //! `[/instances/$INSTANCE]/private/token` and `…/private/tokens[/$SERIAL]`: log-in and its tokens
 
-use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use merchant_otp_application::{
@@ -57,15 +56,13 @@ pub(crate) async fn log_in(
     let new = LoginTokenRequest::read(&body.bytes)?.into_new_access_token();
     let issued = app.service.issue_access_token(&log_in, new).await.map_err(HttpError::Storing)?;
     let token = issued.token.expose();
-    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(
-        LoginTokenSuccessResponse {
-            token: &token,
-            access_token: &token,
-            scope: issued.scope.scope.name(),
-            expiration: issued.expiration.into(),
-            refreshable: issued.scope.refreshable,
-        },
-    ))
+    Ok(HttpResponse::Ok().json(LoginTokenSuccessResponse {
+        token: &token,
+        access_token: &token,
+        scope: issued.scope.scope.name(),
+        expiration: issued.expiration.into(),
+        refreshable: issued.scope.refreshable,
+    }))
 }
 
 /// Logs in with what the client presents.

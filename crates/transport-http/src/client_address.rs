@@ -1,21 +1,49 @@
 use std::net::{IpAddr, SocketAddr};
 
 use actix_web::HttpRequest;
+use actix_web::http::header::HeaderMap;
 
 const FORWARDED_FOR: &str = "X-Forwarded-For";
+const FORWARDED: &str = "Forwarded";
 
 /// The address of the client of a request; `None` if it is not known.
 ///
-/// Behind a proxy it is the last one of `X-Forwarded-For`, which the proxy put there; those before it
-/// are what the client says. Without one it is the other end of the connection, which a Unix socket
-/// does not know.
+/// Behind a proxy it is the last one of `X-Forwarded-For` or of `Forwarded` (RFC 7239), which the proxy put
+/// there; those before it are what the client says. If the two are there and differ, one of them is the
+/// client's. Without a proxy it is the other end of the connection, which a Unix socket does not know.
 pub(crate) fn client_address(request: &HttpRequest, behind_proxy: bool) -> Option<IpAddr> {
     if !behind_proxy {
         return request.peer_addr().map(|address| address.ip());
     }
-    let last = request.headers().get_all(FORWARDED_FOR).next_back()?.to_str().ok()?;
-    let last = last.rsplit(',').next()?.trim();
-    last.parse().or_else(|_| last.parse().map(|address: SocketAddr| address.ip())).ok()
+    let headers = request.headers();
+    let forwarded_for = last_element(headers, FORWARDED_FOR).map(node);
+    let forwarded = last_element(headers, FORWARDED).map(forwarded_node);
+    match (forwarded_for, forwarded) {
+        (Some(one), Some(other)) if one != other => None,
+        (one, other) => one.or(other)?,
+    }
+}
+
+/// The last element of a list that a header is, or several of its name are.
+fn last_element<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get_all(name).next_back().map(|value| {
+        let value = value.to_str().unwrap_or_default();
+        value.rsplit(',').next().unwrap_or_default().trim()
+    })
+}
+
+/// The address of a node, with or without a port.
+fn node(text: &str) -> Option<IpAddr> {
+    let address = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    let with_port = || text.parse::<SocketAddr>().map(|address| address.ip()).ok();
+    text.parse().ok().or_else(address).or_else(with_port)
+}
+
+/// The address that an element of `Forwarded` names by `for`.
+fn forwarded_node(element: &str) -> Option<IpAddr> {
+    let named = element.split(';').filter_map(|pair| pair.trim().split_once('='));
+    let (_, value) = named.rev().find(|(name, _)| name.eq_ignore_ascii_case("for"))?;
+    node(value.trim_matches('"'))
 }
 
 #[cfg(test)]
@@ -43,6 +71,7 @@ mod tests {
         ] {
             assert_eq!(address(headers, true).as_deref(), Some("198.51.100.1"), "{headers:?}");
         }
+        assert_eq!(address(&["[2001:db8::1]"], true).as_deref(), Some("2001:db8::1"));
         assert_eq!(address(&["[2001:db8::1]:80"], true).as_deref(), Some("2001:db8::1"));
         assert_eq!(address(&["2001:db8::1"], true).as_deref(), Some("2001:db8::1"));
     }
@@ -52,5 +81,31 @@ mod tests {
         for headers in [&[][..], &[""], &["unknown"], &["198.51.100.1, _hidden"]] {
             assert_eq!(address(headers, true), None, "{headers:?}");
         }
+    }
+    #[test]
+    fn forwarded_tells_the_client_too() {
+        let address = |headers: &[(&str, &str)]| {
+            let request = headers
+                .iter()
+                .fold(TestRequest::default(), |request, header| request.append_header(*header));
+            client_address(&request.to_http_request(), true).map(|address| address.to_string())
+        };
+        for value in [
+            "for=198.51.100.1",
+            "For=\"198.51.100.1:4711\";proto=https",
+            "for=203.0.113.1, proto=https; for=198.51.100.1",
+        ] {
+            assert_eq!(address(&[(FORWARDED, value)]).as_deref(), Some("198.51.100.1"), "{value}");
+        }
+        let ipv6 = address(&[(FORWARDED, "for=\"[2001:db8::1]:80\"")]);
+        assert_eq!(ipv6.as_deref(), Some("2001:db8::1"));
+        for value in ["", "for=unknown", "for=_hidden", "proto=https", "for"] {
+            assert_eq!(address(&[(FORWARDED, value)]), None, "{value}");
+        }
+        // Both, of which one may be the client's.
+        let both = |one, other| address(&[(FORWARDED_FOR, one), (FORWARDED, other)]);
+        assert_eq!(both("198.51.100.1", "for=198.51.100.1").as_deref(), Some("198.51.100.1"));
+        assert_eq!(both("203.0.113.1", "for=198.51.100.1"), None);
+        assert_eq!(both("198.51.100.1", "for=unknown"), None);
     }
 }

@@ -16,6 +16,8 @@ use crate::compression::ignore_unacceptable;
 use crate::cors::allow_every_origin;
 use crate::listen::Listen;
 use crate::routes::{App, configure};
+use crate::security_headers::add_security_headers;
+use crate::tls::{Certificate, TlsError, TlsFiles};
 use crate::unix_socket::UnixSocket;
 use crate::unread_body::close_after_unread_body;
 use crate::version::CurrencySpecification;
@@ -27,7 +29,9 @@ pub struct HttpSettings {
     pub listen: Listen,
     /// The largest request body, in bytes, as sent and decompressed.
     pub body_limit: usize,
-    /// Whether a proxy tells in `X-Forwarded-For` who the client is.
+    /// Where the certificate is, if the server encrypts; on TCP only.
+    pub tls: Option<TlsFiles>,
+    /// Whether a proxy tells in `X-Forwarded-For` or `Forwarded` who the client is.
     pub behind_proxy: bool,
     /// The currencies that clients are told of, the default first.
     pub currencies: Vec<CurrencySpecification>,
@@ -39,31 +43,44 @@ pub struct HttpSettings {
 pub struct Bound {
     server: Server,
     listen: Listen,
+    certificate: Option<Certificate>,
     /// Held for as long as the server runs.
     _socket: Option<UnixSocket>,
 }
 
-/// Why a server did not get its address.
+/// Why a server cannot serve.
 #[derive(Debug, Error)]
-#[error("cannot listen on {listen}")]
-pub struct BindError {
-    listen: Listen,
-    source: io::Error,
+pub enum BindError {
+    /// It did not get its address.
+    #[error("cannot listen on {listen}")]
+    Address {
+        /// The address.
+        listen: Listen,
+        /// Why.
+        source: io::Error,
+    },
+    /// There is no certificate to serve with.
+    #[error("there is no certificate to serve with")]
+    Tls(#[from] TlsError),
 }
 
 /// Takes the address of the settings.
 ///
 /// # Errors
 ///
-/// If the address is not to be had: in use, not of this machine, or not allowed.
+/// If the address is not to be had: in use, not of this machine, or not allowed; or if there is no
+/// certificate where one is to be.
 pub fn bind(settings: HttpSettings, service: Arc<Service>) -> Result<Bound, BindError> {
-    let HttpSettings { listen, body_limit, behind_proxy, currencies, shutdown_grace } = settings;
+    let HttpSettings { listen, body_limit, tls, behind_proxy, currencies, shutdown_grace } =
+        settings;
+    let certificate = tls.map(Certificate::read).transpose()?;
     let app = Data::new(App { service, body_limit, behind_proxy, currencies });
     let server = HttpServer::new(move || {
         ActixApp::new()
             .app_data(app.clone())
             .configure(configure)
             .wrap(from_fn(allow_every_origin))
+            .wrap(from_fn(add_security_headers))
             .wrap(from_fn(log_answer))
             .wrap(Compress::default())
             .wrap(from_fn(ignore_unacceptable))
@@ -74,20 +91,24 @@ pub fn bind(settings: HttpSettings, service: Arc<Service>) -> Result<Bound, Bind
     .shutdown_timeout(shutdown_grace.as_secs());
 
     let bound = match &listen {
-        Listen::Tcp(address) => server.bind(address).map(|server| (server, None)),
+        Listen::Tcp(address) => match &certificate {
+            None => server.bind(address),
+            Some(certificate) => server.bind_rustls_0_23(address, certificate.server_config()?),
+        }
+        .map(|server| (server, None)),
         Listen::Unix(path) => UnixSocket::bind(path).and_then(|(socket, listener)| {
             server.listen_uds(listener).map(|server| (server, Some(socket)))
         }),
     };
     let (server, socket) = match bound {
         Ok(bound) => bound,
-        Err(source) => return Err(BindError { listen, source }),
+        Err(source) => return Err(BindError::Address { listen, source }),
     };
     let listen = match (listen, server.addrs().first()) {
         (Listen::Tcp(_), Some(address)) => Listen::Tcp(*address),
         (listen, _) => listen,
     };
-    Ok(Bound { server: server.run(), listen, _socket: socket })
+    Ok(Bound { server: server.run(), listen, certificate, _socket: socket })
 }
 
 impl Bound {
@@ -95,6 +116,12 @@ impl Bound {
     #[must_use]
     pub fn listen(&self) -> &Listen {
         &self.listen
+    }
+
+    /// The certificate that it shows, if it encrypts: for reading it again.
+    #[must_use]
+    pub fn certificate(&self) -> Option<Certificate> {
+        self.certificate.clone()
     }
 
     /// Answers requests until `shutdown` is done and the requests in flight are answered.

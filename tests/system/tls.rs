@@ -1,0 +1,154 @@
+//! TLS of the server itself.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use merchant_otp_tests::{Output, Server, Storage};
+use nix::sys::signal::Signal;
+use rustls::crypto::ring;
+use rustls::pki_types::CertificateDer;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use tempfile::TempDir;
+
+/// A certificate for `localhost` in files of its own.
+struct Files(TempDir);
+
+impl Files {
+    fn new() -> Self {
+        let files = Self(tempfile::tempdir().unwrap());
+        files.renew();
+        files
+    }
+
+    /// Puts a new certificate into the files; answers it.
+    fn renew(&self) -> CertificateDer<'static> {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        fs::write(self.path("certificate.pem"), made.cert.pem()).unwrap();
+        fs::write(self.path("key.pem"), made.signing_key.serialize_pem()).unwrap();
+        made.cert.der().clone()
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.0.path().join(name)
+    }
+}
+
+fn settings(certificate: &Path, key: &Path) -> [(&'static str, String); 2] {
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    [("HTTP__TLS__CERTIFICATE", text(certificate)), ("HTTP__TLS__KEY", text(key))]
+}
+
+fn start(storage: &Storage, files: &Files) -> Server {
+    let settings = settings(&files.path("certificate.pem"), &files.path("key.pem"));
+    let settings: Vec<_> = settings.iter().map(|(name, value)| (*name, &**value)).collect();
+    Server::start_with(storage, &settings)
+}
+
+/// Asks for `/config` by TLS, if the server shows a certificate that is trusted.
+fn ask(server: &Server, trusted: &CertificateDer<'static>) -> Result<String, std::io::Error> {
+    let mut roots = RootCertStore::empty();
+    roots.add(trusted.clone()).unwrap();
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let client = ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();
+    let mut stream = StreamOwned::new(client, TcpStream::connect(server.address())?);
+    stream.write_all(b"GET /config HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply)?;
+    Ok(reply)
+}
+
+#[test]
+fn a_certificate_encrypts_and_is_exchanged_by_sighup() {
+    let storage = Storage::sqlite();
+    let files = Files::new();
+    let first = files.renew();
+    let server = start(&storage, &files);
+    let reply = ask(&server, &first).unwrap();
+    assert!(reply.starts_with("HTTP/1.1 200 "), "{reply}");
+    assert!(reply.contains("\r\nstrict-transport-security: max-age="), "{reply}");
+    // Nothing is answered without.
+    let mut plain = server.connect();
+    assert!(plain.write("GET /config HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+    assert!(!plain.read_to_end().contains("taler-merchant"));
+
+    let second = files.renew();
+    assert!(ask(&server, &second).is_err());
+    server.signal(Signal::SIGHUP);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while ask(&server, &second).is_err() {
+        assert!(Instant::now() < deadline, "{}", server.log());
+    }
+    assert!(ask(&server, &first).is_err());
+    // What cannot be used is not taken.
+    fs::write(files.path("key.pem"), "no key").unwrap();
+    server.signal(Signal::SIGHUP);
+    while !server.log().contains("the certificate stays as it was") {
+        assert!(Instant::now() < deadline, "{}", server.log());
+    }
+    assert!(ask(&server, &second).unwrap().starts_with("HTTP/1.1 200 "));
+    let (shown, _) = server.stop();
+    assert!(shown.contains(" https://127.0.0.1:"), "{shown}");
+}
+
+#[test]
+fn a_certificate_that_cannot_be_used_is_found_at_the_start() {
+    let storage = Storage::sqlite();
+    let (files, others) = (Files::new(), Files::new());
+    let empty = files.path("empty.pem");
+    fs::write(&empty, "").unwrap();
+    let certificate = files.path("certificate.pem");
+    for (certificate, key, message) in [
+        (&certificate, others.path("key.pem"), "cannot be used"),
+        (&certificate, empty.clone(), "empty.pem"),
+        (&certificate, files.path("nowhere.pem"), "nowhere.pem"),
+        (&empty, files.path("key.pem"), "empty.pem"),
+    ] {
+        let settings = settings(certificate, &key);
+        let mut settings: Vec<_> = settings.iter().map(|(name, value)| (*name, &**value)).collect();
+        settings.push(("HTTP__LISTEN", "127.0.0.1:0"));
+        let failed = Output::of(storage.command(&["serve"], &settings));
+        assert!(!failed.success);
+        assert!(failed.stderr.contains(message), "{}", failed.stderr);
+    }
+}
+
+#[test]
+fn a_server_that_others_reach_encrypts_or_is_behind_a_proxy() {
+    let storage = Storage::sqlite();
+    let serve = |more: &[(&str, &str)]| {
+        let settings = [&[("HTTP__LISTEN", "0.0.0.0:0")], more].concat();
+        storage.command(&["serve"], &settings)
+    };
+    let refused = Output::of(serve(&[]));
+    assert!(!refused.success && refused.stderr.contains("http.tls"), "{}", refused.stderr);
+    let behind_proxy = [("HTTP__LISTEN", "0.0.0.0:0"), ("HTTP__BEHIND_PROXY", "true")];
+    Server::start_with(&storage, &behind_proxy).stop();
+}
+
+#[test]
+fn every_answer_says_what_must_not_be_done_with_it() {
+    let storage = Storage::sqlite();
+    let server = Server::start(&storage);
+    let token = storage.token("shop", "all", "forever");
+    for reply in [
+        server.request("GET", "/config", &[], b""),
+        server.request("GET", "/nowhere", &[], b""),
+        server.request("OPTIONS", "/config", &[], b""),
+        server.call("GET", "/instances/shop/private/otp-devices", &token, ""),
+        server.call("GET", "/instances/shop/private/otp-devices", "x", ""),
+    ] {
+        assert_eq!(reply.header("X-Content-Type-Options"), Some("nosniff"));
+        assert_eq!(reply.header("Cache-Control"), Some("no-store"));
+        let policy = reply.header("Content-Security-Policy").unwrap();
+        assert_eq!(policy, "default-src 'none'; frame-ancestors 'none'");
+        assert_eq!(reply.header("Strict-Transport-Security"), None);
+    }
+}
