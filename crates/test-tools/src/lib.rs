@@ -1,11 +1,13 @@
-//! Programs that tests run beside the service, installed when they are missing.
+//! Programs that tests and checks run beside the service, installed when they are missing.
 //!
 //! What cannot be installed is an error that says what to do: no test is skipped for the want of it.
 
 mod apt;
+mod cargo_programs;
 mod oathtool;
 mod schemathesis;
 
 pub use apt::apt_install;
+pub use cargo_programs::{cargo_deny, cargo_fuzz};
 pub use oathtool::oathtool;
 pub use schemathesis::schemathesis;

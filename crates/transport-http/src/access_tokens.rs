@@ -270,7 +270,7 @@ pub(crate) struct LoginTokenRequest {
 }
 
 impl LoginTokenRequest {
-    fn read(json: &[u8]) -> Result<Self, JsonError> {
+    pub(crate) fn read(json: &[u8]) -> Result<Self, JsonError> {
         let known = &[SCOPE, DURATION, DESCRIPTION, REFRESHABLE, MICROSECONDS];
         let mut request = JsonObject::parse(json, known)?;
         let duration = |value: Value| value.object(DURATION).and_then(lifetime);
@@ -283,7 +283,7 @@ impl LoginTokenRequest {
         })
     }
 
-    fn into_new_access_token(self) -> NewAccessToken {
+    pub(crate) fn into_new_access_token(self) -> NewAccessToken {
         let TokenScope { scope, refreshable } = self.scope;
         let refreshable = refreshable || self.refreshable == Some(true);
         NewAccessToken {

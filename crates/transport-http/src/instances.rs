@@ -322,7 +322,7 @@ pub(crate) struct InstanceConfigurationMessage {
 }
 
 impl InstanceConfigurationMessage {
-    fn read(json: &[u8]) -> Result<Self, HttpError> {
+    pub(crate) fn read(json: &[u8]) -> Result<Self, HttpError> {
         let mut message = JsonObject::parse(json, &[ID, NAME, AUTH, METHOD, PASSWORD])?;
         let id = InstanceId::parse(&message.text(ID)?).map_err(JsonError::refused(ID))?;
         let name = InstanceName::parse(message.text(NAME)?.as_str());
@@ -347,7 +347,7 @@ pub(crate) struct InstanceReconfigurationMessage {
 }
 
 impl InstanceReconfigurationMessage {
-    fn read(json: &[u8]) -> Result<Self, JsonError> {
+    pub(crate) fn read(json: &[u8]) -> Result<Self, JsonError> {
         let mut message = JsonObject::parse(json, &[NAME])?;
         let parse = |text: &str| InstanceName::parse(text).map_err(JsonError::refused(NAME));
         let name = message.take(NAME).map(|name| name.text(NAME).and_then(parse));

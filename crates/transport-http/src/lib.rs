@@ -14,6 +14,9 @@ mod compression;
 mod cors;
 mod credentials;
 mod error;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod instance;
 mod instances;
 mod json_object;

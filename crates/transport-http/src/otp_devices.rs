@@ -1,6 +1,6 @@
 //! `[/instances/$INSTANCE]/private/otp-devices[/$DEVICE_ID]`
 
-mod bodies;
+pub(crate) mod bodies;
 
 use std::sync::Arc;
 

@@ -1,11 +1,12 @@
 //! `cargo xtask …`: what a person would otherwise remember.
 
 use std::env;
+use std::io::{self, Write};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use merchant_otp_test_tools::{oathtool, schemathesis};
+use merchant_otp_test_tools::{cargo_deny, cargo_fuzz, oathtool, schemathesis};
 use merchant_otp_throwaway_postgres::{Cluster, ENVIRONMENT};
 
 /// Tasks of the workspace.
@@ -23,7 +24,20 @@ enum Task {
     },
     /// Check the format, the lints and the documentation; warnings are errors.
     Lint,
-    /// Run what continuous integration runs: lint, then test.
+    /// Check licences, sources and advisories of what is built in, with cargo-deny.
+    ///
+    /// It is built below `target/` if it is missing. Where the database of advisories cannot be reached,
+    /// that is said, and the rest is checked.
+    Deny,
+    /// Feed the fuzz targets with whatever libFuzzer thinks of, each for some seconds.
+    ///
+    /// cargo-fuzz is built below `target/` if it is missing; the targets need a C++ compiler.
+    Fuzz {
+        /// For how long each target runs.
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
+    },
+    /// Run what continuous integration runs: lint, deny, then test.
     Ci,
 }
 
@@ -31,7 +45,9 @@ fn main() -> Result<()> {
     match Task::parse() {
         Task::Test { arguments } => test(&arguments),
         Task::Lint => lint(),
-        Task::Ci => lint().and_then(|()| test(&[])),
+        Task::Deny => deny(),
+        Task::Fuzz { seconds } => fuzz(seconds),
+        Task::Ci => lint().and_then(|()| deny()).and_then(|()| test(&[])),
     }
 }
 
@@ -56,6 +72,34 @@ fn lint() -> Result<()> {
     }
     let documentation = ["doc", "--locked", "--workspace", "--no-deps", "--document-private-items"];
     run(cargo(&documentation).env("RUSTDOCFLAGS", "--deny warnings"))
+}
+
+fn deny() -> Result<()> {
+    let program = cargo_deny().context("building cargo-deny")?;
+    let check = |what: &[&str]| {
+        let mut command = Command::new(&program);
+        command.args(["--workspace", "--all-features", "--locked", "check"]).args(what);
+        command
+    };
+    run(&mut check(&["bans", "licenses", "sources"]))?;
+    let mut fetch = Command::new(&program);
+    if fetch.args(["fetch", "db"]).status().is_ok_and(|status| status.success()) {
+        return run(&mut check(&["--disable-fetch", "advisories"]));
+    }
+    let _nobody_reads_it =
+        writeln!(io::stderr(), "the advisories cannot be reached; they were not checked");
+    Ok(())
+}
+
+fn fuzz(seconds: u32) -> Result<()> {
+    let program = cargo_fuzz().context("building cargo-fuzz")?;
+    for target in ["base32", "amount", "body", "path", "header"] {
+        let mut fuzz = Command::new(&program);
+        // Without a sanitizer and on the stable compiler: what is looked for are panics.
+        fuzz.args(["run", "--sanitizer", "none", target, "--"]).env("RUSTC_BOOTSTRAP", "1");
+        run(fuzz.arg(format!("-max_total_time={seconds}")))?;
+    }
+    Ok(())
 }
 
 /// The cargo that runs this task.

@@ -41,7 +41,7 @@ pub(crate) struct OtpDeviceAddDetails {
 }
 
 impl OtpDeviceAddDetails {
-    pub(super) fn read(json: &[u8]) -> Result<Self, JsonError> {
+    pub(crate) fn read(json: &[u8]) -> Result<Self, JsonError> {
         let mut details = JsonObject::parse(json, &[ID, DESCRIPTION, KEY, ALGORITHM, COUNTER])?;
         let id = OtpDeviceId::parse(details.text(ID)?.as_str());
         Ok(Self {
@@ -53,7 +53,7 @@ impl OtpDeviceAddDetails {
         })
     }
 
-    pub(super) fn into_device(self) -> Result<OtpDevice, JsonError> {
+    pub(crate) fn into_device(self) -> Result<OtpDevice, JsonError> {
         OtpDevice::new(
             self.otp_device_id,
             self.otp_device_description,
@@ -84,7 +84,7 @@ pub(crate) struct OtpDevicePatchDetails {
 }
 
 impl OtpDevicePatchDetails {
-    pub(super) fn read(json: &[u8]) -> Result<Self, JsonError> {
+    pub(crate) fn read(json: &[u8]) -> Result<Self, JsonError> {
         let mut details = JsonObject::parse(json, &[DESCRIPTION, KEY, ALGORITHM, COUNTER])?;
         Ok(Self {
             otp_device_description: details
@@ -98,7 +98,7 @@ impl OtpDevicePatchDetails {
         })
     }
 
-    pub(super) fn into_change(self) -> OtpDeviceChange {
+    pub(crate) fn into_change(self) -> OtpDeviceChange {
         OtpDeviceChange {
             description: self.otp_device_description,
             key: self.otp_key,

@@ -1,0 +1,51 @@
+//! What fuzz targets call, in builds for the fuzzer alone: each reads its input as that of a client.
+
+use actix_web::http::Uri;
+use actix_web::http::header::{AUTHORIZATION, HeaderValue};
+use actix_web::test::TestRequest;
+
+use crate::access_tokens::LoginTokenRequest;
+use crate::client_address::client_address;
+use crate::credentials::Credentials;
+use crate::instance;
+use crate::instances::{InstanceConfigurationMessage, InstanceReconfigurationMessage};
+use crate::otp_devices::bodies::{OtpDeviceAddDetails, OtpDevicePatchDetails};
+use crate::query::Query;
+
+/// Reads a body as each of those that there are.
+pub fn body(data: &[u8]) {
+    let _device = OtpDeviceAddDetails::read(data).and_then(OtpDeviceAddDetails::into_device);
+    let _change = OtpDevicePatchDetails::read(data).map(OtpDevicePatchDetails::into_change);
+    let _token = LoginTokenRequest::read(data).map(LoginTokenRequest::into_new_access_token);
+    let _instance = InstanceConfigurationMessage::read(data);
+    let _name = InstanceReconfigurationMessage::read(data);
+}
+
+/// Reads a path and its query.
+pub fn path(data: &[u8]) {
+    let Ok(uri) = Uri::try_from(data) else {
+        return;
+    };
+    let request = TestRequest::default().uri(&uri.to_string()).to_http_request();
+    let _segment = instance::last_segment(&request);
+    let query = Query::of(&request);
+    let _time = query.timestamp("faketime");
+    let _price = query.amount("price");
+    let _limit = query.integer("limit");
+    let _offset = query.number("offset");
+    let _purge = query.yes("purge");
+}
+
+/// Reads the headers that say who the client is.
+pub fn header(data: &[u8]) {
+    let Ok(value) = HeaderValue::from_bytes(data) else {
+        return;
+    };
+    let request = TestRequest::default()
+        .append_header((AUTHORIZATION, value.clone()))
+        .append_header(("X-Forwarded-For", value.clone()))
+        .append_header(("Forwarded", value))
+        .to_http_request();
+    let _credentials = Credentials::of(&request);
+    let _address = client_address(&request, true);
+}

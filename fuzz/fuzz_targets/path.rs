@@ -1,0 +1,6 @@
+//! No path of a request makes the transport panic.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| merchant_otp_transport_http::fuzzing::path(data));
