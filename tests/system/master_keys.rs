@@ -1,6 +1,8 @@
 //! Master keys: found or missed at the start, changed while the service runs, and what they protect.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
@@ -81,13 +83,16 @@ fn a_wrong_or_lost_master_key_is_found_at_the_start(storage: &Storage) {
         (&*format!("file:{}", loose.display()), "chmod o="),
         (&*twice, "twice"),
     ] {
-        for arguments in [&["serve"][..], &["instance", "list"], &["key", "status"]] {
+        for arguments in [&["serve"][..], &["instance", "list"], &["key", "rotate"]] {
             let failed = run(storage, arguments, keys);
             assert!(!failed.success, "{keys}");
             assert!(failed.stderr.contains(message), "{}", failed.stderr);
             assert!(!failed.stderr.contains("secret-of-a-user"), "{}", failed.stderr);
         }
     }
+    // What is there and what is missing is shown nevertheless.
+    let expected = [("missing".to_owned(), 1), ("seals".to_owned(), 0)];
+    assert_eq!(status(storage, &other), expected);
     // And with none named: beside the embedded database, or not at all.
     let lost = match storage.kind() {
         StorageKind::Sqlite(_) => {
@@ -252,6 +257,7 @@ fn what_does_not_open_is_told_by_the_rotation(storage: &Storage) {
     let failed = run(storage, &["key", "rotate"], &both);
     assert!(!failed.success);
     assert!(failed.stderr.contains("1 keys cannot be opened"), "{}", failed.stderr);
+    assert!(failed.stderr.contains("cannot be opened: shop b\n"), "{}", failed.stderr);
     let expected = [("opens".to_owned(), 1), ("seals".to_owned(), 1)];
     assert_eq!(status(storage, &both), expected);
 }
@@ -336,8 +342,13 @@ fn a_master_key_is_generated() {
     assert!(!again.success && again.stderr.contains("is there already"), "{}", again.stderr);
     assert_eq!(fs::read_to_string(&path).unwrap(), key);
 
-    // From the environment, too.
+    // From the environment, too; what is none is not quoted.
     let storage = Storage::sqlite();
+    let mut list = storage.command(&["instance", "list"], &[(MASTER_KEYS, "env:THE_KEY")]);
+    list.env("THE_KEY", OsStr::from_bytes(b"SECRET\xff"));
+    let failed = Output::of(list);
+    assert!(!failed.success && failed.stderr.contains("env:THE_KEY"), "{}", failed.stderr);
+    assert!(!failed.stderr.contains("SECRET"), "{}", failed.stderr);
     let mut list = storage.command(&["instance", "list"], &[(MASTER_KEYS, "env:THE_KEY")]);
     list.env("THE_KEY", printed[0].trim());
     succeeds(Output::of(list));

@@ -24,8 +24,14 @@ pub struct MasterKeyUse {
     pub devices: u64,
 }
 
+/// How often all keys are looked at, in case others seal by another master key meanwhile.
+const PASSES: u32 = 5;
+
+/// How many of the devices are told whose keys cannot be opened.
+const TOLD: usize = 20;
+
 /// How far a change of the master key has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rotation {
     /// How many keys were looked at.
     pub looked_at: u64,
@@ -33,6 +39,8 @@ pub struct Rotation {
     pub sealed_again: u64,
     /// How many cannot be opened, and were left as they are.
     pub not_opened: u64,
+    /// The devices of the first of those.
+    pub not_opened_devices: Vec<(InstanceId, OtpDeviceId)>,
 }
 
 impl Service {
@@ -47,21 +55,39 @@ impl Service {
     /// [`Error::MasterKeyMissing`], [`Error::KeyNotOpened`], [`Error::KeyNotSealed`] or
     /// [`Error::Storage`].
     pub async fn check_master_keys(&self) -> Result<(), Error> {
-        let samples = retry_contention(async || self.stores.sealed_keys.samples().await).await?;
-        for sample in &samples {
-            let id = sample.master_key();
-            if !self.sealer.has(id) {
-                return Err(Error::MasterKeyMissing(id));
-            }
-            self.sealer.open(sample, KeyPlace::Sample)?;
+        // What sealed something, whether there is a sample of it or not.
+        let used = async || self.stores.sealed_keys.master_keys().await;
+        for (id, _) in retry_contention(used).await? {
+            self.has_master_key(id)?;
         }
         let current = self.sealer.current();
-        if samples.iter().any(|sample| sample.master_key() == current) {
+        if self.check_samples().await?.contains(&current) {
             return Ok(());
         }
         let sample = self.sealer.seal(&OtpKey::default(), KeyPlace::Sample)?;
         let add = async || self.stores.sealed_keys.add_sample(sample.clone()).await;
-        Ok(retry_contention(add).await?)
+        retry_contention(add).await?;
+        // Another process may have begun with another master key at the same time.
+        if let Err(error) = self.check_samples().await {
+            let remove = async || self.stores.sealed_keys.remove_sample(current).await;
+            retry_contention(remove).await?;
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// Opens every sample; answers whose they are.
+    async fn check_samples(&self) -> Result<Vec<MasterKeyId>, Error> {
+        let samples = retry_contention(async || self.stores.sealed_keys.samples().await).await?;
+        for sample in &samples {
+            self.has_master_key(sample.master_key())?;
+            self.sealer.open(sample, KeyPlace::Sample)?;
+        }
+        Ok(samples.iter().map(SealedOtpKey::master_key).collect())
+    }
+
+    fn has_master_key(&self, id: MasterKeyId) -> Result<(), Error> {
+        if self.sealer.has(id) { Ok(()) } else { Err(Error::MasterKeyMissing(id)) }
     }
 
     /// The master keys that are there or are needed, and how many keys of devices each sealed.
@@ -75,17 +101,8 @@ impl Service {
         for sample in retry_contention(async || self.stores.sealed_keys.samples().await).await? {
             devices.entry(sample.master_key()).or_default();
         }
-        let mut after = None;
-        loop {
-            let page = self.keys_after(after.as_ref()).await?;
-            for key in &page {
-                *devices.entry(key.key.master_key()).or_default() += 1;
-            }
-            match page.into_iter().next_back() {
-                Some(DeviceKey { instance, device, .. }) => after = Some((instance, device)),
-                None => break,
-            }
-        }
+        let count = async || self.stores.sealed_keys.master_keys().await;
+        devices.extend(retry_contention(count).await?);
         let uses = devices.into_iter().map(|(id, devices)| MasterKeyUse {
             id,
             is_there: self.sealer.has(id),
@@ -99,20 +116,20 @@ impl Service {
     ///
     /// `progress` is told after each batch. What was done stays done if the future is dropped, and need
     /// not be done again. When all keys are sealed by the current master key, the samples of the others
-    /// go: those are no longer needed.
+    /// go: those are no longer needed, unless a process that has another current one seals by it later.
     ///
     /// # Errors
     ///
     /// [`Error::KeyNotSealed`] or [`Error::Storage`].
     pub async fn rotate_master_key(
         &self,
-        mut progress: impl FnMut(Rotation),
+        mut progress: impl FnMut(&Rotation),
     ) -> Result<Rotation, Error> {
         let mut rotation = Rotation::default();
         // A second pass finds what another process sealed meanwhile, or what changed under our hands.
-        loop {
+        for _ in 0..PASSES {
             let before = rotation.sealed_again;
-            (rotation.looked_at, rotation.not_opened) = (0, 0);
+            rotation = Rotation { sealed_again: before, ..Rotation::default() };
             self.rotation_pass(&mut rotation, &mut progress).await?;
             if rotation.sealed_again == before {
                 break;
@@ -127,7 +144,7 @@ impl Service {
     async fn rotation_pass(
         &self,
         rotation: &mut Rotation,
-        progress: &mut impl FnMut(Rotation),
+        progress: &mut impl FnMut(&Rotation),
     ) -> Result<(), Error> {
         let mut after = None;
         loop {
@@ -144,11 +161,12 @@ impl Service {
                     Ok(Some(replacement)) => {
                         replacements.push(KeyReplacement { current, replacement });
                     }
-                    Err(error @ Error::KeyNotOpened(_)) => {
-                        let (instance, device) = (&current.instance, &current.device);
-                        let cause = &error as &dyn std::error::Error;
-                        tracing::error!(%instance, ?device, cause, "a key stays as it is");
+                    Err(Error::KeyNotOpened(_)) => {
                         rotation.not_opened += 1;
+                        if rotation.not_opened_devices.len() < TOLD {
+                            let DeviceKey { instance, device, .. } = current;
+                            rotation.not_opened_devices.push((instance, device));
+                        }
                     }
                     Err(error) => return Err(error),
                 }
@@ -157,7 +175,7 @@ impl Service {
                 let replace = async || self.stores.sealed_keys.replace(replacements.clone()).await;
                 rotation.sealed_again += retry_contention(replace).await?;
             }
-            progress(*rotation);
+            progress(rotation);
         }
     }
 

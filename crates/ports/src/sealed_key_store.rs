@@ -22,6 +22,13 @@ pub trait SealedKeyStore: Send + Sync + 'static {
         limit: u16,
     ) -> Result<Vec<DeviceKey>, StoreError>;
 
+    /// The master keys that sealed the keys of devices, and of how many devices each.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`].
+    async fn master_keys(&self) -> Result<Vec<(MasterKeyId, u64)>, StoreError>;
+
     /// Puts sealed keys in the place of others, where these are still there, all or none of them;
     /// answers how many it replaced.
     ///

@@ -174,6 +174,13 @@ async fn service(settings: &Settings) -> anyhow::Result<Service> {
     Ok(service)
 }
 
+/// The use cases over a database that is up to date, whether its master keys are there or not.
+async fn unchecked_service(settings: &Settings) -> anyhow::Result<Service> {
+    let database = Database::new(&settings.storage)?;
+    database.migrate().await?;
+    Ok(database.unchecked_service(&settings.security).await?.0)
+}
+
 /// What is said of a master key that was made by itself.
 pub(crate) fn master_key_made(path: &Path) -> String {
     format!(

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context, bail, ensure};
+use merchant_otp_domain::SealedOtpKey;
 use merchant_otp_ports::Stores;
-use merchant_otp_sealing::{Keyring, MasterKey};
+use merchant_otp_sealing::{Keyring, MasterKey, MasterKeyError};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -56,7 +57,10 @@ impl MasterKeySource {
         let text = match self {
             Self::File(path) => read_file(path)?,
             Self::Environment(name) => {
-                Zeroizing::new(env::var(name).context("the environment variable")?)
+                // Not by `env::var`, whose error quotes what is not UTF-8.
+                let value = env::var_os(name).context("the environment variable is not set")?;
+                let value = value.into_string().map_err(|_| MasterKeyError)?;
+                Zeroizing::new(value)
             }
         };
         Ok(MasterKey::from_base64(&text)?)
@@ -92,11 +96,12 @@ impl MasterKeys {
             };
             if !path.exists() {
                 let samples = stores.sealed_keys.samples().await?;
-                if let Some(sample) = samples.first() {
+                let of_sample = samples.first().map(SealedOtpKey::master_key);
+                let used = stores.sealed_keys.master_keys().await?;
+                if let Some(id) = used.first().map(|(id, _)| *id).or(of_sample) {
                     bail!(
-                        "the database holds keys that the master key {} sealed, and {} is not there; \
-                         put it back from its copy",
-                        sample.master_key(),
+                        "the database holds keys that the master key {id} sealed, and {} is not \
+                         there; put it back from its copy",
                         path.display()
                     );
                 }
@@ -126,30 +131,33 @@ fn read_file(path: &Path) -> anyhow::Result<Zeroizing<String>> {
 /// Writes a master key to a new file, whole and durable or not at all; answers whether it did, which it
 /// does not if there is a file.
 pub(crate) fn write_file(path: &Path, key: &MasterKey) -> anyhow::Result<bool> {
-    let name = path.file_name().context("it names no file")?.to_owned();
+    let name = path.file_name().context("it names no file")?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
-    let mut temporary = name;
-    temporary.push(format!(".{}.new", std::process::id()));
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).context("no random bits")?;
+    let mut temporary = name.to_owned();
+    temporary.push(format!(".{:016x}.new", u64::from_be_bytes(random)));
     let temporary = folder.join(temporary);
     let write = || -> io::Result<bool> {
-        let options =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).clone();
+        // A file that is there is somebody else's, and may be a link to a master key.
+        let options = OpenOptions::new().write(true).create_new(true).mode(0o600).clone();
         let mut file = options.open(&temporary)?;
-        file.write_all(key.to_base64().as_bytes())?;
-        file.write_all(b"\n")?;
-        file.sync_all()?;
-        // Moved there by a link, which does not take the place of another file.
-        let made = match fs::hard_link(&temporary, path) {
+        let written = file
+            .write_all(key.to_base64().as_bytes())
+            .and_then(|()| file.write_all(b"\n"))
+            .and_then(|()| file.sync_all())
+            // Moved there by a link, which does not take the place of another file.
+            .and_then(|()| fs::hard_link(&temporary, path));
+        fs::remove_file(&temporary)?;
+        let made = match written {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
-            linked => linked.map(|()| true)?,
+            written => written.map(|()| true)?,
         };
         File::open(folder)?.sync_all()?;
         Ok(made)
     };
-    let made = write();
-    let _not_made = fs::remove_file(&temporary);
-    made.with_context(|| path.display().to_string())
+    write().with_context(|| path.display().to_string())
 }
 
 #[cfg(test)]
@@ -168,6 +176,22 @@ mod tests {
         }
     }
 
+    /// What an interrupted `write_file` leaves behind is a link to the master key.
+    #[test]
+    fn what_was_left_behind_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("master.key");
+        let key = MasterKey::generate().unwrap();
+        assert!(write_file(&path, &key).unwrap());
+        let before = fs::metadata(&path).unwrap().ino();
+        for suffix in [std::process::id().to_string(), String::new()] {
+            fs::hard_link(&path, folder.path().join(format!("master.key.{suffix}.new"))).unwrap();
+        }
+        assert!(!write_file(&path, &MasterKey::generate().unwrap()).unwrap());
+        assert_eq!(fs::metadata(&path).unwrap().ino(), before);
+        assert_eq!(MasterKeySource::File(path).read().unwrap().id(), key.id());
+    }
+
     #[test]
     fn a_master_key_is_written_once_for_its_owner() {
         let folder = tempfile::tempdir().unwrap();
@@ -179,6 +203,7 @@ mod tests {
         assert_eq!(read.id(), key.id());
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert_eq!(MasterKeySource::File(path.clone()).read().unwrap().id(), key.id());
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         let error = MasterKeySource::File(path).read().unwrap_err().to_string();
         assert!(error.contains("chmod o="), "{error}");

@@ -54,7 +54,7 @@ fn reload_on_hangup(certificate: Certificate) -> anyhow::Result<()> {
             match certificate.reload() {
                 Ok(()) => tracing::info!("read the certificate again"),
                 Err(error) => {
-                    let cause = &error as &dyn std::error::Error;
+                    let cause = format!("{:#}", anyhow::Error::from(error));
                     tracing::error!(cause, "the certificate stays as it was");
                 }
             }

@@ -82,12 +82,20 @@ impl Database {
         &self,
         security: &settings::Security,
     ) -> anyhow::Result<(Service, Option<PathBuf>)> {
+        let (service, made) = self.unchecked_service(security).await?;
+        service.check_master_keys().await.context("security.master_keys")?;
+        Ok((service, made))
+    }
+
+    /// The same, whether the master keys are those that are needed or not.
+    pub(crate) async fn unchecked_service(
+        &self,
+        security: &settings::Security,
+    ) -> anyhow::Result<(Service, Option<PathBuf>)> {
         let stores = self.stores();
         let MasterKeys { keyring, made } =
             MasterKeys::read(&security.master_keys, self, &stores).await?;
-        let service = Service::new(stores, Arc::new(keyring), Arc::new(SystemClock));
-        service.check_master_keys().await.context("security.master_keys")?;
-        Ok((service, made))
+        Ok((Service::new(stores, Arc::new(keyring), Arc::new(SystemClock)), made))
     }
 
     /// Where the master key of an embedded database is when nothing else is said: beside it.

@@ -32,6 +32,7 @@ async fn all(stores: &Stores) -> Vec<DeviceKey> {
 /// The keys of all instances come page by page, by the bytes of the ids.
 pub async fn keys_are_listed_in_the_order_of_their_places(stores: &Stores) {
     assert_eq!(all(stores).await, []);
+    assert_eq!(stores.sealed_keys.master_keys().await.unwrap(), []);
     let places = [
         ("Shop", "z"),
         ("a-1", "B"),
@@ -82,6 +83,10 @@ pub async fn keys_are_replaced_if_they_are_unchanged(stores: &Stores) {
         b.clone(),
     ];
     assert_eq!(all(stores).await, expected);
+    let mut counts = stores.sealed_keys.master_keys().await.unwrap();
+    counts.sort_unstable();
+    let id = |master_key| sealed_key(master_key, 0).master_key();
+    assert_eq!(counts, [(id(1), 1), (id(2), 2)]);
     assert_eq!(stores.sealed_keys.replace(Vec::new()).await.unwrap(), 0);
     let device = stores.otp_devices.find(&a.instance, &a.device).await.unwrap().unwrap();
     assert_eq!(device, device_with_key("a", "", sealed_key(2, 7)));

@@ -3,9 +3,9 @@
 use diesel::prelude::*;
 use merchant_otp_domain::{
     AccessTokenDescription, AccessTokenDigest, AccessTokenInfo, AccessTokenSerial, Expiration,
-    Instance, InstanceId, InstanceName, OtpAlgorithm, OtpCounter, OtpDeviceDescription,
-    OtpDeviceId, OtpDeviceSummary, PasswordHash, SealedOtpDevice, SealedOtpKey, Timestamp,
-    TokenScope,
+    Instance, InstanceId, InstanceName, MasterKeyId, OtpAlgorithm, OtpCounter,
+    OtpDeviceDescription, OtpDeviceId, OtpDeviceSummary, PasswordHash, SealedOtpDevice,
+    SealedOtpKey, Timestamp, TokenScope,
 };
 use merchant_otp_ports::{DeviceKey, StoredAccessToken, StoredInstance};
 
@@ -224,5 +224,33 @@ impl DeviceKeyRow {
             device: OtpDeviceId::parse(self.device_id).map_err(Failure::corrupt)?,
             key: SealedOtpKey::new(self.sealed_key).map_err(Failure::corrupt)?,
         })
+    }
+}
+
+/// Counts the devices whose keys a master key sealed, by the id that sealed keys begin with.
+///
+/// In SQL, for diesel does not see that both expressions are the same.
+pub const COUNT_MASTER_KEYS: &str = "SELECT substr(sealed_key, 1, 8) AS id, count(*) AS devices \
+                                     FROM otp_devices GROUP BY substr(sealed_key, 1, 8)";
+
+/// A row of [`COUNT_MASTER_KEYS`].
+#[derive(QueryableByName)]
+pub struct MasterKeyCountRow {
+    #[diesel(sql_type = diesel::sql_types::Binary)]
+    id: Vec<u8>,
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    devices: i64,
+}
+
+impl MasterKeyCountRow {
+    /// The master key, and the number of devices.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Corrupt`].
+    pub fn into_count(self) -> Result<(MasterKeyId, u64), Failure> {
+        let id = self.id.try_into().map_err(|_| Failure::Corrupt("a key without an id".into()))?;
+        let devices = u64::try_from(self.devices).map_err(Failure::corrupt)?;
+        Ok((MasterKeyId::new(id), devices))
     }
 }

@@ -11,8 +11,8 @@ macro_rules! units_of_work {
             use diesel::prelude::*;
             use diesel::result::{DatabaseErrorKind, Error};
             use $crate::rows::{
-                AccessTokenRow, DeviceKeyRow, InstanceRow, NewAccessTokenRow, NewOtpDeviceRow,
-                OtpDeviceRow, OtpDeviceSummaryRow,
+                AccessTokenRow, DeviceKeyRow, InstanceRow, MasterKeyCountRow, NewAccessTokenRow,
+                NewOtpDeviceRow, OtpDeviceRow, OtpDeviceSummaryRow,
             };
             use $crate::schema::{access_tokens, instances, master_keys, otp_devices};
             use $crate::units_of_work::{UnitsOfWork, device_in_the_way, instance_in_the_way};
@@ -306,15 +306,18 @@ macro_rules! units_of_work {
                     after: Option<(&str, &str)>,
                     limit: u16,
                 ) -> Result<Vec<ports::DeviceKey>, Failure> {
+                    use diesel::sql_types::{Bool, Text};
                     // No id is empty: all are after the empty ones.
                     let (instance, device) = after.unwrap_or_default();
-                    let in_instance = otp_devices::instance_id
-                        .eq(instance)
-                        .and(otp_devices::device_id.gt(device));
+                    // Compared as a pair, which an index is searched by: diesel knows no such
+                    // expression.
+                    let after = diesel::dsl::sql::<Bool>("(instance_id, device_id) > (")
+                        .bind::<Text, _>(instance)
+                        .sql(", ")
+                        .bind::<Text, _>(device)
+                        .sql(")");
                     otp_devices::table
-                        // What the second condition says again is what an index is searched by.
-                        .filter(otp_devices::instance_id.ge(instance))
-                        .filter(otp_devices::instance_id.gt(instance).or(in_instance))
+                        .filter(after)
                         .order((otp_devices::instance_id, otp_devices::device_id))
                         .limit(limit.into())
                         .select(DeviceKeyRow::as_select())
@@ -322,6 +325,17 @@ macro_rules! units_of_work {
                         .map_err(Failure::Read)?
                         .into_iter()
                         .map(DeviceKeyRow::into_key)
+                        .collect()
+                }
+
+                fn count_master_keys(
+                    &mut self,
+                ) -> Result<Vec<(domain::MasterKeyId, u64)>, Failure> {
+                    diesel::sql_query($crate::rows::COUNT_MASTER_KEYS)
+                        .load::<MasterKeyCountRow>(&mut self.$connection)
+                        .map_err(Failure::Read)?
+                        .into_iter()
+                        .map(MasterKeyCountRow::into_count)
                         .collect()
                 }
 

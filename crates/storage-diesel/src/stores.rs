@@ -231,6 +231,10 @@ impl<C: Connector<Connection: UnitsOfWork>> SealedKeyStore for SqlStores<C> {
         self.reading.run(unit).await
     }
 
+    async fn master_keys(&self) -> Result<Vec<(MasterKeyId, u64)>, StoreError> {
+        self.reading.run(UnitsOfWork::count_master_keys).await
+    }
+
     async fn replace(&self, replacements: Vec<KeyReplacement>) -> Result<u64, StoreError> {
         self.writing.run(move |connection| connection.replace_device_keys(&replacements)).await
     }

@@ -109,6 +109,9 @@ pub trait UnitsOfWork {
         limit: u16,
     ) -> Result<Vec<DeviceKey>, Failure>;
 
+    /// The master keys that sealed keys of devices, and of how many.
+    fn count_master_keys(&mut self) -> Result<Vec<(MasterKeyId, u64)>, Failure>;
+
     /// Puts sealed keys in the place of equal ones, in one transaction.
     fn replace_device_keys(&mut self, replacements: &[KeyReplacement]) -> Result<u64, Failure>;
 

@@ -302,6 +302,15 @@ impl SealedKeyStore for Memory {
         Ok(keys.take(limit.into()).map(key).collect())
     }
 
+    async fn master_keys(&self) -> Result<Vec<(MasterKeyId, u64)>, StoreError> {
+        let mut devices = BTreeMap::new();
+        let contents = self.lock();
+        for device in contents.instances.values().flat_map(|one| one.otp_devices.values()) {
+            *devices.entry(device.key.master_key()).or_default() += 1;
+        }
+        Ok(devices.into_iter().collect())
+    }
+
     async fn replace(&self, replacements: Vec<KeyReplacement>) -> Result<u64, StoreError> {
         let mut contents = self.lock();
         let mut replaced = 0;

@@ -55,16 +55,14 @@ pub(crate) async fn read(
     }
     let begin = Instant::now();
     let received = timeout(DEADLINE, receive(payload, limit)).await;
-    let bytes = received.unwrap_or(Err(BodyError::Late))?;
-    let mut body = Body { bytes, was_waited_for: begin.elapsed() > AT_ONCE };
+    let mut bytes = received.unwrap_or(Err(BodyError::Late))?;
     if let Some(compression) = Compression::of(request) {
         // Inflating keeps a processor busy: not on the thread that answers the others.
-        let compressed = body.bytes;
-        body.bytes = web::block(move || inflate(compression, &compressed, limit))
+        bytes = web::block(move || inflate(compression, &bytes, limit))
             .await
             .map_err(|stopped| BodyError::Compression(std::io::Error::other(stopped)))??;
     }
-    Ok(body)
+    Ok(Body { bytes, was_waited_for: begin.elapsed() > AT_ONCE })
 }
 
 /// Receives what the client sends.

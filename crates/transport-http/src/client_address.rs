@@ -1,7 +1,6 @@
 use std::net::{IpAddr, SocketAddr};
 
 use actix_web::HttpRequest;
-use actix_web::http::header::HeaderMap;
 
 const FORWARDED_FOR: &str = "X-Forwarded-For";
 const FORWARDED: &str = "Forwarded";
@@ -16,20 +15,15 @@ pub(crate) fn client_address(request: &HttpRequest, behind_proxy: bool) -> Optio
         return request.peer_addr().map(|address| address.ip());
     }
     let headers = request.headers();
-    let forwarded_for = last_element(headers, FORWARDED_FOR).map(node);
-    let forwarded = last_element(headers, FORWARDED).map(forwarded_node);
+    let last = |name| headers.get_all(name).next_back();
+    let last = |name| last(name).map(|value| value.to_str().unwrap_or_default());
+    let forwarded_for =
+        last(FORWARDED_FOR).map(|list| node(list.rsplit(',').next().unwrap_or_default().trim()));
+    let forwarded = last(FORWARDED).map(forwarded_node);
     match (forwarded_for, forwarded) {
         (Some(one), Some(other)) if one != other => None,
         (one, other) => one.or(other)?,
     }
-}
-
-/// The last element of a list that a header is, or several of its name are.
-fn last_element<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get_all(name).next_back().map(|value| {
-        let value = value.to_str().unwrap_or_default();
-        value.rsplit(',').next().unwrap_or_default().trim()
-    })
 }
 
 /// The address of a node, with or without a port.
@@ -39,11 +33,43 @@ fn node(text: &str) -> Option<IpAddr> {
     text.parse().ok().or_else(address).or_else(with_port)
 }
 
-/// The address that an element of `Forwarded` names by `for`.
-fn forwarded_node(element: &str) -> Option<IpAddr> {
-    let named = element.split(';').filter_map(|pair| pair.trim().split_once('='));
-    let (_, value) = named.rev().find(|(name, _)| name.eq_ignore_ascii_case("for"))?;
-    node(value.trim_matches('"'))
+/// The address that the last element of a `Forwarded` names by `for`.
+///
+/// What a client sent may stand in quotes in it, its `Host` for one: the separators there are none.
+fn forwarded_node(list: &str) -> Option<IpAddr> {
+    let element = split_unquoted(list, ',')?.pop()?;
+    let mut nodes = Vec::new();
+    for pair in split_unquoted(element, ';')? {
+        let (name, value) = pair.trim().split_once('=')?;
+        if name.eq_ignore_ascii_case("for") {
+            nodes.push(value);
+        }
+    }
+    let [value] = &*nodes else {
+        return None;
+    };
+    let unquoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+    node(unquoted.unwrap_or(value))
+}
+
+/// Splits a text where a character stands outside of quotes; `None` if a quote is not closed.
+fn split_unquoted(text: &str, separator: char) -> Option<Vec<&str>> {
+    let (mut parts, mut start) = (Vec::new(), 0);
+    let (mut quoted, mut escaped) = (false, false);
+    for (position, character) in text.char_indices() {
+        match character {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            _ if character == separator && !quoted => {
+                parts.push(text.get(start..position)?);
+                start = position + character.len_utf8();
+            }
+            _ => {}
+        }
+    }
+    parts.push(text.get(start..)?);
+    (!quoted).then_some(parts)
 }
 
 #[cfg(test)]
@@ -99,7 +125,20 @@ mod tests {
         }
         let ipv6 = address(&[(FORWARDED, "for=\"[2001:db8::1]:80\"")]);
         assert_eq!(ipv6.as_deref(), Some("2001:db8::1"));
-        for value in ["", "for=unknown", "for=_hidden", "proto=https", "for"] {
+        // What the client called the host is quoted.
+        for host in ["x,for=203.0.113.1", "x;for=203.0.113.1", "x\\\",for=203.0.113.1"] {
+            let value = format!("for=198.51.100.1;host=\"{host}\"");
+            assert_eq!(address(&[(FORWARDED, &value)]).as_deref(), Some("198.51.100.1"), "{value}");
+        }
+        for value in [
+            "",
+            "for=unknown",
+            "for=_hidden",
+            "proto=https",
+            "for",
+            "for=198.51.100.1;for=203.0.113.1",
+            "for=198.51.100.1;host=\"x",
+        ] {
             assert_eq!(address(&[(FORWARDED, value)]), None, "{value}");
         }
         // Both, of which one may be the client's.

@@ -22,6 +22,12 @@ use crate::unix_socket::UnixSocket;
 use crate::unread_body::close_after_unread_body;
 use crate::version::CurrencySpecification;
 
+/// How many TLS handshakes a thread has under way at the most.
+const MOST_HANDSHAKES: usize = 4096;
+
+/// How long a TLS handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(5);
+
 /// How the transport serves.
 #[derive(Clone, Debug)]
 pub struct HttpSettings {
@@ -88,6 +94,9 @@ pub fn bind(settings: HttpSettings, service: Arc<Service>) -> Result<Bound, Bind
             .wrap(from_fn(close_after_unread_body))
     })
     .disable_signals()
+    // Of TLS: connections that stall in their handshake must not keep others from beginning theirs.
+    .max_connection_rate(MOST_HANDSHAKES)
+    .tls_handshake_timeout(HANDSHAKE)
     .shutdown_timeout(shutdown_grace.as_secs());
 
     let bound = match &listen {

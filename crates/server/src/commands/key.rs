@@ -5,7 +5,7 @@ use anyhow::{Context, bail, ensure};
 use merchant_otp_application::{MasterKeyUse, Service};
 use merchant_otp_sealing::MasterKey;
 
-use super::{explain, service};
+use super::{explain, service, unchecked_service};
 use crate::command_line::KeyCommand;
 use crate::master_keys;
 use crate::settings::Settings;
@@ -13,7 +13,7 @@ use crate::settings::Settings;
 pub(crate) async fn key(settings: &Settings, command: KeyCommand) -> anyhow::Result<()> {
     match command {
         KeyCommand::Generate { file } => generate(file.as_deref()),
-        KeyCommand::Status => status(&service(settings).await?).await,
+        KeyCommand::Status => status(&unchecked_service(settings).await?).await,
         KeyCommand::Rotate => rotate(&service(settings).await?).await,
     }
 }
@@ -70,16 +70,22 @@ async fn rotate(service: &Service) -> anyhow::Result<()> {
     let former = service.master_key_uses().await.map_err(explain)?;
     let former: Vec<_> =
         former.iter().filter(|one| !one.seals).map(|one| one.id.to_string()).collect();
+    for (instance, device) in &rotation.not_opened_devices {
+        writeln!(io::stderr(), "cannot be opened: {instance} {device}")?;
+    }
     if rotation.not_opened > 0 {
         bail!(
-            "{} keys cannot be opened and stay as they are (`merchant-otp key status`); \
-             still needed: {}",
+            "{} keys cannot be opened and stay as they are; still needed: {}",
             rotation.not_opened,
             former.join(", ")
         );
     }
     if former.is_empty() {
-        writeln!(output, "all are sealed by the first master key; the others may be removed")?;
+        writeln!(
+            output,
+            "all are sealed by the first master key; the others may be removed, if every process of \
+             the service was restarted since it is the first"
+        )?;
     } else {
         writeln!(output, "still needed, for they sealed keys meanwhile: {}", former.join(", "))?;
     }
