@@ -260,6 +260,14 @@ fn what_does_not_open_is_told_by_the_rotation(storage: &Storage) {
     assert!(failed.stderr.contains("cannot be opened: shop b\n"), "{}", failed.stderr);
     let expected = [("opens".to_owned(), 1), ("seals".to_owned(), 1)];
     assert_eq!(status(storage, &both), expected);
+
+    let no_key = match storage.kind() {
+        StorageKind::Sqlite(_) => "x'0011'",
+        StorageKind::Postgres(_) => "'\\x0011'",
+    };
+    storage.execute(&format!("UPDATE otp_devices SET sealed_key = {no_key} WHERE device_id = 'b'"));
+    let failed = run(storage, &["key", "rotate"], &both);
+    assert!(failed.stderr.contains("the device b of the instance shop"), "{}", failed.stderr);
 }
 
 /// A dump of the database is no dump of keys, and neither are its files.

@@ -219,19 +219,23 @@ impl DeviceKeyRow {
     ///
     /// [`Failure::Corrupt`].
     pub fn into_key(self) -> Result<DeviceKey, Failure> {
-        Ok(DeviceKey {
-            instance: InstanceId::parse(&self.instance_id).map_err(Failure::corrupt)?,
-            device: OtpDeviceId::parse(self.device_id).map_err(Failure::corrupt)?,
-            key: SealedOtpKey::new(self.sealed_key).map_err(Failure::corrupt)?,
-        })
+        let instance = InstanceId::parse(&self.instance_id).map_err(Failure::corrupt)?;
+        let device = OtpDeviceId::parse(self.device_id).map_err(Failure::corrupt)?;
+        // Named, for somebody has to remove it before all keys can be sealed again.
+        let named = |error| format!("the device {device} of the instance {instance}: {error}");
+        let key = SealedOtpKey::new(self.sealed_key);
+        let key = key.map_err(|error| Failure::Corrupt(named(error).into()))?;
+        Ok(DeviceKey { instance, device, key })
     }
 }
 
 /// Counts the devices whose keys a master key sealed, by the id that sealed keys begin with.
 ///
-/// In SQL, for diesel does not see that both expressions are the same.
+/// In SQL, for diesel does not see that both expressions are the same. A row that is damaged so much that
+/// it has no id must not keep the service from starting.
 pub const COUNT_MASTER_KEYS: &str = "SELECT substr(sealed_key, 1, 8) AS id, count(*) AS devices \
-                                     FROM otp_devices GROUP BY substr(sealed_key, 1, 8)";
+                                     FROM otp_devices WHERE length(sealed_key) >= 8 \
+                                     GROUP BY substr(sealed_key, 1, 8)";
 
 /// A row of [`COUNT_MASTER_KEYS`].
 #[derive(QueryableByName)]
