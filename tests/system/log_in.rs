@@ -141,11 +141,14 @@ fn what_is_no_request_for_a_token_is_refused(storage: &Storage) {
         assert_eq!(refused.json()["field"], field, "{body}");
     }
     server.log_in("shop", "right", "[]").expect_error(400, 22);
-    server.log_in("shop", "right", "x".repeat(2 << 20)).expect_error(413, 32);
-    // Nothing came of any of them.
+    // Less than others may send: it is read before the password is checked.
+    let padded = |length| json!({ "scope": "all", "x": "x".repeat(length) }).to_string();
+    server.log_in("shop", "wrong", padded(17_000)).expect_error(413, 32);
+    assert_eq!(server.log_in("shop", "right", padded(15_000)).status, 200);
+    // Nothing came of those that were refused.
     let token = storage.token("shop", "all", "forever");
     let listed = json(&server.call("GET", TOKENS, &token, ""));
-    assert_eq!(listed["tokens"].as_array().unwrap().len(), 1);
+    assert_eq!(listed["tokens"].as_array().unwrap().len(), 2);
 }
 
 fn wrong_passwords_are_refused_alike(storage: &Storage) {

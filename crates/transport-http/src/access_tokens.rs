@@ -51,7 +51,7 @@ pub(crate) async fn log_in(
         return Err(Error::Unauthorized(Refusal::Missing).into());
     };
     // The body first: credentials that were good while it came may no longer be.
-    let body = body::read(&request, payload, app.body_limit).await?;
+    let body = body::read(&request, payload, app.body_limit.min(LARGEST_LOG_IN)).await?;
     let log_in = authenticate(&app, &request, &id, credentials).await?;
     let new = LoginTokenRequest::read(&body.bytes)?.into_new_access_token();
     let issued = app.service.issue_access_token(&log_in, new).await.map_err(HttpError::Storing)?;
@@ -64,6 +64,9 @@ pub(crate) async fn log_in(
         refreshable: issued.scope.refreshable,
     }))
 }
+
+/// The largest body of a log-in, in bytes: it is read before anybody proved who they are.
+const LARGEST_LOG_IN: usize = 16 * 1024;
 
 /// Logs in with what the client presents.
 async fn authenticate(
