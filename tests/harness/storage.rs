@@ -143,9 +143,23 @@ impl Storage {
 
     /// Executes SQL behind the back of the service.
     pub fn execute(&self, sql: &str) {
+        self.try_execute(sql).unwrap();
+    }
+
+    /// The same, for what the database may refuse.
+    ///
+    /// # Errors
+    ///
+    /// What the database says.
+    pub fn try_execute(&self, sql: &str) -> Result<(), String> {
         match &self.kind {
-            StorageKind::Sqlite(_) => self.sqlite_session().batch_execute(sql).unwrap(),
-            StorageKind::Postgres(database) => database.session().batch_execute(sql).unwrap(),
+            StorageKind::Sqlite(_) => {
+                self.sqlite_session().batch_execute(sql).map_err(|error| error.to_string())
+            }
+            StorageKind::Postgres(database) => {
+                // `Debug`, for `Display` leaves out what the server says.
+                database.session().batch_execute(sql).map_err(|error| format!("{error:?}"))
+            }
         }
     }
 

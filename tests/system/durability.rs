@@ -5,6 +5,7 @@ use std::thread;
 use merchant_otp_tests::{Server, Storage};
 use serde_json::json;
 
+use crate::audit::trail;
 use crate::{device, on_both_databases};
 
 on_both_databases! {
@@ -28,6 +29,14 @@ fn acknowledged_devices_survive_kill_9(storage: &Storage) {
         }
     });
     server.kill();
+
+    // Each with its event.
+    let added = trail(storage, "shop", &[]).into_iter();
+    let added = added.filter(|event| event["operation"] == "otp-device.add");
+    let mut added: Vec<_> = added.map(|event| event["device"].clone()).collect();
+    added.sort_by_key(ToString::to_string);
+    added.dedup();
+    assert_eq!(added.len(), 8 * 25);
 
     let server = Server::start(storage);
     for client in 0..8 {

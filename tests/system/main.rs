@@ -8,6 +8,7 @@
 )]
 
 mod access_tokens;
+mod audit;
 mod bodies;
 mod clients;
 mod command_line;

@@ -1,10 +1,13 @@
+use std::net::IpAddr;
+
 use merchant_otp_domain::{
-    AccessToken, AccessTokenDescription, AccessTokenInfo, AccessTokenSerial, Expiration,
-    InstanceId, Lifetime, Permission, Scope, Timestamp, TokenScope,
+    AccessToken, AccessTokenDescription, AccessTokenInfo, AccessTokenSerial, AuditEvent,
+    Expiration, InstanceId, Lifetime, Operation, Outcome, Permission, Scope, Timestamp, TokenScope,
 };
 use merchant_otp_ports::{AccessTokenInsertion, AccessTokenPage, StoredAccessToken};
 use zeroize::Zeroizing;
 
+use crate::audit::Caller;
 use crate::retry::retry_contention;
 use crate::{Error, Grant, Service};
 
@@ -56,11 +59,12 @@ pub struct LogIn {
     instance: InstanceId,
     /// The tokens may do no more than this.
     scope: Scope,
+    caller: Caller,
 }
 
 impl LogIn {
-    pub(crate) fn new(instance: InstanceId, scope: Scope) -> Self {
-        Self { instance, scope }
+    pub(crate) fn new(instance: InstanceId, scope: Scope, caller: Caller) -> Self {
+        Self { instance, scope, caller }
     }
 }
 
@@ -74,12 +78,16 @@ impl Service {
         &self,
         instance: &InstanceId,
         token: &AccessToken,
+        address: Option<IpAddr>,
     ) -> Result<LogIn, Error> {
-        let scope = self.authenticate(instance, Some(token)).await?.info.scope;
+        let operation = Operation::LogIn;
+        let token = self.authenticate(instance, Some(token), address, operation).await?;
+        let (scope, caller) = (token.info.scope, Caller::with_token(&token, address));
         if !scope.permits(Permission::TokenRefresh) {
-            return Err(Error::PermissionMissing(Permission::TokenRefresh));
+            let error = Error::PermissionMissing(Permission::TokenRefresh);
+            return Err(self.refused(self.event(caller, instance, operation), error).await);
         }
-        Ok(LogIn::new(instance.clone(), scope.scope))
+        Ok(LogIn::new(instance.clone(), scope.scope, caller))
     }
 
     /// Logs the operator of the service in to an instance, without credentials.
@@ -91,7 +99,7 @@ impl Service {
     /// [`Error::InstanceUnknown`], [`Error::InstanceDeleted`] or [`Error::Storage`].
     pub async fn log_in_operator(&self, instance: &InstanceId) -> Result<LogIn, Error> {
         let stored = self.stored_instance(instance).await?;
-        Ok(LogIn::new(stored.instance.id, Scope::All))
+        Ok(LogIn::new(stored.instance.id, Scope::All, Caller::OPERATOR))
     }
 
     /// Makes an access token for whoever logged in.
@@ -105,6 +113,24 @@ impl Service {
         &self,
         log_in: &LogIn,
         new: NewAccessToken,
+    ) -> Result<IssuedAccessToken, Error> {
+        let event = self.event(log_in.caller, &log_in.instance, Operation::IssueAccessToken);
+        match self.insert_access_token(log_in, new, &event).await {
+            Ok(issued) => {
+                let event = AuditEvent { access_token: Some(issued.serial), ..event };
+                self.conclude(event, Ok(Outcome::Done)).await?;
+                self.forget_expired_tokens(&log_in.instance).await;
+                Ok(issued)
+            }
+            Err(error) => Err(self.refused(event, error).await),
+        }
+    }
+
+    async fn insert_access_token(
+        &self,
+        log_in: &LogIn,
+        new: NewAccessToken,
+        event: &AuditEvent,
     ) -> Result<IssuedAccessToken, Error> {
         let NewAccessToken { scope, lifetime, description } = new;
         if !log_in.scope.covers(scope.scope) {
@@ -120,10 +146,9 @@ impl Service {
         let info = AccessTokenInfo { scope, created, expiration, description };
         let (digest, instance) = (token.digest(), &log_in.instance);
         let insert =
-            async || self.stores.access_tokens.insert(instance, digest, info.clone()).await;
+            async || self.stores.access_tokens.insert(instance, digest, info.clone(), event).await;
         match retry_contention(insert).await? {
             AccessTokenInsertion::Stored(serial) => {
-                self.forget_expired_tokens(instance).await;
                 Ok(IssuedAccessToken { token, serial, scope, expiration })
             }
             AccessTokenInsertion::NoSuchInstance => Err(Error::InstanceUnknown),
@@ -170,8 +195,33 @@ impl Service {
         serial: AccessTokenSerial,
     ) -> Result<(), Error> {
         let instance = grant.instance_for(Permission::TokensWrite)?;
-        let remove = async || self.stores.access_tokens.remove(instance, serial).await;
-        if retry_contention(remove).await? { Ok(()) } else { Err(Error::AccessTokenUnknown) }
+        let event = self.event_of_revocation(grant.caller(), instance, serial);
+        let revoked = match self.remove_access_token(instance, serial, &event).await {
+            Ok(true) => Ok(Outcome::Done),
+            Ok(false) => Err(Error::AccessTokenUnknown),
+            Err(error) => Err(error),
+        };
+        self.conclude(event, revoked).await
+    }
+
+    fn event_of_revocation(
+        &self,
+        caller: Caller,
+        instance: &InstanceId,
+        serial: AccessTokenSerial,
+    ) -> AuditEvent {
+        let event = self.event(caller, instance, Operation::RevokeAccessToken);
+        AuditEvent { access_token: Some(serial), ..event }
+    }
+
+    async fn remove_access_token(
+        &self,
+        instance: &InstanceId,
+        serial: AccessTokenSerial,
+        event: &AuditEvent,
+    ) -> Result<bool, Error> {
+        let remove = async || self.stores.access_tokens.remove(instance, serial, event).await;
+        Ok(retry_contention(remove).await?)
     }
 
     /// Revokes the access token that a client presents; it needs no permission for that.
@@ -184,11 +234,18 @@ impl Service {
         &self,
         instance: &InstanceId,
         token: Option<&AccessToken>,
+        address: Option<IpAddr>,
     ) -> Result<(), Error> {
-        let serial = self.authenticate(instance, token).await?.serial;
-        let remove = async || self.stores.access_tokens.remove(instance, serial).await;
-        // If somebody else revoked it just now, it is revoked.
-        retry_contention(remove).await?;
-        Ok(())
+        let operation = Operation::RevokeAccessToken;
+        let token = self.authenticate(instance, token, address, operation).await?;
+        let caller = Caller::with_token(&token, address);
+        let event = self.event_of_revocation(caller, instance, token.serial);
+        let revoked = match self.remove_access_token(instance, token.serial, &event).await {
+            Ok(true) => Ok(Outcome::Done),
+            // Somebody else revoked it just now.
+            Ok(false) => Ok(Outcome::Unchanged),
+            Err(error) => Err(error),
+        };
+        self.conclude(event, revoked).await
     }
 }

@@ -1,6 +1,9 @@
-use merchant_otp_domain::{AccessToken, InstanceId, Permission};
+use std::net::IpAddr;
+
+use merchant_otp_domain::{AccessToken, InstanceId, Operation, Permission};
 use merchant_otp_ports::{AccessTokenLookup, StoredAccessToken, StoredInstance};
 
+use crate::audit::Caller;
 use crate::retry::retry_contention;
 use crate::{Error, Refusal, Service};
 
@@ -12,6 +15,7 @@ use crate::{Error, Refusal, Service};
 pub struct Grant {
     instance: InstanceId,
     permission: Permission,
+    caller: Caller,
 }
 
 impl Grant {
@@ -19,6 +23,11 @@ impl Grant {
     #[must_use]
     pub fn instance(&self) -> &InstanceId {
         &self.instance
+    }
+
+    /// Who has the right.
+    pub(crate) fn caller(&self) -> Caller {
+        self.caller
     }
 
     /// The instance, if this is the permission that was granted.
@@ -38,13 +47,19 @@ impl Grant {
 #[derive(Clone, Copy, Debug)]
 pub struct ManagementGrant {
     permission: Permission,
+    caller: Caller,
 }
 
 impl ManagementGrant {
     /// The right to use the permission on one instance, whether it is there or not.
     #[must_use]
     pub fn on(self, instance: InstanceId) -> Grant {
-        Grant { instance, permission: self.permission }
+        Grant { instance, permission: self.permission, caller: self.caller }
+    }
+
+    /// Who has the right.
+    pub(crate) fn caller(self) -> Caller {
+        self.caller
     }
 
     /// Checks that this is the permission that was granted.
@@ -61,6 +76,7 @@ impl Service {
     /// Checks that a client may use a permission on an instance.
     ///
     /// `token` is what the client presented; `None` if that was nothing, or nothing that can be read.
+    /// `address` is where it comes from, if that is known.
     /// An unknown instance is told before the credentials are looked at, as the protocol does.
     ///
     /// # Errors
@@ -71,13 +87,17 @@ impl Service {
         &self,
         instance: &InstanceId,
         token: Option<&AccessToken>,
+        address: Option<IpAddr>,
         permission: Permission,
     ) -> Result<Grant, Error> {
-        let token = self.authenticate(instance, token).await?;
+        let operation = Operation::Use(permission);
+        let token = self.authenticate(instance, token, address, operation).await?;
+        let caller = Caller::with_token(&token, address);
         if !token.info.scope.permits(permission) {
-            return Err(Error::PermissionMissing(permission));
+            let error = Error::PermissionMissing(permission);
+            return Err(self.refused(self.event(caller, instance, operation), error).await);
         }
-        Ok(Grant { instance: instance.clone(), permission })
+        Ok(Grant { instance: instance.clone(), permission, caller })
     }
 
     /// Checks that a client may use a permission on all instances: with a token of `admin`.
@@ -88,10 +108,11 @@ impl Service {
     pub async fn authorize_management(
         &self,
         token: Option<&AccessToken>,
+        address: Option<IpAddr>,
         permission: Permission,
     ) -> Result<ManagementGrant, Error> {
-        self.authorize(&InstanceId::admin(), token, permission).await?;
-        Ok(ManagementGrant { permission })
+        let grant = self.authorize(&InstanceId::admin(), token, address, permission).await?;
+        Ok(ManagementGrant { permission, caller: grant.caller })
     }
 
     /// Grants a permission on an instance to the operator of the service, without credentials.
@@ -108,7 +129,7 @@ impl Service {
         permission: Permission,
     ) -> Result<Grant, Error> {
         let stored = self.stored_instance(instance).await?;
-        Ok(Grant { instance: stored.instance.id, permission })
+        Ok(Grant { instance: stored.instance.id, permission, caller: Caller::OPERATOR })
     }
 
     /// Grants a permission on all instances to the operator of the service, without credentials.
@@ -116,11 +137,27 @@ impl Service {
     /// For the command line, as [`Service::trust_operator`].
     #[must_use]
     pub fn trust_operator_to_manage(&self, permission: Permission) -> ManagementGrant {
-        ManagementGrant { permission }
+        ManagementGrant { permission, caller: Caller::OPERATOR }
     }
 
-    /// The valid token of an instance that a client presented.
+    /// The valid token of an instance that a client presented, for an operation.
     pub(crate) async fn authenticate(
+        &self,
+        instance: &InstanceId,
+        token: Option<&AccessToken>,
+        address: Option<IpAddr>,
+        operation: Operation,
+    ) -> Result<StoredAccessToken, Error> {
+        match self.valid_token(instance, token).await {
+            Err(error @ Error::Unauthorized(_)) => {
+                let caller = Caller::unknown(address);
+                Err(self.refused(self.event(caller, instance, operation), error).await)
+            }
+            found => found,
+        }
+    }
+
+    async fn valid_token(
         &self,
         instance: &InstanceId,
         token: Option<&AccessToken>,

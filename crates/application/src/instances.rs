@@ -1,6 +1,9 @@
-use merchant_otp_domain::{Instance, InstanceId, InstanceName, Password, Permission};
+use merchant_otp_domain::{
+    AuditEvent, Instance, InstanceId, InstanceName, Operation, Outcome, Password, Permission,
+};
 use merchant_otp_ports::{InstanceInsertion, StoredInstance};
 
+use crate::audit::Caller;
 use crate::retry::retry_contention;
 use crate::{Error, Grant, ManagementGrant, Service};
 
@@ -33,6 +36,17 @@ impl Service {
         password: Option<Password>,
     ) -> Result<(), Error> {
         grant.has(Permission::InstancesWrite)?;
+        let event = self.event(grant.caller(), &instance.id, Operation::AddInstance);
+        let added = self.insert_instance(instance, password, &event).await;
+        self.conclude(event, added).await
+    }
+
+    async fn insert_instance(
+        &self,
+        instance: Instance,
+        password: Option<Password>,
+        event: &AuditEvent,
+    ) -> Result<Outcome, Error> {
         if instance.id.as_str() == InstanceId::FORMER_ADMIN {
             return Err(Error::InstanceReserved);
         }
@@ -40,14 +54,16 @@ impl Service {
             Some(password) => Some(self.passwords.hash(&instance.id, password).await?),
             None => None,
         };
-        let insert = async || self.stores.instances.insert(instance.clone(), hash.clone()).await;
+        let insert =
+            async || self.stores.instances.insert(instance.clone(), hash.clone(), event).await;
         match retry_contention(insert).await? {
-            InstanceInsertion::Stored => Ok(()),
+            InstanceInsertion::Stored => Ok(Outcome::Done),
             InstanceInsertion::Exists(existing) if existing.deleted => {
                 Err(Error::InstancePurgeRequired)
             }
             InstanceInsertion::Exists(existing) if existing.instance == instance => {
-                self.has_password(existing, password).await
+                self.has_password(existing, password).await?;
+                Ok(Outcome::Unchanged)
             }
             InstanceInsertion::Exists(_) => Err(Error::InstanceConflict),
         }
@@ -116,8 +132,13 @@ impl Service {
     /// [`Error::Storage`].
     pub async fn rename_instance(&self, grant: &Grant, name: &InstanceName) -> Result<(), Error> {
         let id = grant.instance_for(Permission::InstancesWrite)?;
-        let rename = async || self.stores.instances.rename(id, name.clone()).await;
-        self.changed(id, retry_contention(rename).await?).await
+        let event = self.event(grant.caller(), id, Operation::RenameInstance);
+        let rename = async || self.stores.instances.rename(id, name.clone(), &event).await;
+        let renamed = match retry_contention(rename).await {
+            Ok(renamed) => self.changed(id, renamed).await,
+            Err(error) => Err(error.into()),
+        };
+        self.conclude(event, renamed).await
     }
 
     /// Deletes the instance of the grant: what it has is kept, its password apart, and is of no use.
@@ -129,8 +150,13 @@ impl Service {
     /// [`Error::Storage`].
     pub async fn delete_instance(&self, grant: &Grant) -> Result<(), Error> {
         let id = grant.instance_for(Permission::InstancesWrite)?;
-        let mark = async || self.stores.instances.mark_deleted(id).await;
-        self.changed(id, retry_contention(mark).await?).await
+        let event = self.event(grant.caller(), id, Operation::DeleteInstance);
+        let mark = async || self.stores.instances.mark_deleted(id, &event).await;
+        let marked = match retry_contention(mark).await {
+            Ok(marked) => self.changed(id, marked).await,
+            Err(error) => Err(error.into()),
+        };
+        self.conclude(event, marked).await
     }
 
     /// Removes the instance of the grant, deleted or not, with its devices and access tokens.
@@ -141,8 +167,14 @@ impl Service {
     /// [`Permission::InstancesWrite`], [`Error::InstanceUnknown`] or [`Error::Storage`].
     pub async fn purge_instance(&self, grant: &Grant) -> Result<(), Error> {
         let id = grant.instance_for(Permission::InstancesWrite)?;
-        let removed = retry_contention(async || self.stores.instances.remove(id).await).await?;
-        if removed { Ok(()) } else { Err(Error::InstanceUnknown) }
+        let event = self.event(grant.caller(), id, Operation::PurgeInstance);
+        let remove = async || self.stores.instances.remove(id, &event).await;
+        let removed = match retry_contention(remove).await {
+            Ok(true) => Ok(Outcome::Done),
+            Ok(false) => Err(Error::InstanceUnknown),
+            Err(error) => Err(error.into()),
+        };
+        self.conclude(event, removed).await
     }
 
     /// Makes the instance `admin` in a database that has no instance; answers whether it did.
@@ -157,17 +189,22 @@ impl Service {
         if !all.is_empty() {
             return Ok(false);
         }
-        let insert = async || self.stores.instances.insert(Instance::admin(), None).await;
+        let admin = Instance::admin();
+        let event = self.event(Caller::OPERATOR, &admin.id, Operation::AddInstance);
+        let insert = async || self.stores.instances.insert(admin.clone(), None, &event).await;
         match retry_contention(insert).await? {
-            InstanceInsertion::Stored => Ok(true),
+            InstanceInsertion::Stored => {
+                self.conclude(event, Ok(Outcome::Done)).await?;
+                Ok(true)
+            }
             InstanceInsertion::Exists(_) => Ok(false),
         }
     }
 
     /// What it means that a store changed an instance or did not.
-    pub(crate) async fn changed(&self, id: &InstanceId, changed: bool) -> Result<(), Error> {
+    pub(crate) async fn changed(&self, id: &InstanceId, changed: bool) -> Result<Outcome, Error> {
         if changed {
-            return Ok(());
+            return Ok(Outcome::Done);
         }
         self.stored_instance(id).await?;
         // It was not there, and is now.

@@ -4,15 +4,17 @@
 //! [`Service::authorize_management`], or a log-in) with what the client presented, then a use case with
 //! the [`Grant`] (or [`ManagementGrant`], or [`LogIn`]) it got. The policy lives here: who may do what,
 //! what a store's finding means, how often a contended unit of work is tried again, how log-ins that
-//! fail are slowed.
+//! fail are slowed, and what the audit trail is told.
 
 mod access_tokens;
+mod audit;
 mod authorization;
 mod error;
 mod instances;
 mod log_in_throttle;
 mod master_keys;
 mod otp_devices;
+mod pace;
 mod passwords;
 mod retry;
 mod service;
@@ -22,7 +24,7 @@ pub use authorization::{Grant, ManagementGrant};
 pub use error::{Error, Refusal, StorageFailure};
 pub use instances::ListedInstance;
 pub use master_keys::{MasterKeyUse, Rotation};
-// What a list of access tokens is asked for and answers.
-pub use merchant_otp_ports::{AccessTokenPage, StoredAccessToken};
+// What lists of access tokens and of audit events are asked for and answer.
+pub use merchant_otp_ports::{AccessTokenPage, AuditPosition, StoredAccessToken, StoredAuditEvent};
 pub use otp_devices::OtpDeviceAt;
 pub use service::Service;

@@ -7,12 +7,7 @@ use merchant_otp_domain::{InstanceId, PasswordHash};
 use tokio::time::Instant;
 
 use crate::Error;
-
-/// How many log-ins may fail in a row, and how long it takes until one more may.
-struct Pace {
-    burst: u32,
-    interval: Duration,
-}
+use crate::pace::Pace;
 
 /// For all attempts on an instance, from wherever they come: about 14,400 guesses a day.
 const INSTANCE: Pace = Pace { burst: 20, interval: Duration::from_secs(6) };
@@ -33,9 +28,8 @@ const ACQUAINTANCE: Duration = Duration::from_hours(30 * 24);
 
 /// Slows log-ins that fail, per instance and per address.
 ///
-/// The leaky bucket as a meter (the generic cell rate algorithm): an attempt adds to its instance and
-/// to its address what leaks out during their interval, and is refused when there is no room. A log-in
-/// that succeeds takes it out again, so that many good ones are not slowed.
+/// An attempt adds to the buckets of its instance and of its address, and is refused when one has no
+/// room. A log-in that succeeds takes it out again, so that many good ones are not slowed.
 ///
 /// Whoever logged in from an address before, with the password that the instance still has, is counted
 /// for the address alone: somebody who lets log-ins fail all the time must not lock out the owner.
@@ -203,14 +197,6 @@ impl Tables {
         }
         let empty_at = self.addresses.entry(site).or_insert(now);
         *empty_at = (*empty_at).max(now) + ADDRESS.interval;
-    }
-}
-
-impl Pace {
-    /// How long to wait until a bucket that is empty then has room for an attempt; `None` if it has.
-    fn wait(&self, empty_at: Instant, now: Instant) -> Option<Duration> {
-        let filled = empty_at.saturating_duration_since(now);
-        filled.checked_sub(self.interval * (self.burst - 1)).filter(|wait| !wait.is_zero())
     }
 }
 

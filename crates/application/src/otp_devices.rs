@@ -1,6 +1,6 @@
 use merchant_otp_domain::{
-    Amount, OtpCodes, OtpDevice, OtpDeviceChange, OtpDeviceId, OtpDeviceSummary, Permission,
-    Timestamp,
+    Amount, AuditEvent, InstanceId, Operation, OtpCodes, OtpDevice, OtpDeviceChange, OtpDeviceId,
+    OtpDeviceSummary, Outcome, Permission, Timestamp,
 };
 use merchant_otp_ports::{OtpDeviceInsertion, StoreError};
 
@@ -37,14 +37,25 @@ impl Service {
     /// meanwhile, [`Error::KeyNotSealed`], [`Error::KeyNotOpened`] or [`Error::Storage`].
     pub async fn add_otp_device(&self, grant: &Grant, device: OtpDevice) -> Result<(), Error> {
         let instance = grant.instance_for(Permission::OtpDevicesWrite)?;
+        let event = self.event_of_device(grant, Operation::AddOtpDevice, device.id());
+        let added = self.insert_otp_device(instance, device, &event).await;
+        self.conclude(event, added).await
+    }
+
+    async fn insert_otp_device(
+        &self,
+        instance: &InstanceId,
+        device: OtpDevice,
+        event: &AuditEvent,
+    ) -> Result<Outcome, Error> {
         let sealed = self.seal(instance, &device)?;
-        let insert = async || self.stores.otp_devices.insert(instance, sealed.clone()).await;
+        let insert = async || self.stores.otp_devices.insert(instance, sealed.clone(), event).await;
         match retry_contention(insert).await? {
-            OtpDeviceInsertion::Stored => Ok(()),
+            OtpDeviceInsertion::Stored => Ok(Outcome::Done),
             OtpDeviceInsertion::Exists(existing) => {
                 // Opened, for the same key sealed twice is not the same.
                 let same = self.open(instance, existing)? == device;
-                if same { Ok(()) } else { Err(Error::OtpDeviceConflict) }
+                if same { Ok(Outcome::Unchanged) } else { Err(Error::OtpDeviceConflict) }
             }
             OtpDeviceInsertion::NoSuchInstance => Err(Error::InstanceUnknown),
         }
@@ -106,6 +117,18 @@ impl Service {
         change: OtpDeviceChange,
     ) -> Result<(), Error> {
         let instance = grant.instance_for(Permission::OtpDevicesWrite)?;
+        let event = self.event_of_device(grant, Operation::ChangeOtpDevice, id);
+        let changed = self.replace_otp_device(instance, id, change, &event).await;
+        self.conclude(event, changed).await
+    }
+
+    async fn replace_otp_device(
+        &self,
+        instance: &InstanceId,
+        id: &OtpDeviceId,
+        change: OtpDeviceChange,
+        event: &AuditEvent,
+    ) -> Result<Outcome, Error> {
         // One after the other: only other processes can come between reading and replacing.
         let _turn = self.changes.lock().await;
         for _ in 0..CHANGE_ATTEMPTS {
@@ -115,10 +138,10 @@ impl Service {
             let changed = device.changed(change.clone()).map_err(Error::OtpDeviceInvalid)?;
             let changed = self.seal(instance, &changed)?;
             let replace =
-                async || self.stores.otp_devices.replace(instance, &current, &changed).await;
+                async || self.stores.otp_devices.replace(instance, &current, &changed, event).await;
             // Somebody may have changed it since it was read: then the change is made to that.
             if retry_contention(replace).await? {
-                return Ok(());
+                return Ok(Outcome::Done);
             }
             pause(1).await;
         }
@@ -133,8 +156,13 @@ impl Service {
     /// than [`Permission::OtpDevicesWrite`], or [`Error::Storage`].
     pub async fn remove_otp_device(&self, grant: &Grant, id: &OtpDeviceId) -> Result<(), Error> {
         let instance = grant.instance_for(Permission::OtpDevicesWrite)?;
-        let remove = async || self.stores.otp_devices.remove(instance, id).await;
-        let removed = retry_contention(remove).await?;
-        if removed { Ok(()) } else { Err(Error::OtpDeviceUnknown) }
+        let event = self.event_of_device(grant, Operation::RemoveOtpDevice, id);
+        let remove = async || self.stores.otp_devices.remove(instance, id, &event).await;
+        let removed = match retry_contention(remove).await {
+            Ok(true) => Ok(Outcome::Done),
+            Ok(false) => Err(Error::OtpDeviceUnknown),
+            Err(error) => Err(error.into()),
+        };
+        self.conclude(event, removed).await
     }
 }

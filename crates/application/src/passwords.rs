@@ -4,11 +4,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use merchant_otp_domain::{InstanceId, Password, PasswordHash, Permission, Scope};
+use merchant_otp_domain::{
+    Actor, AuditEvent, InstanceId, Operation, Outcome, Password, PasswordHash, Permission, Scope,
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use crate::audit::Caller;
 use crate::log_in_throttle::LogInThrottle;
 use crate::retry::retry_contention;
 use crate::{Error, Grant, LogIn, Refusal, Service};
@@ -142,6 +145,25 @@ impl Service {
         password: Password,
         address: Option<IpAddr>,
     ) -> Result<LogIn, Error> {
+        match self.check_password(instance, user, password, address).await {
+            Ok(()) => {
+                let caller = Caller { actor: Actor::Password, address };
+                Ok(LogIn::new(instance.clone(), Scope::All, caller))
+            }
+            Err(error) => {
+                let event = self.event(Caller::unknown(address), instance, Operation::LogIn);
+                Err(self.refused(event, error).await)
+            }
+        }
+    }
+
+    async fn check_password(
+        &self,
+        instance: &InstanceId,
+        user: &str,
+        password: Password,
+        address: Option<IpAddr>,
+    ) -> Result<(), Error> {
         let stored = self.stored_instance(instance).await?.password;
         let throttle = &self.passwords.throttle;
         // Who is to be refused need not wait for it.
@@ -157,7 +179,7 @@ impl Service {
             return Err(Error::Unauthorized(Refusal::Password));
         }
         attempt.succeeded();
-        Ok(LogIn::new(instance.clone(), Scope::All))
+        Ok(())
     }
 
     /// Gives the instance of the grant a password, in the place of the one it may have.
@@ -172,9 +194,20 @@ impl Service {
     /// [`Error::Storage`].
     pub async fn set_password(&self, grant: &Grant, password: Password) -> Result<(), Error> {
         let instance = grant.instance_for(Permission::InstancesAuthWrite)?;
+        let event = self.event(grant.caller(), instance, Operation::SetPassword);
+        let set = self.replace_password(instance, password, &event).await;
+        self.conclude(event, set).await
+    }
+
+    async fn replace_password(
+        &self,
+        instance: &InstanceId,
+        password: Password,
+        event: &AuditEvent,
+    ) -> Result<Outcome, Error> {
         self.stored_instance(instance).await?;
         let hash = self.passwords.hash(instance, password).await?;
-        let set = async || self.stores.instances.set_password(instance, hash.clone()).await;
+        let set = async || self.stores.instances.set_password(instance, hash.clone(), event).await;
         self.changed(instance, retry_contention(set).await?).await
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use merchant_otp_application::{Error, Grant, MasterKeyUse, Rotation, Service};
 use merchant_otp_domain::{
-    Instance, InstanceId, InstanceName, MasterKeyId, OtpAlgorithm, OtpCounter, OtpDevice,
-    OtpDeviceChange, OtpDeviceDescription, OtpDeviceId, OtpKey, Permission, SealedOtpDevice,
-    Timestamp,
+    Actor, AuditEvent, Instance, InstanceId, InstanceName, MasterKeyId, Operation, OtpAlgorithm,
+    OtpCounter, OtpDevice, OtpDeviceChange, OtpDeviceDescription, OtpDeviceId, OtpKey, Outcome,
+    Permission, SealedOtpDevice, Timestamp,
 };
 use merchant_otp_ports::{Clock, Stores};
 use merchant_otp_sealing::{Keyring, MasterKey};
@@ -64,6 +64,21 @@ fn device(id: &str) -> OtpDevice {
     .unwrap()
 }
 
+/// The event of a change that somebody makes behind the back of the service.
+fn event() -> AuditEvent {
+    AuditEvent {
+        time: Timestamp::EPOCH,
+        instance: shop(),
+        actor: Actor::Unknown,
+        address: None,
+        operation: Operation::AddOtpDevice,
+        device: None,
+        access_token: None,
+        outcome: Outcome::Done,
+        unrecorded: 0,
+    }
+}
+
 fn grant(service: &Service, permission: Permission) -> Grant {
     service.trust_operator_to_manage(permission).on(shop())
 }
@@ -112,7 +127,7 @@ async fn a_row_that_was_copied_or_changed_does_not_open() {
     add(&service, "a").await.unwrap();
     let a = fixture.stored("a").await;
     let copied = SealedOtpDevice { id: OtpDeviceId::parse("copy").unwrap(), ..a };
-    fixture.stores.otp_devices.insert(&shop(), copied).await.unwrap();
+    fixture.stores.otp_devices.insert(&shop(), copied, &event()).await.unwrap();
     let change = OtpDeviceChange {
         description: Some(OtpDeviceDescription::parse("new").unwrap()),
         ..OtpDeviceChange::default()
@@ -202,7 +217,7 @@ async fn what_does_not_open_stays_as_it_is_and_its_master_key_is_needed() {
     }
     let a = fixture.stored("a").await;
     let damaged = SealedOtpDevice { key: fixture.stored("c").await.key, ..a.clone() };
-    assert!(fixture.stores.otp_devices.replace(&shop(), &a, &damaged).await.unwrap());
+    assert!(fixture.stores.otp_devices.replace(&shop(), &a, &damaged, &event()).await.unwrap());
 
     let new = fixture.service(&[1, 0]);
     new.check_master_keys().await.unwrap();

@@ -8,6 +8,7 @@
 
 mod access_token;
 mod amount;
+mod audit;
 mod instance;
 mod otp_algorithm;
 mod otp_codes;
@@ -23,6 +24,7 @@ pub use access_token::{
     AccessTokenError, AccessTokenInfo, AccessTokenSerial, AccessTokenSerialError,
 };
 pub use amount::{Amount, AmountError};
+pub use audit::{Actor, AuditEvent, AuditEventError, Operation, Outcome};
 pub use instance::{Instance, InstanceId, InstanceIdError, InstanceName, InstanceNameError};
 pub use otp_algorithm::{OtpAlgorithm, OtpAlgorithmError};
 pub use otp_codes::{OtpCode, OtpCodes};

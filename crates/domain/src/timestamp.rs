@@ -7,6 +7,9 @@ use thiserror::Error;
 pub struct Timestamp(u64);
 
 impl Timestamp {
+    /// The first point in time.
+    pub const EPOCH: Self = Self(0);
+
     /// The last point in time, in seconds.
     pub const MAX_SECONDS: u64 = (1 << 53) - 1;
 

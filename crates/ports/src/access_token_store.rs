@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use merchant_otp_domain::{
-    AccessTokenDigest, AccessTokenInfo, AccessTokenSerial, InstanceId, Timestamp,
+    AccessTokenDigest, AccessTokenInfo, AccessTokenSerial, AuditEvent, InstanceId, Timestamp,
 };
 
 use crate::StoreError;
@@ -11,7 +11,8 @@ pub trait AccessTokenStore: Send + Sync + 'static {
     /// Stores a token of an instance and gives it a serial.
     ///
     /// Serials are 1 and up, grow with every token stored, and are never used again, not even after
-    /// the token is gone. They are unique in the whole database.
+    /// the token is gone. They are unique in the whole database. The event is stored with the serial as
+    /// that of its access token.
     ///
     /// # Errors
     ///
@@ -23,6 +24,7 @@ pub trait AccessTokenStore: Send + Sync + 'static {
         instance: &InstanceId,
         digest: AccessTokenDigest,
         info: AccessTokenInfo,
+        event: &AuditEvent,
     ) -> Result<AccessTokenInsertion, StoreError>;
 
     /// The token of an instance that has this digest, expired or not.
@@ -64,6 +66,7 @@ pub trait AccessTokenStore: Send + Sync + 'static {
         &self,
         instance: &InstanceId,
         serial: AccessTokenSerial,
+        event: &AuditEvent,
     ) -> Result<bool, StoreError>;
 
     /// Removes the tokens of an instance that expire before a point in time; answers how many.

@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use merchant_otp_domain::{Instance, InstanceId, InstanceName, PasswordHash};
+use merchant_otp_domain::{AuditEvent, Instance, InstanceId, InstanceName, PasswordHash};
 
 use crate::StoreError;
 
@@ -21,6 +21,7 @@ pub trait InstanceStore: Send + Sync + 'static {
         &self,
         instance: Instance,
         password: Option<PasswordHash>,
+        event: &AuditEvent,
     ) -> Result<InstanceInsertion, StoreError>;
 
     /// The instance of this id, deleted or not; `None` if there is none.
@@ -43,7 +44,12 @@ pub trait InstanceStore: Send + Sync + 'static {
     ///
     /// [`StoreError`]; nothing is changed then, [`StoreError::Write`] over a broken
     /// connection aside.
-    async fn rename(&self, id: &InstanceId, name: InstanceName) -> Result<bool, StoreError>;
+    async fn rename(
+        &self,
+        id: &InstanceId,
+        name: InstanceName,
+        event: &AuditEvent,
+    ) -> Result<bool, StoreError>;
 
     /// Gives an instance its password, in the place of another if it has one; answers whether there
     /// is an instance that is not deleted.
@@ -56,6 +62,7 @@ pub trait InstanceStore: Send + Sync + 'static {
         &self,
         id: &InstanceId,
         password: PasswordHash,
+        event: &AuditEvent,
     ) -> Result<bool, StoreError>;
 
     /// Marks an instance as deleted and forgets its password; answers whether there was one that was
@@ -67,17 +74,17 @@ pub trait InstanceStore: Send + Sync + 'static {
     ///
     /// [`StoreError`]; nothing is changed then, [`StoreError::Write`] over a broken
     /// connection aside.
-    async fn mark_deleted(&self, id: &InstanceId) -> Result<bool, StoreError>;
+    async fn mark_deleted(&self, id: &InstanceId, event: &AuditEvent) -> Result<bool, StoreError>;
 
     /// Removes an instance, deleted or not, and with it, atomically, its devices and access tokens.
     ///
-    /// Answers whether there was one.
+    /// Its audit trail stays. Answers whether there was one.
     ///
     /// # Errors
     ///
     /// [`StoreError`]; nothing is removed then, [`StoreError::Write`] over a broken
     /// connection aside.
-    async fn remove(&self, id: &InstanceId) -> Result<bool, StoreError>;
+    async fn remove(&self, id: &InstanceId, event: &AuditEvent) -> Result<bool, StoreError>;
 }
 
 /// An instance as a store knows it.

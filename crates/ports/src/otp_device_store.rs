@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use merchant_otp_domain::{InstanceId, OtpDeviceId, OtpDeviceSummary, SealedOtpDevice};
+use merchant_otp_domain::{AuditEvent, InstanceId, OtpDeviceId, OtpDeviceSummary, SealedOtpDevice};
 
 use crate::StoreError;
 
@@ -18,6 +18,7 @@ pub trait OtpDeviceStore: Send + Sync + 'static {
         &self,
         instance: &InstanceId,
         device: SealedOtpDevice,
+        event: &AuditEvent,
     ) -> Result<OtpDeviceInsertion, StoreError>;
 
     /// The device of an instance and an id; `None` if there is none.
@@ -58,6 +59,7 @@ pub trait OtpDeviceStore: Send + Sync + 'static {
         instance: &InstanceId,
         current: &SealedOtpDevice,
         replacement: &SealedOtpDevice,
+        event: &AuditEvent,
     ) -> Result<bool, StoreError>;
 
     /// Removes a device of an instance; answers whether there was one.
@@ -65,7 +67,12 @@ pub trait OtpDeviceStore: Send + Sync + 'static {
     /// # Errors
     ///
     /// [`StoreError`]; nothing is removed then, [`StoreError::Write`] over a broken connection aside.
-    async fn remove(&self, instance: &InstanceId, id: &OtpDeviceId) -> Result<bool, StoreError>;
+    async fn remove(
+        &self,
+        instance: &InstanceId,
+        id: &OtpDeviceId,
+        event: &AuditEvent,
+    ) -> Result<bool, StoreError>;
 }
 
 /// What came of storing an OTP device.

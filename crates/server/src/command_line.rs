@@ -1,5 +1,5 @@
 use std::path::PathBuf;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Parser, Subcommand};
 use merchant_otp_domain::{
@@ -48,6 +48,9 @@ pub(crate) enum Command {
     /// Make, count and change the master keys, which seal the keys of the devices
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Show who did what
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Apply the pending migrations of the database
     Migrate,
     /// Show the effective settings, without secrets
@@ -224,6 +227,45 @@ pub(crate) enum KeyCommand {
     Rotate,
 }
 
+#[derive(Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Show the audit trail of an instance, the oldest event first
+    ///
+    /// What was changed, by whom, from where; and what was refused. An instance that was removed still
+    /// has its trail.
+    List {
+        /// The instance
+        #[arg(long, value_name = "ID", value_parser = InstanceId::parse)]
+        instance: InstanceId,
+        /// Only what happened since: a time such as 2026-11-24T12:00:00Z, or how long ago, such as 7d
+        #[arg(long, value_name = "TIME", value_parser = since)]
+        since: Option<Since>,
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// A point in time, or how long ago it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Since {
+    At(Timestamp),
+    Ago(Duration),
+}
+
+impl Since {
+    /// The point in time, seen from now.
+    pub(crate) fn timestamp(self) -> Timestamp {
+        match self {
+            Self::At(timestamp) => timestamp,
+            Self::Ago(duration) => {
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                Timestamp::saturating(now.saturating_sub(duration).as_secs())
+            }
+        }
+    }
+}
+
 #[derive(Args)]
 pub(crate) struct OfInstance {
     /// The instance
@@ -259,6 +301,14 @@ fn timestamp(text: &str) -> Result<Timestamp, &'static str> {
     Timestamp::from_seconds(seconds).map_err(|_| FORM)
 }
 
+fn since(text: &str) -> Result<Since, &'static str> {
+    let at = || timestamp(text).map(Since::At);
+    humantime::parse_duration(text).map(Since::Ago).or_else(|_| at()).map_err(|_| {
+        "it is a time such as 2026-11-24T12:00:00Z or in seconds since the epoch, or how long ago, such \
+         as 7d"
+    })
+}
+
 fn serial(text: &str) -> Result<AccessTokenSerial, AccessTokenSerialError> {
     text.parse().map_err(|_| AccessTokenSerialError).and_then(AccessTokenSerial::new)
 }
@@ -288,6 +338,18 @@ mod tests {
         assert_eq!(timestamp("2023-11-14 22:13:20").unwrap().seconds(), 1_700_000_000);
         for text in ["", "now", "-1", "1969-12-31T23:59:59Z", "9007199254740992"] {
             assert!(timestamp(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn since_is_a_time_or_a_duration() {
+        let at = |seconds| Ok(Since::At(Timestamp::from_seconds(seconds).unwrap()));
+        assert_eq!(since("2023-11-14T22:13:20Z"), at(1_700_000_000));
+        assert_eq!(since("1700000000"), at(1_700_000_000));
+        assert_eq!(since("7d"), Ok(Since::Ago(Duration::from_hours(7 * 24))));
+        assert_eq!(Since::Ago(Duration::MAX).timestamp(), Timestamp::EPOCH);
+        for text in ["", "yesterday", "-7d"] {
+            assert!(since(text).is_err(), "{text}");
         }
     }
 

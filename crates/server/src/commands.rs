@@ -1,3 +1,4 @@
+mod audit;
 mod device;
 mod import;
 mod key;
@@ -160,6 +161,7 @@ async fn list_tokens(service: &Service, instance: &InstanceId) -> anyhow::Result
     }
 }
 
+pub(crate) use audit::audit;
 pub(crate) use device::device;
 pub(crate) use key::key;
 

@@ -41,6 +41,7 @@ async fn run(command_line: CommandLine) -> anyhow::Result<()> {
     let settings = Settings::load(command_line.config.as_deref())?;
     match command_line.command.unwrap_or_default() {
         Command::Serve { no_migrate } => serve::serve(settings, no_migrate).await,
+        Command::Audit(command) => commands::audit(&settings, command).await,
         Command::Config => commands::config(&settings),
         Command::Key(command) => commands::key(&settings, command).await,
         Command::OpenApi => commands::openapi(),

@@ -1,10 +1,13 @@
 use std::future::pending;
 use std::process;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
+use merchant_otp_application::Service;
 use merchant_otp_transport_http::Certificate;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::sleep;
 
 use crate::commands::master_key_made;
 use crate::settings::Settings;
@@ -40,10 +43,33 @@ pub(crate) async fn serve(settings: Settings, no_migrate: bool) -> anyhow::Resul
     if let Some(certificate) = bound.certificate() {
         reload_on_hangup(certificate)?;
     }
+    let retention = settings.audit_retention()?;
     tracing::info!(listen = %bound.listen(), version = env!("CARGO_PKG_VERSION"), "serving");
-    bound.run(shutdown.begun()).await.context("serving")?;
+    tokio::select! {
+        served = bound.run(shutdown.begun()) => served.context("serving")?,
+        () = forget_audit_events(&service, retention) => {}
+    }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// How long to wait between two looks for audit events that are too old.
+const HOUSEKEEPING: Duration = Duration::from_hours(1);
+
+/// Removes audit events when they are so many seconds old, and never ends.
+async fn forget_audit_events(service: &Service, retention: Option<u64>) {
+    let Some(retention) = retention else { return pending().await };
+    loop {
+        match service.forget_audit_events(retention).await {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, "removed audit events that are too old"),
+            Err(error) => {
+                let cause = format!("{:#}", anyhow::Error::from(error));
+                tracing::warn!(cause, "audit events that are too old were not removed");
+            }
+        }
+        sleep(HOUSEKEEPING).await;
+    }
 }
 
 /// Reads the certificate again with each SIGHUP.

@@ -27,6 +27,7 @@ pub(crate) struct Settings {
     http: Http,
     pub(crate) storage: Storage,
     pub(crate) security: Security,
+    audit: Audit,
     pub(crate) log: Log,
     currencies: Vec<CurrencySpecification>,
 }
@@ -69,6 +70,14 @@ pub(crate) struct Security {
 
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
+struct Audit {
+    /// In days.
+    #[serde(deserialize_with = "integer::deserialize")]
+    retention: u64,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Log {
     pub(crate) filter: String,
 }
@@ -105,8 +114,18 @@ impl Settings {
         self.http()?;
         self.storage.url.scheme().context("storage.url")?;
         self.storage.connections()?;
+        self.audit_retention()?;
         crate::telemetry::filter(&self.log).context("log.filter")?;
         Ok(())
+    }
+
+    /// For how many seconds audit events are kept; `None`: for good.
+    pub(crate) fn audit_retention(&self) -> anyhow::Result<Option<u64>> {
+        match self.audit.retention {
+            0 => Ok(None),
+            days @ 1..=36_500 => Ok(Some(days * 24 * 60 * 60)),
+            _ => bail!("audit.retention: it is 0 to 36500 days"),
+        }
     }
 
     /// What the HTTP transport is to do.
@@ -386,6 +405,7 @@ mod tests {
             ("", &[("MERCHANT_OTP__HTTP__BODY_LIMIT", "0")], "http.body_limit"),
             ("", &[("MERCHANT_OTP__HTTP__BODY_LIMIT", "67108865")], "http.body_limit"),
             ("", &[("MERCHANT_OTP__HTTP__SHUTDOWN_GRACE", "3601")], "http.shutdown_grace"),
+            ("[audit]\nretention = 36501", &[], "audit.retention"),
             ("", &[("MERCHANT_OTP__STORAGE__CONNECTIONS", "yes")], "storage.connections"),
             ("", &[("MERCHANT_OTP__STORAGE__CONNECTIONS", "401")], "storage.connections"),
             (

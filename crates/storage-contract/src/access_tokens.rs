@@ -7,7 +7,9 @@ use merchant_otp_ports::{
     AccessTokenInsertion, AccessTokenLookup, AccessTokenPage, StoreError, StoredAccessToken, Stores,
 };
 
-use crate::samples::{all_tokens, digest, instance, stored_instance, stored_token, token_info};
+use crate::samples::{
+    EVENT, all_tokens, digest, instance, stored_instance, stored_token, token_info,
+};
 
 /// A stored token is found by its digest, with its serial.
 pub async fn a_token_is_found_by_its_digest(stores: &Stores) {
@@ -28,7 +30,7 @@ pub async fn a_token_of_another_instance_is_unknown(stores: &Stores) {
     let found = stores.access_tokens.find(&other, &digest(1)).await.unwrap();
     assert_eq!(found, AccessTokenLookup::Unknown);
     assert_eq!(all_tokens(stores, &other).await, []);
-    assert!(!stores.access_tokens.remove(&other, serial).await.unwrap());
+    assert!(!stores.access_tokens.remove(&other, serial, &EVENT).await.unwrap());
     let found = stores.access_tokens.find(&owner, &digest(1)).await.unwrap();
     assert!(matches!(found, AccessTokenLookup::Found(_)));
 }
@@ -55,8 +57,11 @@ pub async fn everything_known_of_a_token_comes_back(stores: &Stores) {
                 expiration,
                 description: AccessTokenDescription::parse(description).unwrap(),
             };
-            let insertion =
-                stores.access_tokens.insert(&shop, digest(number), info.clone()).await.unwrap();
+            let insertion = stores
+                .access_tokens
+                .insert(&shop, digest(number), info.clone(), &EVENT)
+                .await
+                .unwrap();
             let AccessTokenInsertion::Stored(serial) = insertion else {
                 panic!("the instance is there")
             };
@@ -74,10 +79,10 @@ pub async fn serials_grow_and_are_never_used_again(stores: &Stores) {
     assert!(first.value() >= 1);
     let second = stored_token(stores, &shop, 2).await;
     assert!(second > first);
-    assert!(stores.access_tokens.remove(&shop, second).await.unwrap());
+    assert!(stores.access_tokens.remove(&shop, second, &EVENT).await.unwrap());
     let third = stored_token(stores, &shop, 3).await;
     assert!(third > second);
-    assert!(stores.instances.remove(&shop).await.unwrap());
+    assert!(stores.instances.remove(&shop, &EVENT).await.unwrap());
     stored_instance(stores, "shop").await;
     let fourth = stored_token(stores, &shop, 4).await;
     assert!(fourth > third);
@@ -90,7 +95,8 @@ pub async fn tokens_are_listed_in_the_order_of_their_serials(stores: &Stores) {
     let shop = stored_instance(stores, "shop").await;
     let past = Timestamp::from_seconds(1).unwrap();
     let expired = AccessTokenInfo { expiration: Expiration::At(past), ..token_info() };
-    let insertion = stores.access_tokens.insert(&shop, digest(99), expired.clone()).await.unwrap();
+    let insertion =
+        stores.access_tokens.insert(&shop, digest(99), expired.clone(), &EVENT).await.unwrap();
     let AccessTokenInsertion::Stored(serial) = insertion else { panic!("the instance is there") };
     let expired = StoredAccessToken { serial, info: expired };
     let mut serials = Vec::new();
@@ -134,8 +140,8 @@ pub async fn a_removed_token_is_never_found_again(stores: &Stores) {
     let shop = stored_instance(stores, "shop").await;
     let serial = stored_token(stores, &shop, 1).await;
     stored_token(stores, &shop, 2).await;
-    assert!(stores.access_tokens.remove(&shop, serial).await.unwrap());
-    assert!(!stores.access_tokens.remove(&shop, serial).await.unwrap());
+    assert!(stores.access_tokens.remove(&shop, serial, &EVENT).await.unwrap());
+    assert!(!stores.access_tokens.remove(&shop, serial, &EVENT).await.unwrap());
     let removed = stores.access_tokens.find(&shop, &digest(1)).await.unwrap();
     assert_eq!(removed, AccessTokenLookup::Unknown);
     let kept = stores.access_tokens.find(&shop, &digest(2)).await.unwrap();
@@ -151,7 +157,7 @@ pub async fn tokens_that_expired_are_removed(stores: &Stores) {
     for (number, expiration) in (0..).zip(expirations) {
         for (instance, number) in [(&shop, number), (&other, number + 100)] {
             let info = AccessTokenInfo { expiration, ..token_info() };
-            stores.access_tokens.insert(instance, digest(number), info).await.unwrap();
+            stores.access_tokens.insert(instance, digest(number), info, &EVENT).await.unwrap();
         }
     }
     assert_eq!(stores.access_tokens.remove_expired(&shop, at(100)).await.unwrap(), 1);
@@ -170,7 +176,7 @@ pub async fn a_digest_is_never_stored_twice(stores: &Stores) {
     let other = stored_instance(stores, "other").await;
     stored_token(stores, &shop, 1).await;
     for instance in [&shop, &other] {
-        let again = stores.access_tokens.insert(instance, digest(1), token_info()).await;
+        let again = stores.access_tokens.insert(instance, digest(1), token_info(), &EVENT).await;
         assert!(matches!(again, Err(StoreError::Write(_))));
     }
     assert_eq!(all_tokens(stores, &other).await, []);
@@ -179,7 +185,8 @@ pub async fn a_digest_is_never_stored_twice(stores: &Stores) {
 /// An unknown instance is told from a token that is unknown.
 pub async fn an_unknown_instance_has_no_tokens(stores: &Stores) {
     let nobody = instance("nobody").id;
-    let insertion = stores.access_tokens.insert(&nobody, digest(1), token_info()).await.unwrap();
+    let insertion =
+        stores.access_tokens.insert(&nobody, digest(1), token_info(), &EVENT).await.unwrap();
     assert_eq!(insertion, AccessTokenInsertion::NoSuchInstance);
     let lookup = stores.access_tokens.find(&nobody, &digest(1)).await.unwrap();
     assert_eq!(lookup, AccessTokenLookup::NoSuchInstance);

@@ -10,8 +10,8 @@ use merchant_otp_ports::{
 use tokio::task::JoinSet;
 
 use crate::samples::{
-    all_tokens, device, digest, instance, password_hash, stored_instance, stored_token, token_info,
-    without_password,
+    EVENT, all_tokens, device, digest, instance, password_hash, stored_instance, stored_token,
+    token_info, without_password,
 };
 
 /// A second insertion of an id answers with the first instance and changes nothing.
@@ -19,7 +19,7 @@ pub async fn an_instance_is_stored_once(stores: &Stores) {
     let first = instance("shop");
     let second = Instance { name: InstanceName::parse("Another").unwrap(), ..first.clone() };
     let insert =
-        |instance: &Instance, password| stores.instances.insert(instance.clone(), password);
+        |instance: &Instance, password| stores.instances.insert(instance.clone(), password, &EVENT);
     assert_eq!(insert(&first, None).await.unwrap(), InstanceInsertion::Stored);
     let expected = without_password(first.clone());
     for (again, password) in [(&first, None), (&second, None), (&first, Some(password_hash(1)))] {
@@ -32,7 +32,7 @@ pub async fn an_instance_is_stored_once(stores: &Stores) {
 /// A password is stored with its instance or later, and replaced.
 pub async fn a_password_comes_back(stores: &Stores) {
     let shop = instance("shop");
-    let insert = |password| stores.instances.insert(shop.clone(), password);
+    let insert = |password| stores.instances.insert(shop.clone(), password, &EVENT);
     assert_eq!(insert(Some(password_hash(1))).await.unwrap(), InstanceInsertion::Stored);
     let expected = |password| StoredInstance { password, ..without_password(shop.clone()) };
     let found = stores.instances.find(&shop.id).await.unwrap();
@@ -42,7 +42,9 @@ pub async fn a_password_comes_back(stores: &Stores) {
 
     let other = stored_instance(stores, "other").await;
     for number in [2, 3] {
-        assert!(stores.instances.set_password(&shop.id, password_hash(number)).await.unwrap());
+        assert!(
+            stores.instances.set_password(&shop.id, password_hash(number), &EVENT).await.unwrap()
+        );
         let found = stores.instances.find(&shop.id).await.unwrap();
         assert_eq!(found, Some(expected(Some(password_hash(number)))));
     }
@@ -54,10 +56,10 @@ pub async fn a_password_comes_back(stores: &Stores) {
 pub async fn an_instance_is_renamed(stores: &Stores) {
     let shop = instance("shop");
     let password = Some(password_hash(1));
-    stores.instances.insert(shop.clone(), password.clone()).await.unwrap();
+    stores.instances.insert(shop.clone(), password.clone(), &EVENT).await.unwrap();
     let other = stored_instance(stores, "other").await;
     let name = InstanceName::parse("Käse & 'mehr'").unwrap();
-    assert!(stores.instances.rename(&shop.id, name.clone()).await.unwrap());
+    assert!(stores.instances.rename(&shop.id, name.clone(), &EVENT).await.unwrap());
     let renamed = Instance { name, ..shop };
     let expected = [
         without_password(instance("other")),
@@ -70,23 +72,23 @@ pub async fn an_instance_is_renamed(stores: &Stores) {
 /// A deleted instance is known as such, has no password, and is no longer changed.
 pub async fn a_deleted_instance_is_kept_and_of_no_use(stores: &Stores) {
     let shop = instance("shop");
-    stores.instances.insert(shop.clone(), Some(password_hash(1))).await.unwrap();
+    stores.instances.insert(shop.clone(), Some(password_hash(1)), &EVENT).await.unwrap();
     let kept = stored_instance(stores, "kept").await;
     stored_token(stores, &shop.id, 1).await;
     stored_token(stores, &kept, 2).await;
-    stores.otp_devices.insert(&shop.id, device("till", "")).await.unwrap();
+    stores.otp_devices.insert(&shop.id, device("till", ""), &EVENT).await.unwrap();
 
-    assert!(stores.instances.mark_deleted(&shop.id).await.unwrap());
-    assert!(!stores.instances.mark_deleted(&shop.id).await.unwrap());
+    assert!(stores.instances.mark_deleted(&shop.id, &EVENT).await.unwrap());
+    assert!(!stores.instances.mark_deleted(&shop.id, &EVENT).await.unwrap());
     let deleted = StoredInstance { deleted: true, ..without_password(shop.clone()) };
     assert_eq!(stores.instances.find(&shop.id).await.unwrap(), Some(deleted.clone()));
     let listed = stores.instances.list().await.unwrap();
     assert_eq!(listed, [without_password(instance("kept")), deleted.clone()]);
-    let insertion = stores.instances.insert(shop.clone(), None).await.unwrap();
+    let insertion = stores.instances.insert(shop.clone(), None, &EVENT).await.unwrap();
     assert_eq!(insertion, InstanceInsertion::Exists(deleted.clone()));
     let name = InstanceName::parse("new").unwrap();
-    assert!(!stores.instances.rename(&shop.id, name).await.unwrap());
-    assert!(!stores.instances.set_password(&shop.id, password_hash(2)).await.unwrap());
+    assert!(!stores.instances.rename(&shop.id, name, &EVENT).await.unwrap());
+    assert!(!stores.instances.set_password(&shop.id, password_hash(2), &EVENT).await.unwrap());
     assert_eq!(stores.instances.find(&shop.id).await.unwrap(), Some(deleted));
 
     for number in [1, 3] {
@@ -98,8 +100,8 @@ pub async fn a_deleted_instance_is_kept_and_of_no_use(stores: &Stores) {
     let till = device("till", "");
     assert_eq!(stores.otp_devices.find(&shop.id, &till.id).await.unwrap(), Some(till));
 
-    assert!(stores.instances.remove(&shop.id).await.unwrap());
-    let insertion = stores.instances.insert(shop.clone(), None).await.unwrap();
+    assert!(stores.instances.remove(&shop.id, &EVENT).await.unwrap());
+    let insertion = stores.instances.insert(shop.clone(), None, &EVENT).await.unwrap();
     assert_eq!(insertion, InstanceInsertion::Stored);
     assert_eq!(all_tokens(stores, &shop.id).await, []);
 }
@@ -111,9 +113,9 @@ pub async fn exactly_one_of_concurrent_instances_wins(stores: &Stores) {
         let store = Arc::clone(&stores.instances);
         let name = InstanceName::parse(format!("Shop {number}")).unwrap();
         let candidate = Instance { name, ..instance("shop") };
-        tasks.spawn(
-            async move { (candidate.clone(), store.insert(candidate, None).await.unwrap()) },
-        );
+        tasks.spawn(async move {
+            (candidate.clone(), store.insert(candidate, None, &EVENT).await.unwrap())
+        });
     }
     let (mut winners, mut seen) = (Vec::new(), Vec::new());
     for (candidate, insertion) in tasks.join_all().await {
@@ -144,10 +146,10 @@ pub async fn an_unknown_instance_is_not_found(stores: &Stores) {
         let id = instance(id).id;
         assert_eq!(stores.instances.find(&id).await.unwrap(), None);
         let name = InstanceName::parse("new").unwrap();
-        assert!(!stores.instances.rename(&id, name).await.unwrap());
-        assert!(!stores.instances.set_password(&id, password_hash(1)).await.unwrap());
-        assert!(!stores.instances.mark_deleted(&id).await.unwrap());
-        assert!(!stores.instances.remove(&id).await.unwrap());
+        assert!(!stores.instances.rename(&id, name, &EVENT).await.unwrap());
+        assert!(!stores.instances.set_password(&id, password_hash(1), &EVENT).await.unwrap());
+        assert!(!stores.instances.mark_deleted(&id, &EVENT).await.unwrap());
+        assert!(!stores.instances.remove(&id, &EVENT).await.unwrap());
     }
     let shop = instance("shop");
     let found = stores.instances.find(&shop.id).await.unwrap();
@@ -160,12 +162,12 @@ pub async fn removing_an_instance_removes_its_devices_and_tokens(stores: &Stores
     let kept = stored_instance(stores, "kept").await;
     for (id, token) in [(&gone, 1), (&kept, 2)] {
         stored_token(stores, id, token).await;
-        let insertion = stores.otp_devices.insert(id, device("till", "")).await.unwrap();
+        let insertion = stores.otp_devices.insert(id, device("till", ""), &EVENT).await.unwrap();
         assert_eq!(insertion, OtpDeviceInsertion::Stored);
     }
 
-    assert!(stores.instances.remove(&gone).await.unwrap());
-    assert!(!stores.instances.remove(&gone).await.unwrap());
+    assert!(stores.instances.remove(&gone, &EVENT).await.unwrap());
+    assert!(!stores.instances.remove(&gone, &EVENT).await.unwrap());
     assert_eq!(stores.instances.find(&gone).await.unwrap(), None);
     let lookup = stores.access_tokens.find(&gone, &digest(1)).await.unwrap();
     assert_eq!(lookup, AccessTokenLookup::NoSuchInstance);
@@ -173,11 +175,11 @@ pub async fn removing_an_instance_removes_its_devices_and_tokens(stores: &Stores
     stored_instance(stores, "gone").await;
     let lookup = stores.access_tokens.find(&gone, &digest(1)).await.unwrap();
     assert_eq!(lookup, AccessTokenLookup::Unknown);
-    let insertion = stores.otp_devices.insert(&gone, device("till", "new")).await.unwrap();
+    let insertion = stores.otp_devices.insert(&gone, device("till", "new"), &EVENT).await.unwrap();
     assert_eq!(insertion, OtpDeviceInsertion::Stored);
     let lookup = stores.access_tokens.find(&kept, &digest(2)).await.unwrap();
     assert!(matches!(lookup, AccessTokenLookup::Found(_)));
-    let insertion = stores.otp_devices.insert(&kept, device("till", "")).await.unwrap();
+    let insertion = stores.otp_devices.insert(&kept, device("till", ""), &EVENT).await.unwrap();
     assert_eq!(insertion, OtpDeviceInsertion::Exists(device("till", "")));
 }
 
@@ -189,13 +191,14 @@ pub async fn removing_an_instance_leaves_no_orphans_under_load(stores: &Stores) 
         let (stores, shop) = (stores.clone(), shop.clone());
         tasks.spawn(async move {
             if number == 12 {
-                assert!(stores.instances.remove(&shop).await.unwrap());
+                assert!(stores.instances.remove(&shop, &EVENT).await.unwrap());
             } else if number % 2 == 0 {
                 let device = device(&format!("till {number}"), "");
-                let insertion = stores.otp_devices.insert(&shop, device).await.unwrap();
+                let insertion = stores.otp_devices.insert(&shop, device, &EVENT).await.unwrap();
                 assert!(!matches!(insertion, OtpDeviceInsertion::Exists(_)));
             } else {
-                let insertion = stores.access_tokens.insert(&shop, digest(number), token_info());
+                let insertion =
+                    stores.access_tokens.insert(&shop, digest(number), token_info(), &EVENT);
                 let _either: AccessTokenInsertion = insertion.await.unwrap();
             }
         });
@@ -206,7 +209,7 @@ pub async fn removing_an_instance_leaves_no_orphans_under_load(stores: &Stores) 
     assert_eq!(all_tokens(stores, &shop).await, []);
     for number in 0..24 {
         let device = device(&format!("till {number}"), "new");
-        let insertion = stores.otp_devices.insert(&shop, device).await.unwrap();
+        let insertion = stores.otp_devices.insert(&shop, device, &EVENT).await.unwrap();
         assert_eq!(insertion, OtpDeviceInsertion::Stored);
     }
 }

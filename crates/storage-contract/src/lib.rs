@@ -17,6 +17,7 @@
 )]
 
 pub mod access_tokens;
+pub mod audit;
 pub mod instances;
 pub mod otp_devices;
 mod samples;
@@ -100,6 +101,15 @@ macro_rules! storage_contract {
                 a_device_is_replaced_if_it_is_unchanged,
                 exactly_one_of_concurrent_replacements_wins,
                 a_removed_device_is_gone,
+            }
+            audit {
+                an_event_comes_back,
+                what_changes_something_appends_its_event,
+                what_changes_nothing_appends_nothing,
+                one_of_concurrent_changes_appends_its_event,
+                events_are_listed_by_time_in_pages,
+                events_outlive_their_instance,
+                old_events_are_removed,
             }
             sealed_keys {
                 keys_are_listed_in_the_order_of_their_places,

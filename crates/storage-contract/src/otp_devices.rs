@@ -10,14 +10,14 @@ use merchant_otp_domain::{
 use merchant_otp_ports::{OtpDeviceInsertion, Stores};
 use tokio::task::JoinSet;
 
-use crate::samples::{device, device_with_key, instance, sealed_key, stored_instance};
+use crate::samples::{EVENT, device, device_with_key, instance, sealed_key, stored_instance};
 
 async fn insert(
     stores: &Stores,
     instance: &InstanceId,
     device: &SealedOtpDevice,
 ) -> OtpDeviceInsertion {
-    stores.otp_devices.insert(instance, device.clone()).await.unwrap()
+    stores.otp_devices.insert(instance, device.clone(), &EVENT).await.unwrap()
 }
 
 /// The stored device of an id.
@@ -129,9 +129,9 @@ pub async fn exactly_one_of_concurrent_devices_wins(stores: &Stores) {
     for number in 0..32 {
         let (store, shop) = (Arc::clone(&stores.otp_devices), shop.clone());
         let candidate = device("till", &format!("candidate {number}"));
-        tasks.spawn(
-            async move { (candidate.clone(), store.insert(&shop, candidate).await.unwrap()) },
-        );
+        tasks.spawn(async move {
+            (candidate.clone(), store.insert(&shop, candidate, &EVENT).await.unwrap())
+        });
     }
     let (mut winners, mut seen) = (Vec::new(), Vec::new());
     for (candidate, insertion) in tasks.join_all().await {
@@ -152,7 +152,7 @@ pub async fn concurrent_devices_of_different_ids_are_all_stored(stores: &Stores)
     for number in 0..64 {
         let (store, shop) = (Arc::clone(&stores.otp_devices), shop.clone());
         let device = device(&format!("till {number}"), "");
-        tasks.spawn(async move { store.insert(&shop, device).await.unwrap() });
+        tasks.spawn(async move { store.insert(&shop, device, &EVENT).await.unwrap() });
     }
     let insertions = tasks.join_all().await;
     assert_eq!(insertions, vec![OtpDeviceInsertion::Stored; 64]);
@@ -164,7 +164,7 @@ pub async fn a_dropped_caller_leaves_all_or_nothing(stores: &Stores) {
     for number in 0..100_u64 {
         let device = device(&format!("till {number}"), "original");
         let patience = Duration::from_micros(number * 37);
-        let insertion = stores.otp_devices.insert(&shop, device);
+        let insertion = stores.otp_devices.insert(&shop, device, &EVENT);
         let _given_up = tokio::time::timeout(patience, insertion).await;
     }
     for number in 0..100 {
@@ -184,8 +184,8 @@ pub async fn an_unknown_device_is_not_found(stores: &Stores) {
     for (instance, id) in [(&shop, "Till"), (&shop, "ti_l"), (&instance("nobody").id, "till")] {
         assert_eq!(find(stores, instance, id).await, None);
         let unknown = device(id, "");
-        assert!(!stores.otp_devices.replace(instance, &unknown, &unknown).await.unwrap());
-        assert!(!stores.otp_devices.remove(instance, &unknown.id).await.unwrap());
+        assert!(!stores.otp_devices.replace(instance, &unknown, &unknown, &EVENT).await.unwrap());
+        assert!(!stores.otp_devices.remove(instance, &unknown.id, &EVENT).await.unwrap());
     }
     assert_eq!(stored(stores, &shop, "till").await, device("till", ""));
 }
@@ -239,7 +239,7 @@ pub async fn a_device_is_replaced_if_it_is_unchanged(stores: &Stores) {
         counter: OtpCounter::new(counter).unwrap(),
     };
     let current = with("new", 1, OtpAlgorithm::TotpWithPrice, i64::MAX);
-    assert!(stores.otp_devices.replace(&shop, &original, &current).await.unwrap());
+    assert!(stores.otp_devices.replace(&shop, &original, &current, &EVENT).await.unwrap());
     assert_eq!(stored(stores, &shop, "till").await, current);
     for stale in [
         original.clone(),
@@ -248,7 +248,7 @@ pub async fn a_device_is_replaced_if_it_is_unchanged(stores: &Stores) {
         with("new", 1, OtpAlgorithm::None, i64::MAX),
         with("new", 1, OtpAlgorithm::TotpWithPrice, 0),
     ] {
-        assert!(!stores.otp_devices.replace(&shop, &stale, &original).await.unwrap());
+        assert!(!stores.otp_devices.replace(&shop, &stale, &original, &EVENT).await.unwrap());
     }
     assert_eq!(stored(stores, &shop, "till").await, current);
     assert_eq!(stored(stores, &other, "till").await, original);
@@ -264,7 +264,7 @@ pub async fn exactly_one_of_concurrent_replacements_wins(stores: &Stores) {
         let (store, shop) = (Arc::clone(&stores.otp_devices), shop.clone());
         let (original, candidate) = (original.clone(), device("till", &format!("{number}")));
         tasks.spawn(async move {
-            let replaced = store.replace(&shop, &original, &candidate).await.unwrap();
+            let replaced = store.replace(&shop, &original, &candidate, &EVENT).await.unwrap();
             replaced.then_some(candidate)
         });
     }
@@ -280,8 +280,8 @@ pub async fn a_removed_device_is_gone(stores: &Stores) {
         assert_eq!(insert(stores, instance, &device(id, "")).await, OtpDeviceInsertion::Stored);
     }
     let till = OtpDeviceId::parse("till").unwrap();
-    assert!(stores.otp_devices.remove(&shop, &till).await.unwrap());
-    assert!(!stores.otp_devices.remove(&shop, &till).await.unwrap());
+    assert!(stores.otp_devices.remove(&shop, &till, &EVENT).await.unwrap());
+    assert!(!stores.otp_devices.remove(&shop, &till, &EVENT).await.unwrap());
     assert_eq!(find(stores, &shop, "till").await, None);
     assert!(find(stores, &shop, "kept").await.is_some());
     assert!(find(stores, &other, "till").await.is_some());

@@ -1,9 +1,12 @@
 //! Values that the cases store.
 
+use std::sync::LazyLock;
+
 use merchant_otp_domain::{
     AccessToken, AccessTokenDescription, AccessTokenDigest, AccessTokenInfo, AccessTokenSerial,
-    Expiration, Instance, InstanceId, InstanceName, OtpAlgorithm, OtpCounter, OtpDeviceDescription,
-    OtpDeviceId, PasswordHash, Scope, SealedOtpDevice, SealedOtpKey, Timestamp, TokenScope,
+    Actor, AuditEvent, Expiration, Instance, InstanceId, InstanceName, Operation, OtpAlgorithm,
+    OtpCounter, OtpDeviceDescription, OtpDeviceId, Outcome, PasswordHash, Scope, SealedOtpDevice,
+    SealedOtpKey, Timestamp, TokenScope,
 };
 use merchant_otp_ports::{
     AccessTokenInsertion, AccessTokenPage, InstanceInsertion, StoredAccessToken, StoredInstance,
@@ -32,9 +35,28 @@ pub(crate) fn password_hash(number: u8) -> PasswordHash {
 /// An instance that is in the store.
 pub(crate) async fn stored_instance(stores: &Stores, id: &str) -> InstanceId {
     let instance = instance(id);
-    let insertion = stores.instances.insert(instance.clone(), None).await.unwrap();
+    let insertion = stores.instances.insert(instance.clone(), None, &EVENT).await.unwrap();
     assert_eq!(insertion, InstanceInsertion::Stored);
     instance.id
+}
+
+/// An event where it does not matter which.
+pub(crate) static EVENT: LazyLock<AuditEvent> =
+    LazyLock::new(|| event_of("anywhere", Operation::AddInstance));
+
+/// An event of an instance.
+pub(crate) fn event_of(instance: &str, operation: Operation) -> AuditEvent {
+    AuditEvent {
+        time: Timestamp::from_seconds(1_700_000_000).unwrap(),
+        instance: InstanceId::parse(instance).unwrap(),
+        actor: Actor::Operator,
+        address: None,
+        operation,
+        device: None,
+        access_token: None,
+        outcome: Outcome::Done,
+        unrecorded: 0,
+    }
 }
 
 pub(crate) fn digest(number: u8) -> AccessTokenDigest {
@@ -56,7 +78,8 @@ pub(crate) async fn stored_token(
     instance: &InstanceId,
     number: u8,
 ) -> AccessTokenSerial {
-    let insertion = stores.access_tokens.insert(instance, digest(number), token_info()).await;
+    let insertion =
+        stores.access_tokens.insert(instance, digest(number), token_info(), &EVENT).await;
     match insertion.unwrap() {
         AccessTokenInsertion::Stored(serial) => serial,
         AccessTokenInsertion::NoSuchInstance => panic!("the instance is there"),

@@ -3,7 +3,7 @@
 use merchant_otp_domain::{InstanceId, OtpDeviceId, SealedOtpKey};
 use merchant_otp_ports::{DeviceKey, KeyReplacement, Stores};
 
-use crate::samples::{device_with_key, instance, sealed_key, stored_instance};
+use crate::samples::{EVENT, device_with_key, instance, sealed_key, stored_instance};
 
 /// Devices that are in the store, by instance and id, with sealed keys of the master key 1.
 async fn stored_keys(stores: &Stores, devices: &[(&str, &str)]) -> Vec<DeviceKey> {
@@ -14,7 +14,7 @@ async fn stored_keys(stores: &Stores, devices: &[(&str, &str)]) -> Vec<DeviceKey
             stored_instance(stores, instance_id).await;
         }
         let device = device_with_key(id, "", sealed_key(1, number));
-        stores.otp_devices.insert(&instance, device.clone()).await.unwrap();
+        stores.otp_devices.insert(&instance, device.clone(), &EVENT).await.unwrap();
         keys.push(DeviceKey { instance, device: device.id, key: device.key });
     }
     keys
@@ -92,7 +92,7 @@ pub async fn keys_are_replaced_if_they_are_unchanged(stores: &Stores) {
     assert_eq!(device, device_with_key("a", "", sealed_key(2, 7)));
     // A replacement of the device that began before finds that it was changed.
     let before = device_with_key("a", "", a.key.clone());
-    assert!(!stores.otp_devices.replace(&a.instance, &before, &before).await.unwrap());
+    assert!(!stores.otp_devices.replace(&a.instance, &before, &before, &EVENT).await.unwrap());
 }
 
 /// There is one sample of a master key, the first one.

@@ -13,6 +13,13 @@ pub enum Failure {
     Corrupt(Cause),
 }
 
+/// A transaction that changes something fails so, whichever statement of it does.
+impl From<diesel::result::Error> for Failure {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Write(error)
+    }
+}
+
 impl Failure {
     /// A row that does not make a value of the domain; says which rule is broken, not by what.
     pub fn corrupt(error: impl std::error::Error + Send + Sync + 'static) -> Self {

@@ -10,6 +10,7 @@
 //!
 //! How to connect, what counts as contention and how the schema is migrated is the adapter's own.
 
+pub mod audit_rows;
 mod door;
 mod failure;
 mod migration;

@@ -34,6 +34,23 @@ diesel::table! {
 }
 
 diesel::table! {
+    audit_events (serial) {
+        serial -> BigInt,
+        happened_at -> BigInt,
+        instance_id -> Text,
+        actor -> Text,
+        actor_serial -> Nullable<BigInt>,
+        actor_scope -> Nullable<Text>,
+        address -> Nullable<Text>,
+        operation -> Text,
+        device_id -> Nullable<Text>,
+        access_token -> Nullable<BigInt>,
+        outcome -> Text,
+        unrecorded -> BigInt,
+    }
+}
+
+diesel::table! {
     master_keys (id) {
         id -> Binary,
         sample -> Binary,

@@ -3,32 +3,64 @@
 /// Implements [`UnitsOfWork`](crate::units_of_work::UnitsOfWork) for a type, over the diesel connection in one of its fields.
 ///
 /// A macro, because diesel's statements are typed by their backend: generic code would have to spell
-/// out the bounds of each. Every statement commits by itself, but for those that replace sealed keys.
+/// out the bounds of each. What changes something is in one transaction with its audit event, which begins
+/// with the change: SQLite waits for another writer then only, and not once something was read.
 #[macro_export]
 macro_rules! units_of_work {
-    ($type:ty, $connection:ident) => {
+    ($type:ty, $connection:ident: $connection_type:ty) => {
         const _: () = {
             use diesel::prelude::*;
             use diesel::result::{DatabaseErrorKind, Error};
+            use diesel::sql_types::{BigInt, Bool, Text};
+            use $crate::audit_rows::{AuditEventRow, NewAuditEventRow};
             use $crate::rows::{
                 AccessTokenRow, DeviceKeyRow, InstanceRow, MasterKeyCountRow, NewAccessTokenRow,
                 NewOtpDeviceRow, OtpDeviceRow, OtpDeviceSummaryRow,
             };
-            use $crate::schema::{access_tokens, instances, master_keys, otp_devices};
+            use $crate::schema::{
+                access_tokens, audit_events, instances, master_keys, otp_devices,
+            };
             use $crate::units_of_work::{UnitsOfWork, device_in_the_way, instance_in_the_way};
             use $crate::{Failure, domain, ports};
+
+            fn append(
+                connection: &mut $connection_type,
+                event: &domain::AuditEvent,
+            ) -> QueryResult<()> {
+                diesel::insert_into(audit_events::table)
+                    .values(NewAuditEventRow::from(event))
+                    .execute(connection)
+                    .map(|_| ())
+            }
+
+            /// Makes a change of at most one row; answers whether it did, with its event.
+            fn change(
+                connection: &mut $connection_type,
+                event: &domain::AuditEvent,
+                statement: impl FnOnce(&mut $connection_type) -> QueryResult<usize>,
+            ) -> Result<bool, Failure> {
+                connection.transaction(|connection| {
+                    let changed = statement(connection)? > 0;
+                    if changed {
+                        append(connection, event)?;
+                    }
+                    Ok(changed)
+                })
+            }
 
             impl UnitsOfWork for $type {
                 fn insert_instance(
                     &mut self,
                     row: &InstanceRow,
+                    event: &domain::AuditEvent,
                 ) -> Result<ports::InstanceInsertion, Failure> {
-                    let inserted = diesel::insert_into(instances::table)
-                        .values(row)
-                        .on_conflict_do_nothing()
-                        .execute(&mut self.$connection)
-                        .map_err(Failure::Write)?;
-                    if inserted == 1 {
+                    let inserted = change(&mut self.$connection, event, |connection| {
+                        diesel::insert_into(instances::table)
+                            .values(row)
+                            .on_conflict_do_nothing()
+                            .execute(connection)
+                    })?;
+                    if inserted {
                         return Ok(ports::InstanceInsertion::Stored);
                     }
                     let existing = instances::table
@@ -65,67 +97,84 @@ macro_rules! units_of_work {
                         .collect()
                 }
 
-                fn rename_instance(&mut self, id: &str, name: &str) -> Result<bool, Failure> {
-                    let renamed = diesel::update(instances::table.find(id))
-                        .filter(instances::deleted.eq(false))
-                        .set(instances::name.eq(name))
-                        .execute(&mut self.$connection)
-                        .map_err(Failure::Write)?;
-                    Ok(renamed > 0)
+                fn rename_instance(
+                    &mut self,
+                    id: &str,
+                    name: &str,
+                    event: &domain::AuditEvent,
+                ) -> Result<bool, Failure> {
+                    change(&mut self.$connection, event, |connection| {
+                        diesel::update(instances::table.find(id))
+                            .filter(instances::deleted.eq(false))
+                            .set(instances::name.eq(name))
+                            .execute(connection)
+                    })
                 }
 
                 fn set_password_of_instance(
                     &mut self,
                     id: &str,
                     password: &str,
+                    event: &domain::AuditEvent,
                 ) -> Result<bool, Failure> {
-                    let changed = diesel::update(instances::table.find(id))
-                        .filter(instances::deleted.eq(false))
-                        .set(instances::password_hash.eq(password))
-                        .execute(&mut self.$connection)
-                        .map_err(Failure::Write)?;
-                    Ok(changed > 0)
+                    change(&mut self.$connection, event, |connection| {
+                        diesel::update(instances::table.find(id))
+                            .filter(instances::deleted.eq(false))
+                            .set(instances::password_hash.eq(password))
+                            .execute(connection)
+                    })
                 }
 
-                fn mark_instance_deleted(&mut self, id: &str) -> Result<bool, Failure> {
-                    let marked = diesel::update(instances::table.find(id))
-                        .filter(instances::deleted.eq(false))
-                        .set((
-                            instances::deleted.eq(true),
-                            instances::password_hash.eq(None::<&str>),
-                        ))
-                        .execute(&mut self.$connection)
-                        .map_err(Failure::Write)?;
-                    Ok(marked > 0)
+                fn mark_instance_deleted(
+                    &mut self,
+                    id: &str,
+                    event: &domain::AuditEvent,
+                ) -> Result<bool, Failure> {
+                    change(&mut self.$connection, event, |connection| {
+                        diesel::update(instances::table.find(id))
+                            .filter(instances::deleted.eq(false))
+                            .set((
+                                instances::deleted.eq(true),
+                                instances::password_hash.eq(None::<&str>),
+                            ))
+                            .execute(connection)
+                    })
                 }
 
-                fn remove_instance(&mut self, id: &str) -> Result<bool, Failure> {
-                    let removed = diesel::delete(instances::table.find(id))
-                        .execute(&mut self.$connection)
-                        .map_err(Failure::Write)?;
-                    Ok(removed > 0)
+                fn remove_instance(
+                    &mut self,
+                    id: &str,
+                    event: &domain::AuditEvent,
+                ) -> Result<bool, Failure> {
+                    change(&mut self.$connection, event, |connection| {
+                        diesel::delete(instances::table.find(id)).execute(connection)
+                    })
                 }
 
                 fn insert_access_token(
                     &mut self,
                     row: &NewAccessTokenRow,
+                    event: &domain::AuditEvent,
                 ) -> Result<ports::AccessTokenInsertion, Failure> {
-                    // All results, though there is one: behind it comes how the commit went.
-                    let serials = diesel::insert_into(access_tokens::table)
-                        .values(row)
-                        .returning(access_tokens::serial)
-                        .get_results::<i64>(&mut self.$connection);
-                    match serials {
-                        Ok(serials) => {
-                            let serial = serials.first().ok_or(Failure::Write(Error::NotFound))?;
-                            domain::AccessTokenSerial::new(*serial)
-                                .map(ports::AccessTokenInsertion::Stored)
-                                .map_err(Failure::corrupt)
-                        }
-                        Err(Error::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _)) => {
-                            Ok(ports::AccessTokenInsertion::NoSuchInstance)
-                        }
-                        Err(error) => Err(Failure::Write(error)),
+                    let inserted = self.$connection.transaction(|connection| {
+                        let serials = diesel::insert_into(access_tokens::table)
+                            .values(row)
+                            .returning(access_tokens::serial)
+                            .get_results::<i64>(connection)?;
+                        let serial = *serials.first().ok_or(Error::NotFound)?;
+                        let serial =
+                            domain::AccessTokenSerial::new(serial).map_err(Failure::corrupt)?;
+                        let access_token = Some(serial);
+                        append(connection, &domain::AuditEvent { access_token, ..event.clone() })?;
+                        Ok(serial)
+                    });
+                    match inserted {
+                        Ok(serial) => Ok(ports::AccessTokenInsertion::Stored(serial)),
+                        Err(Failure::Write(Error::DatabaseError(
+                            DatabaseErrorKind::ForeignKeyViolation,
+                            _,
+                        ))) => Ok(ports::AccessTokenInsertion::NoSuchInstance),
+                        Err(error) => Err(error),
                     }
                 }
 
@@ -187,12 +236,13 @@ macro_rules! units_of_work {
                     &mut self,
                     instance: &str,
                     serial: i64,
+                    event: &domain::AuditEvent,
                 ) -> Result<bool, Failure> {
-                    let removed = diesel::delete(access_tokens::table.find(serial))
-                        .filter(access_tokens::instance_id.eq(instance))
-                        .execute(&mut self.$connection)
-                        .map_err(Failure::Write)?;
-                    Ok(removed > 0)
+                    change(&mut self.$connection, event, |connection| {
+                        diesel::delete(access_tokens::table.find(serial))
+                            .filter(access_tokens::instance_id.eq(instance))
+                            .execute(connection)
+                    })
                 }
 
                 fn remove_expired_access_tokens(
@@ -214,18 +264,22 @@ macro_rules! units_of_work {
                     &mut self,
                     instance: &str,
                     device: &domain::SealedOtpDevice,
+                    event: &domain::AuditEvent,
                 ) -> Result<ports::OtpDeviceInsertion, Failure> {
-                    let inserted = diesel::insert_into(otp_devices::table)
-                        .values(NewOtpDeviceRow::new(instance, device))
-                        .on_conflict_do_nothing()
-                        .execute(&mut self.$connection);
+                    let inserted = change(&mut self.$connection, event, |connection| {
+                        diesel::insert_into(otp_devices::table)
+                            .values(NewOtpDeviceRow::new(instance, device))
+                            .on_conflict_do_nothing()
+                            .execute(connection)
+                    });
                     match inserted {
-                        Ok(1) => return Ok(ports::OtpDeviceInsertion::Stored),
-                        Ok(_) => {}
-                        Err(Error::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _)) => {
-                            return Ok(ports::OtpDeviceInsertion::NoSuchInstance);
-                        }
-                        Err(error) => return Err(Failure::Write(error)),
+                        Ok(true) => return Ok(ports::OtpDeviceInsertion::Stored),
+                        Ok(false) => {}
+                        Err(Failure::Write(Error::DatabaseError(
+                            DatabaseErrorKind::ForeignKeyViolation,
+                            _,
+                        ))) => return Ok(ports::OtpDeviceInsertion::NoSuchInstance),
+                        Err(error) => return Err(error),
                     }
                     let existing = otp_devices::table
                         .find((instance, device.id.as_str()))
@@ -276,6 +330,7 @@ macro_rules! units_of_work {
                     instance: &str,
                     current: &domain::SealedOtpDevice,
                     replacement: &domain::SealedOtpDevice,
+                    event: &domain::AuditEvent,
                 ) -> Result<bool, Failure> {
                     let unchanged = otp_devices::table
                         .find((instance, current.id.as_str()))
@@ -283,22 +338,70 @@ macro_rules! units_of_work {
                         .filter(otp_devices::sealed_key.eq(current.key.as_bytes()))
                         .filter(otp_devices::algorithm.eq(i16::from(current.algorithm.number())))
                         .filter(otp_devices::counter.eq(current.counter.value()));
-                    let replaced = diesel::update(unchanged)
-                        .set(NewOtpDeviceRow::new(instance, replacement))
-                        .execute(&mut self.$connection)
-                        .map_err(Failure::Write)?;
-                    Ok(replaced > 0)
+                    change(&mut self.$connection, event, |connection| {
+                        diesel::update(unchanged)
+                            .set(NewOtpDeviceRow::new(instance, replacement))
+                            .execute(connection)
+                    })
                 }
 
                 fn remove_otp_device(
                     &mut self,
                     instance: &str,
                     device: &str,
+                    event: &domain::AuditEvent,
                 ) -> Result<bool, Failure> {
-                    let removed = diesel::delete(otp_devices::table.find((instance, device)))
+                    change(&mut self.$connection, event, |connection| {
+                        diesel::delete(otp_devices::table.find((instance, device)))
+                            .execute(connection)
+                    })
+                }
+
+                fn append_audit_event(
+                    &mut self,
+                    event: &domain::AuditEvent,
+                ) -> Result<(), Failure> {
+                    append(&mut self.$connection, event).map_err(Failure::Write)
+                }
+
+                fn list_audit_events(
+                    &mut self,
+                    instance: &str,
+                    after: ports::AuditPosition,
+                    limit: u16,
+                ) -> Result<Vec<ports::StoredAuditEvent>, Failure> {
+                    let after = diesel::dsl::sql::<Bool>("(happened_at, serial) > (")
+                        .bind::<BigInt, _>(after.time.seconds().cast_signed())
+                        .sql(", ")
+                        .bind::<BigInt, _>(after.serial)
+                        .sql(")");
+                    audit_events::table
+                        .filter(audit_events::instance_id.eq(instance))
+                        .filter(after)
+                        .order((audit_events::happened_at, audit_events::serial))
+                        .limit(limit.into())
+                        .select(AuditEventRow::as_select())
+                        .load(&mut self.$connection)
+                        .map_err(Failure::Read)?
+                        .into_iter()
+                        .map(AuditEventRow::into_event)
+                        .collect()
+                }
+
+                fn remove_audit_events(
+                    &mut self,
+                    before: domain::Timestamp,
+                    limit: u16,
+                ) -> Result<u64, Failure> {
+                    let first = diesel::alias!(audit_events as first);
+                    let serial = first.field(audit_events::serial);
+                    let first = first.select(serial).order(serial).limit(limit.into());
+                    let removed = diesel::delete(audit_events::table)
+                        .filter(audit_events::serial.eq_any(first))
+                        .filter(audit_events::happened_at.lt(before.seconds().cast_signed()))
                         .execute(&mut self.$connection)
                         .map_err(Failure::Write)?;
-                    Ok(removed > 0)
+                    Ok(removed as u64)
                 }
 
                 fn list_device_keys(
@@ -306,7 +409,6 @@ macro_rules! units_of_work {
                     after: Option<(&str, &str)>,
                     limit: u16,
                 ) -> Result<Vec<ports::DeviceKey>, Failure> {
-                    use diesel::sql_types::{Bool, Text};
                     // No id is empty: all are after the empty ones.
                     let (instance, device) = after.unwrap_or_default();
                     // Compared as a pair, which an index is searched by: diesel knows no such

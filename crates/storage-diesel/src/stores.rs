@@ -2,14 +2,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use merchant_otp_domain::{
-    AccessTokenDigest, AccessTokenInfo, AccessTokenSerial, Instance, InstanceId, InstanceName,
-    MasterKeyId, OtpDeviceId, OtpDeviceSummary, PasswordHash, SealedOtpDevice, SealedOtpKey,
-    Timestamp,
+    AccessTokenDigest, AccessTokenInfo, AccessTokenSerial, AuditEvent, Instance, InstanceId,
+    InstanceName, MasterKeyId, OtpDeviceId, OtpDeviceSummary, PasswordHash, SealedOtpDevice,
+    SealedOtpKey, Timestamp,
 };
 use merchant_otp_ports::{
-    AccessTokenInsertion, AccessTokenLookup, AccessTokenPage, AccessTokenStore, DeviceKey,
-    InstanceInsertion, InstanceStore, KeyReplacement, OtpDeviceInsertion, OtpDeviceStore,
-    SealedKeyStore, StoreError, StoredAccessToken, StoredInstance, Stores,
+    AccessTokenInsertion, AccessTokenLookup, AccessTokenPage, AccessTokenStore, AuditPosition,
+    AuditStore, DeviceKey, InstanceInsertion, InstanceStore, KeyReplacement, OtpDeviceInsertion,
+    OtpDeviceStore, SealedKeyStore, StoreError, StoredAccessToken, StoredAuditEvent,
+    StoredInstance, Stores,
 };
 
 use crate::rows::{InstanceRow, NewAccessTokenRow};
@@ -30,7 +31,8 @@ where
         instances: stores.clone(),
         access_tokens: stores.clone(),
         otp_devices: stores.clone(),
-        sealed_keys: stores,
+        sealed_keys: stores.clone(),
+        audit: stores,
     }
 }
 
@@ -45,9 +47,10 @@ impl<C: Connector<Connection: UnitsOfWork>> InstanceStore for SqlStores<C> {
         &self,
         instance: Instance,
         password: Option<PasswordHash>,
+        event: &AuditEvent,
     ) -> Result<InstanceInsertion, StoreError> {
-        let row = InstanceRow::new(&instance, password.as_ref());
-        self.writing.run(move |connection| connection.insert_instance(&row)).await
+        let (row, event) = (InstanceRow::new(&instance, password.as_ref()), event.clone());
+        self.writing.run(move |connection| connection.insert_instance(&row, &event)).await
     }
 
     async fn find(&self, id: &InstanceId) -> Result<Option<StoredInstance>, StoreError> {
@@ -59,10 +62,15 @@ impl<C: Connector<Connection: UnitsOfWork>> InstanceStore for SqlStores<C> {
         self.reading.run(UnitsOfWork::list_instances).await
     }
 
-    async fn rename(&self, id: &InstanceId, name: InstanceName) -> Result<bool, StoreError> {
-        let id = id.clone();
+    async fn rename(
+        &self,
+        id: &InstanceId,
+        name: InstanceName,
+        event: &AuditEvent,
+    ) -> Result<bool, StoreError> {
+        let (id, event) = (id.clone(), event.clone());
         let unit = move |connection: &mut C::Connection| {
-            connection.rename_instance(id.as_str(), name.as_str())
+            connection.rename_instance(id.as_str(), name.as_str(), &event)
         };
         self.writing.run(unit).await
     }
@@ -71,22 +79,28 @@ impl<C: Connector<Connection: UnitsOfWork>> InstanceStore for SqlStores<C> {
         &self,
         id: &InstanceId,
         password: PasswordHash,
+        event: &AuditEvent,
     ) -> Result<bool, StoreError> {
-        let id = id.clone();
+        let (id, event) = (id.clone(), event.clone());
         let unit = move |connection: &mut C::Connection| {
-            connection.set_password_of_instance(id.as_str(), password.as_str())
+            connection.set_password_of_instance(id.as_str(), password.as_str(), &event)
         };
         self.writing.run(unit).await
     }
 
-    async fn mark_deleted(&self, id: &InstanceId) -> Result<bool, StoreError> {
-        let id = id.clone();
-        self.writing.run(move |connection| connection.mark_instance_deleted(id.as_str())).await
+    async fn mark_deleted(&self, id: &InstanceId, event: &AuditEvent) -> Result<bool, StoreError> {
+        let (id, event) = (id.clone(), event.clone());
+        let unit = move |connection: &mut C::Connection| {
+            connection.mark_instance_deleted(id.as_str(), &event)
+        };
+        self.writing.run(unit).await
     }
 
-    async fn remove(&self, id: &InstanceId) -> Result<bool, StoreError> {
-        let id = id.clone();
-        self.writing.run(move |connection| connection.remove_instance(id.as_str())).await
+    async fn remove(&self, id: &InstanceId, event: &AuditEvent) -> Result<bool, StoreError> {
+        let (id, event) = (id.clone(), event.clone());
+        let unit =
+            move |connection: &mut C::Connection| connection.remove_instance(id.as_str(), &event);
+        self.writing.run(unit).await
     }
 }
 
@@ -97,9 +111,10 @@ impl<C: Connector<Connection: UnitsOfWork>> AccessTokenStore for SqlStores<C> {
         instance: &InstanceId,
         digest: AccessTokenDigest,
         info: AccessTokenInfo,
+        event: &AuditEvent,
     ) -> Result<AccessTokenInsertion, StoreError> {
-        let row = NewAccessTokenRow::new(instance, &digest, &info);
-        self.writing.run(move |connection| connection.insert_access_token(&row)).await
+        let (row, event) = (NewAccessTokenRow::new(instance, &digest, &info), event.clone());
+        self.writing.run(move |connection| connection.insert_access_token(&row, &event)).await
     }
 
     async fn find(
@@ -131,10 +146,11 @@ impl<C: Connector<Connection: UnitsOfWork>> AccessTokenStore for SqlStores<C> {
         &self,
         instance: &InstanceId,
         serial: AccessTokenSerial,
+        event: &AuditEvent,
     ) -> Result<bool, StoreError> {
-        let instance = instance.clone();
+        let (instance, event) = (instance.clone(), event.clone());
         let unit = move |connection: &mut C::Connection| {
-            connection.remove_access_token(instance.as_str(), serial.value())
+            connection.remove_access_token(instance.as_str(), serial.value(), &event)
         };
         self.writing.run(unit).await
     }
@@ -158,10 +174,11 @@ impl<C: Connector<Connection: UnitsOfWork>> OtpDeviceStore for SqlStores<C> {
         &self,
         instance: &InstanceId,
         device: SealedOtpDevice,
+        event: &AuditEvent,
     ) -> Result<OtpDeviceInsertion, StoreError> {
-        let instance = instance.clone();
+        let (instance, event) = (instance.clone(), event.clone());
         let unit = move |connection: &mut C::Connection| {
-            connection.insert_otp_device(instance.as_str(), &device)
+            connection.insert_otp_device(instance.as_str(), &device, &event)
         };
         self.writing.run(unit).await
     }
@@ -197,19 +214,25 @@ impl<C: Connector<Connection: UnitsOfWork>> OtpDeviceStore for SqlStores<C> {
         instance: &InstanceId,
         current: &SealedOtpDevice,
         replacement: &SealedOtpDevice,
+        event: &AuditEvent,
     ) -> Result<bool, StoreError> {
         let (instance, current) = (instance.clone(), current.clone());
-        let replacement = replacement.clone();
+        let (replacement, event) = (replacement.clone(), event.clone());
         let unit = move |connection: &mut C::Connection| {
-            connection.replace_otp_device(instance.as_str(), &current, &replacement)
+            connection.replace_otp_device(instance.as_str(), &current, &replacement, &event)
         };
         self.writing.run(unit).await
     }
 
-    async fn remove(&self, instance: &InstanceId, id: &OtpDeviceId) -> Result<bool, StoreError> {
-        let (instance, id) = (instance.clone(), id.clone());
+    async fn remove(
+        &self,
+        instance: &InstanceId,
+        id: &OtpDeviceId,
+        event: &AuditEvent,
+    ) -> Result<bool, StoreError> {
+        let (instance, id, event) = (instance.clone(), id.clone(), event.clone());
         let unit = move |connection: &mut C::Connection| {
-            connection.remove_otp_device(instance.as_str(), id.as_str())
+            connection.remove_otp_device(instance.as_str(), id.as_str(), &event)
         };
         self.writing.run(unit).await
     }
@@ -249,5 +272,29 @@ impl<C: Connector<Connection: UnitsOfWork>> SealedKeyStore for SqlStores<C> {
 
     async fn remove_sample(&self, master_key: MasterKeyId) -> Result<bool, StoreError> {
         self.writing.run(move |connection| connection.remove_sample(master_key)).await
+    }
+}
+
+#[async_trait]
+impl<C: Connector<Connection: UnitsOfWork>> AuditStore for SqlStores<C> {
+    async fn append(&self, event: AuditEvent) -> Result<(), StoreError> {
+        self.writing.run(move |connection| connection.append_audit_event(&event)).await
+    }
+
+    async fn list(
+        &self,
+        instance: &InstanceId,
+        after: AuditPosition,
+        limit: u16,
+    ) -> Result<Vec<StoredAuditEvent>, StoreError> {
+        let instance = instance.clone();
+        let unit = move |connection: &mut C::Connection| {
+            connection.list_audit_events(instance.as_str(), after, limit)
+        };
+        self.reading.run(unit).await
+    }
+
+    async fn remove_before(&self, time: Timestamp, limit: u16) -> Result<u64, StoreError> {
+        self.writing.run(move |connection| connection.remove_audit_events(time, limit)).await
     }
 }

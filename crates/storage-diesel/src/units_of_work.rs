@@ -1,11 +1,12 @@
 //! What the stores do with a connection.
 
 use merchant_otp_domain::{
-    MasterKeyId, OtpDeviceSummary, SealedOtpDevice, SealedOtpKey, Timestamp,
+    AuditEvent, MasterKeyId, OtpDeviceSummary, SealedOtpDevice, SealedOtpKey, Timestamp,
 };
 use merchant_otp_ports::{
-    AccessTokenInsertion, AccessTokenLookup, AccessTokenPage, DeviceKey, InstanceInsertion,
-    KeyReplacement, OtpDeviceInsertion, StoredAccessToken, StoredInstance,
+    AccessTokenInsertion, AccessTokenLookup, AccessTokenPage, AuditPosition, DeviceKey,
+    InstanceInsertion, KeyReplacement, OtpDeviceInsertion, StoredAccessToken, StoredAuditEvent,
+    StoredInstance,
 };
 
 use crate::Failure;
@@ -13,12 +14,17 @@ use crate::rows::{InstanceRow, NewAccessTokenRow, OtpDeviceRow};
 
 /// What the stores do with a connection; each method is one atomic unit of work.
 ///
+/// A method that takes an audit event stores it if it changes something.///
 /// The methods answer what those of the stores of `merchant-otp-ports` answer, which say more.
 /// [`units_of_work!`](crate::units_of_work!) implements all of them for a connection of diesel.
 #[expect(clippy::missing_errors_doc, reason = "each fails with what it was doing: Failure")]
 pub trait UnitsOfWork {
     /// Stores an instance, unless its id is there.
-    fn insert_instance(&mut self, row: &InstanceRow) -> Result<InstanceInsertion, Failure>;
+    fn insert_instance(
+        &mut self,
+        row: &InstanceRow,
+        event: &AuditEvent,
+    ) -> Result<InstanceInsertion, Failure>;
 
     /// The instance of an id.
     fn find_instance(&mut self, id: &str) -> Result<Option<StoredInstance>, Failure>;
@@ -27,21 +33,32 @@ pub trait UnitsOfWork {
     fn list_instances(&mut self) -> Result<Vec<StoredInstance>, Failure>;
 
     /// Gives an instance another name, unless it is deleted.
-    fn rename_instance(&mut self, id: &str, name: &str) -> Result<bool, Failure>;
+    fn rename_instance(
+        &mut self,
+        id: &str,
+        name: &str,
+        event: &AuditEvent,
+    ) -> Result<bool, Failure>;
 
     /// Gives an instance a password, unless it is deleted.
-    fn set_password_of_instance(&mut self, id: &str, password: &str) -> Result<bool, Failure>;
+    fn set_password_of_instance(
+        &mut self,
+        id: &str,
+        password: &str,
+        event: &AuditEvent,
+    ) -> Result<bool, Failure>;
 
     /// Marks an instance as deleted, unless it is.
-    fn mark_instance_deleted(&mut self, id: &str) -> Result<bool, Failure>;
+    fn mark_instance_deleted(&mut self, id: &str, event: &AuditEvent) -> Result<bool, Failure>;
 
     /// Removes an instance; its devices and tokens go by `ON DELETE CASCADE`.
-    fn remove_instance(&mut self, id: &str) -> Result<bool, Failure>;
+    fn remove_instance(&mut self, id: &str, event: &AuditEvent) -> Result<bool, Failure>;
 
     /// Stores an access token.
     fn insert_access_token(
         &mut self,
         row: &NewAccessTokenRow,
+        event: &AuditEvent,
     ) -> Result<AccessTokenInsertion, Failure>;
 
     /// The access token of an instance that has a digest.
@@ -60,7 +77,12 @@ pub trait UnitsOfWork {
     ) -> Result<Vec<StoredAccessToken>, Failure>;
 
     /// Removes an access token of an instance.
-    fn remove_access_token(&mut self, instance: &str, serial: i64) -> Result<bool, Failure>;
+    fn remove_access_token(
+        &mut self,
+        instance: &str,
+        serial: i64,
+        event: &AuditEvent,
+    ) -> Result<bool, Failure>;
 
     /// Removes the access tokens of an instance that expire before a point in time.
     fn remove_expired_access_tokens(
@@ -74,6 +96,7 @@ pub trait UnitsOfWork {
         &mut self,
         instance: &str,
         device: &SealedOtpDevice,
+        event: &AuditEvent,
     ) -> Result<OtpDeviceInsertion, Failure>;
 
     /// The device of an instance and an id.
@@ -97,10 +120,30 @@ pub trait UnitsOfWork {
         instance: &str,
         current: &SealedOtpDevice,
         replacement: &SealedOtpDevice,
+        event: &AuditEvent,
     ) -> Result<bool, Failure>;
 
     /// Removes a device of an instance.
-    fn remove_otp_device(&mut self, instance: &str, device: &str) -> Result<bool, Failure>;
+    fn remove_otp_device(
+        &mut self,
+        instance: &str,
+        device: &str,
+        event: &AuditEvent,
+    ) -> Result<bool, Failure>;
+
+    /// Appends an audit event.
+    fn append_audit_event(&mut self, event: &AuditEvent) -> Result<(), Failure>;
+
+    /// The first audit events of an instance after a position.
+    fn list_audit_events(
+        &mut self,
+        instance: &str,
+        after: AuditPosition,
+        limit: u16,
+    ) -> Result<Vec<StoredAuditEvent>, Failure>;
+
+    /// Removes audit events older than a point in time, among the first ones.
+    fn remove_audit_events(&mut self, before: Timestamp, limit: u16) -> Result<u64, Failure>;
 
     /// The first sealed keys after a device, ordered by the bytes of the ids.
     fn list_device_keys(

@@ -9,14 +9,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use merchant_otp_domain::{
-    AccessTokenDigest, AccessTokenInfo, AccessTokenSerial, Expiration, Instance, InstanceId,
-    InstanceName, MasterKeyId, OtpDeviceId, OtpDeviceSummary, PasswordHash, SealedOtpDevice,
-    SealedOtpKey, Timestamp,
+    AccessTokenDigest, AccessTokenInfo, AccessTokenSerial, AuditEvent, Expiration, Instance,
+    InstanceId, InstanceName, MasterKeyId, OtpDeviceId, OtpDeviceSummary, PasswordHash,
+    SealedOtpDevice, SealedOtpKey, Timestamp,
 };
 use merchant_otp_ports::{
-    AccessTokenInsertion, AccessTokenLookup, AccessTokenPage, AccessTokenStore, DeviceKey,
-    InstanceInsertion, InstanceStore, KeyReplacement, OtpDeviceInsertion, OtpDeviceStore,
-    SealedKeyStore, StoreError, StoredAccessToken, StoredInstance, Stores,
+    AccessTokenInsertion, AccessTokenLookup, AccessTokenPage, AccessTokenStore, AuditPosition,
+    AuditStore, DeviceKey, InstanceInsertion, InstanceStore, KeyReplacement, OtpDeviceInsertion,
+    OtpDeviceStore, SealedKeyStore, StoreError, StoredAccessToken, StoredAuditEvent,
+    StoredInstance, Stores,
 };
 
 /// New and empty stores.
@@ -27,7 +28,8 @@ pub fn open() -> Stores {
         instances: memory.clone(),
         access_tokens: memory.clone(),
         otp_devices: memory.clone(),
-        sealed_keys: memory,
+        sealed_keys: memory.clone(),
+        audit: memory,
     }
 }
 
@@ -39,6 +41,21 @@ struct Contents {
     instances: BTreeMap<InstanceId, InstanceContents>,
     samples: BTreeMap<MasterKeyId, SealedOtpKey>,
     last_serial: i64,
+    audit: Audit,
+}
+
+#[derive(Default)]
+struct Audit {
+    /// In the order of their serials.
+    events: Vec<StoredAuditEvent>,
+    last_serial: i64,
+}
+
+impl Audit {
+    fn append(&mut self, event: AuditEvent) {
+        self.last_serial += 1;
+        self.events.push(StoredAuditEvent { serial: self.last_serial, event });
+    }
 }
 
 struct InstanceContents {
@@ -54,10 +71,17 @@ impl Memory {
     }
 
     /// Changes an instance, if there is one that is not deleted; answers whether there is.
-    fn change(&self, id: &InstanceId, change: impl FnOnce(&mut StoredInstance)) -> bool {
-        match self.lock().instances.get_mut(id).map(|contents| &mut contents.stored) {
+    fn change(
+        &self,
+        id: &InstanceId,
+        event: &AuditEvent,
+        change: impl FnOnce(&mut StoredInstance),
+    ) -> bool {
+        let contents = &mut *self.lock();
+        match contents.instances.get_mut(id).map(|contents| &mut contents.stored) {
             Some(stored) if !stored.deleted => {
                 change(stored);
+                contents.audit.append(event.clone());
                 true
             }
             _ => false,
@@ -71,6 +95,7 @@ impl InstanceStore for Memory {
         &self,
         instance: Instance,
         password: Option<PasswordHash>,
+        event: &AuditEvent,
     ) -> Result<InstanceInsertion, StoreError> {
         let mut contents = self.lock();
         if let Some(existing) = contents.instances.get(&instance.id) {
@@ -82,6 +107,7 @@ impl InstanceStore for Memory {
             id,
             InstanceContents { stored, access_tokens: Vec::new(), otp_devices: BTreeMap::new() },
         );
+        contents.audit.append(event.clone());
         Ok(InstanceInsertion::Stored)
     }
 
@@ -93,27 +119,38 @@ impl InstanceStore for Memory {
         Ok(self.lock().instances.values().map(|contents| contents.stored.clone()).collect())
     }
 
-    async fn rename(&self, id: &InstanceId, name: InstanceName) -> Result<bool, StoreError> {
-        Ok(self.change(id, |stored| stored.instance.name = name))
+    async fn rename(
+        &self,
+        id: &InstanceId,
+        name: InstanceName,
+        event: &AuditEvent,
+    ) -> Result<bool, StoreError> {
+        Ok(self.change(id, event, |stored| stored.instance.name = name))
     }
 
     async fn set_password(
         &self,
         id: &InstanceId,
         password: PasswordHash,
+        event: &AuditEvent,
     ) -> Result<bool, StoreError> {
-        Ok(self.change(id, |stored| stored.password = Some(password)))
+        Ok(self.change(id, event, |stored| stored.password = Some(password)))
     }
 
-    async fn mark_deleted(&self, id: &InstanceId) -> Result<bool, StoreError> {
-        Ok(self.change(id, |stored| {
+    async fn mark_deleted(&self, id: &InstanceId, event: &AuditEvent) -> Result<bool, StoreError> {
+        Ok(self.change(id, event, |stored| {
             stored.deleted = true;
             stored.password = None;
         }))
     }
 
-    async fn remove(&self, id: &InstanceId) -> Result<bool, StoreError> {
-        Ok(self.lock().instances.remove(id).is_some())
+    async fn remove(&self, id: &InstanceId, event: &AuditEvent) -> Result<bool, StoreError> {
+        let mut contents = self.lock();
+        let removed = contents.instances.remove(id).is_some();
+        if removed {
+            contents.audit.append(event.clone());
+        }
+        Ok(removed)
     }
 }
 
@@ -124,6 +161,7 @@ impl AccessTokenStore for Memory {
         instance: &InstanceId,
         digest: AccessTokenDigest,
         info: AccessTokenInfo,
+        event: &AuditEvent,
     ) -> Result<AccessTokenInsertion, StoreError> {
         let contents = &mut *self.lock();
         let mut stored = contents.instances.values().flat_map(|instance| &instance.access_tokens);
@@ -137,6 +175,7 @@ impl AccessTokenStore for Memory {
         let serial = AccessTokenSerial::new(contents.last_serial)
             .map_err(|error| StoreError::Write(error.into()))?;
         owner.access_tokens.push((digest, StoredAccessToken { serial, info }));
+        contents.audit.append(AuditEvent { access_token: Some(serial), ..event.clone() });
         Ok(AccessTokenInsertion::Stored(serial))
     }
 
@@ -185,14 +224,19 @@ impl AccessTokenStore for Memory {
         &self,
         instance: &InstanceId,
         serial: AccessTokenSerial,
+        event: &AuditEvent,
     ) -> Result<bool, StoreError> {
-        let mut contents = self.lock();
+        let contents = &mut *self.lock();
         let Some(owner) = contents.instances.get_mut(instance) else {
             return Ok(false);
         };
         let before = owner.access_tokens.len();
         owner.access_tokens.retain(|(_, token)| token.serial != serial);
-        Ok(owner.access_tokens.len() < before)
+        let removed = owner.access_tokens.len() < before;
+        if removed {
+            contents.audit.append(event.clone());
+        }
+        Ok(removed)
     }
 
     async fn remove_expired(
@@ -217,8 +261,9 @@ impl OtpDeviceStore for Memory {
         &self,
         instance: &InstanceId,
         device: SealedOtpDevice,
+        event: &AuditEvent,
     ) -> Result<OtpDeviceInsertion, StoreError> {
-        let mut contents = self.lock();
+        let contents = &mut *self.lock();
         let Some(owner) = contents.instances.get_mut(instance) else {
             return Ok(OtpDeviceInsertion::NoSuchInstance);
         };
@@ -226,6 +271,7 @@ impl OtpDeviceStore for Memory {
             return Ok(OtpDeviceInsertion::Exists(existing.clone()));
         }
         owner.otp_devices.insert(device.id.clone(), device);
+        contents.audit.append(event.clone());
         Ok(OtpDeviceInsertion::Stored)
     }
 
@@ -263,22 +309,33 @@ impl OtpDeviceStore for Memory {
         instance: &InstanceId,
         current: &SealedOtpDevice,
         replacement: &SealedOtpDevice,
+        event: &AuditEvent,
     ) -> Result<bool, StoreError> {
-        let mut contents = self.lock();
+        let contents = &mut *self.lock();
         let owner = contents.instances.get_mut(instance);
         match owner.and_then(|owner| owner.otp_devices.get_mut(&current.id)) {
             Some(device) if device == current => {
                 *device = replacement.clone();
+                contents.audit.append(event.clone());
                 Ok(true)
             }
             _ => Ok(false),
         }
     }
 
-    async fn remove(&self, instance: &InstanceId, id: &OtpDeviceId) -> Result<bool, StoreError> {
-        let mut contents = self.lock();
+    async fn remove(
+        &self,
+        instance: &InstanceId,
+        id: &OtpDeviceId,
+        event: &AuditEvent,
+    ) -> Result<bool, StoreError> {
+        let contents = &mut *self.lock();
         let owner = contents.instances.get_mut(instance);
-        Ok(owner.is_some_and(|owner| owner.otp_devices.remove(id).is_some()))
+        let removed = owner.is_some_and(|owner| owner.otp_devices.remove(id).is_some());
+        if removed {
+            contents.audit.append(event.clone());
+        }
+        Ok(removed)
     }
 }
 
@@ -338,5 +395,39 @@ impl SealedKeyStore for Memory {
 
     async fn remove_sample(&self, master_key: MasterKeyId) -> Result<bool, StoreError> {
         Ok(self.lock().samples.remove(&master_key).is_some())
+    }
+}
+
+#[async_trait]
+impl AuditStore for Memory {
+    async fn append(&self, event: AuditEvent) -> Result<(), StoreError> {
+        self.lock().audit.append(event);
+        Ok(())
+    }
+
+    async fn list(
+        &self,
+        instance: &InstanceId,
+        after: AuditPosition,
+        limit: u16,
+    ) -> Result<Vec<StoredAuditEvent>, StoreError> {
+        let contents = self.lock();
+        let events = contents.audit.events.iter();
+        let events = events.filter(|one| one.event.instance == *instance && one.position() > after);
+        let mut events: Vec<_> = events.cloned().collect();
+        events.sort_by_key(StoredAuditEvent::position);
+        events.truncate(limit.into());
+        Ok(events)
+    }
+
+    async fn remove_before(&self, time: Timestamp, limit: u16) -> Result<u64, StoreError> {
+        let events = &mut self.lock().audit.events;
+        let all = events.len();
+        let mut position = 0;
+        events.retain(|stored| {
+            position += 1;
+            position > usize::from(limit) || stored.event.time >= time
+        });
+        Ok((all - events.len()) as u64)
     }
 }

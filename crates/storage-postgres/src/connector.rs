@@ -60,7 +60,7 @@ impl Drop for Driver {
     }
 }
 
-units_of_work!(PostgresSession, connection);
+units_of_work!(PostgresSession, connection: AsyncConnectionWrapper<AsyncPgConnection>);
 
 impl PostgresConnector {
     pub(crate) fn new(url: &str) -> Result<Self, PostgresUrlError> {

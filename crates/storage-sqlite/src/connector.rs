@@ -39,7 +39,7 @@ pub(crate) struct SqliteFile {
     identity: FileIdentity,
 }
 
-units_of_work!(SqliteFile, connection);
+units_of_work!(SqliteFile, connection: SqliteConnection);
 
 impl SqliteConnector {
     pub(crate) fn new(path: PathBuf) -> Self {

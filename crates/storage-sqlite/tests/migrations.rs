@@ -4,7 +4,8 @@ use std::sync::{Arc, Barrier};
 
 use merchant_otp_storage_sqlite::SqliteDatabase;
 
-const MIGRATIONS: [&str; 3] = ["20261124000000", "20261124060000", "20261124070000"];
+const MIGRATIONS: [&str; 4] =
+    ["20261124000000", "20261124060000", "20261124070000", "20261124090000"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn several_processes_may_make_and_migrate_at_once() {

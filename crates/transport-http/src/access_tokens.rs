@@ -75,12 +75,12 @@ async fn authenticate(
     id: &InstanceId,
     credentials: Credentials,
 ) -> Result<LogIn, Error> {
+    let address = client_address(request, app.behind_proxy);
     match credentials {
         Credentials::Password { user, password } => {
-            let address = client_address(request, app.behind_proxy);
             app.service.log_in_with_password(id, &user, password, address).await
         }
-        Credentials::Token(token) => app.service.log_in_with_token(id, &token).await,
+        Credentials::Token(token) => app.service.log_in_with_token(id, &token, address).await,
     }
 }
 
@@ -100,7 +100,8 @@ pub(crate) async fn log_out(
 ) -> Result<HttpResponse, HttpError> {
     let id = instance::of(&request).ok_or(Error::InstanceUnknown)?;
     let token = access_token(&request);
-    let logged_out = app.service.log_out(&id, token.as_ref()).await;
+    let address = client_address(&request, app.behind_proxy);
+    let logged_out = app.service.log_out(&id, token.as_ref(), address).await;
     instance::known(&request, &id, logged_out).map_err(HttpError::Storing)?;
     Ok(HttpResponse::NoContent().finish())
 }
@@ -136,7 +137,7 @@ pub(crate) async fn log_out(
     )
 )]
 pub(crate) async fn list(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-    let grant = instance::authorize(&app.service, &request, Permission::TokensRead).await?;
+    let grant = instance::authorize(&app, &request, Permission::TokensRead).await?;
     let (page, limit) = page(&Query::of(&request))?;
     let tokens = app.service.list_access_tokens(&grant, page, limit).await?;
     if tokens.is_empty() {
@@ -170,7 +171,7 @@ pub(crate) async fn revoke(
     app: Data<App>,
     request: HttpRequest,
 ) -> Result<HttpResponse, HttpError> {
-    let grant = instance::authorize(&app.service, &request, Permission::TokensWrite).await?;
+    let grant = instance::authorize(&app, &request, Permission::TokensWrite).await?;
     let serial = instance::last_segment(&request)
         .and_then(|segment| segment.parse().ok())
         .and_then(|number| AccessTokenSerial::new(number).ok())

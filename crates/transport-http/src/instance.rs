@@ -1,11 +1,12 @@
 use actix_web::web::Payload;
 use actix_web::{HttpMessage, HttpRequest};
-use merchant_otp_application::{Error, Grant, ManagementGrant, Service};
+use merchant_otp_application::{Error, Grant, ManagementGrant};
 use merchant_otp_domain::{InstanceId, Permission};
 use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
 use crate::body;
+use crate::client_address::client_address;
 use crate::credentials::access_token;
 use crate::error::HttpError;
 use crate::routes::App;
@@ -39,13 +40,13 @@ pub(crate) fn last_segment(request: &HttpRequest) -> Option<String> {
 
 /// Checks that the client may use a permission on the instance that it addresses.
 pub(crate) async fn authorize(
-    service: &Service,
+    app: &App,
     request: &HttpRequest,
     permission: Permission,
 ) -> Result<Grant, HttpError> {
     let instance = of(request).ok_or(Error::InstanceUnknown)?;
-    let token = access_token(request);
-    let authorized = service.authorize(&instance, token.as_ref(), permission).await;
+    let (token, address) = (access_token(request), client_address(request, app.behind_proxy));
+    let authorized = app.service.authorize(&instance, token.as_ref(), address, permission).await;
     Ok(known(request, &instance, authorized)?)
 }
 
@@ -55,8 +56,8 @@ pub(crate) async fn authorize_management(
     request: &HttpRequest,
     permission: Permission,
 ) -> Result<ManagementGrant, HttpError> {
-    let token = access_token(request);
-    let authorized = app.service.authorize_management(token.as_ref(), permission).await;
+    let (token, address) = (access_token(request), client_address(request, app.behind_proxy));
+    let authorized = app.service.authorize_management(token.as_ref(), address, permission).await;
     Ok(known(request, &InstanceId::admin(), authorized)?)
 }
 

@@ -223,7 +223,7 @@ async fn grant(
     let is_management =
         request.match_pattern().is_some_and(|pattern| pattern.starts_with("/management/"));
     if !is_management {
-        return instance::authorize(&app.service, request, permission).await;
+        return instance::authorize(app, request, permission).await;
     }
     let grant = instance::authorize_management(app, request, permission).await?;
     let id = instance::of(request).ok_or(Error::InstanceUnknown)?;

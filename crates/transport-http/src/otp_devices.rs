@@ -45,8 +45,7 @@ pub(crate) async fn add(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, HttpError> {
-    let write =
-        async || instance::authorize(&app.service, &request, Permission::OtpDevicesWrite).await;
+    let write = async || instance::authorize(&app, &request, Permission::OtpDevicesWrite).await;
     let (grant, body) = instance::authorized_body(&app, &request, payload, write).await?;
     let device = OtpDeviceAddDetails::read(&body)?.into_device()?;
     app.service.add_otp_device(&grant, device).await?;
@@ -65,7 +64,7 @@ pub(crate) async fn add(
     responses((status = 200, description = "The devices.", body = OtpDeviceSummaryResponse))
 )]
 pub(crate) async fn list(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-    let grant = instance::authorize(&app.service, &request, Permission::OtpDevicesRead).await?;
+    let grant = instance::authorize(&app, &request, Permission::OtpDevicesRead).await?;
     // The first page comes before the status, so that a database that is down is told.
     let first = app.service.list_otp_devices(&grant, None).await?;
     let pages = pages(Arc::clone(&app.service), grant, first);
@@ -77,7 +76,7 @@ pub(crate) async fn list_head(
     app: Data<App>,
     request: HttpRequest,
 ) -> Result<HttpResponse<NoBody>, HttpError> {
-    let grant = instance::authorize(&app.service, &request, Permission::OtpDevicesRead).await?;
+    let grant = instance::authorize(&app, &request, Permission::OtpDevicesRead).await?;
     app.service.list_otp_devices(&grant, None).await?;
     Ok(HttpResponse::Ok().content_type(ContentType::json()).finish().set_body(NoBody::new()))
 }
@@ -114,7 +113,7 @@ pub(crate) async fn list_head(
     )
 )]
 pub(crate) async fn show(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-    let grant = instance::authorize(&app.service, &request, Permission::OtpDevicesRead).await?;
+    let grant = instance::authorize(&app, &request, Permission::OtpDevicesRead).await?;
     let query = Query::of(&request);
     let (time, price) = (query.timestamp("faketime")?, query.amount("price")?);
     let id = device_id(&request)?;
@@ -149,8 +148,7 @@ pub(crate) async fn change(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, HttpError> {
-    let write =
-        async || instance::authorize(&app.service, &request, Permission::OtpDevicesWrite).await;
+    let write = async || instance::authorize(&app, &request, Permission::OtpDevicesWrite).await;
     let (grant, body) = instance::authorized_body(&app, &request, payload, write).await?;
     let id = device_id(&request)?;
     let change = OtpDevicePatchDetails::read(&body)?.into_change();
@@ -176,7 +174,7 @@ pub(crate) async fn remove(
     app: Data<App>,
     request: HttpRequest,
 ) -> Result<HttpResponse, HttpError> {
-    let grant = instance::authorize(&app.service, &request, Permission::OtpDevicesWrite).await?;
+    let grant = instance::authorize(&app, &request, Permission::OtpDevicesWrite).await?;
     let id = device_id(&request)?;
     app.service.remove_otp_device(&grant, &id).await.map_err(HttpError::Storing)?;
     Ok(HttpResponse::NoContent().finish())

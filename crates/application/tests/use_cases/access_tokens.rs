@@ -16,7 +16,8 @@ async fn an_unknown_instance_is_told_before_the_credentials() {
     let token = fixture.token(Scope::All, Lifetime::Forever).await;
     let nobody = InstanceId::parse("nobody").unwrap();
     for token in [None, Some(&token)] {
-        let grant = fixture.service.authorize(&nobody, token, Permission::OtpDevicesWrite).await;
+        let grant =
+            fixture.service.authorize(&nobody, token, None, Permission::OtpDevicesWrite).await;
         assert!(matches!(grant, Err(Error::InstanceUnknown)));
     }
 }
@@ -34,7 +35,7 @@ async fn credentials_that_are_not_good_are_refused() {
     let other = instance("other", "Other");
     fixture.add_instance(other.clone(), None).await.unwrap();
     let foreign =
-        fixture.service.authorize(&other.id, Some(&token), Permission::OtpDevicesWrite).await;
+        fixture.service.authorize(&other.id, Some(&token), None, Permission::OtpDevicesWrite).await;
     assert!(matches!(foreign, Err(Error::Unauthorized(Refusal::Unknown))));
 }
 
@@ -77,8 +78,10 @@ async fn only_a_scope_with_the_permission_grants_it() {
 async fn a_grant_is_good_for_its_permission_alone() {
     let fixture = fixture().await;
     let token = fixture.token(Scope::All, Lifetime::Forever).await;
-    let read =
-        fixture.service.authorize(&fixture.shop, Some(&token), Permission::OtpDevicesRead).await;
+    let read = fixture
+        .service
+        .authorize(&fixture.shop, Some(&token), None, Permission::OtpDevicesRead)
+        .await;
     let device = device("Till", "MZXW6", OtpAlgorithm::TotpWithoutPrice, 0);
     let refused = fixture.service.add_otp_device(&read.unwrap(), device).await;
     assert!(matches!(refused, Err(Error::PermissionMissing(Permission::OtpDevicesWrite))));
@@ -108,10 +111,10 @@ async fn who_logs_out_is_out_and_others_stay() {
     let fixture = fixture().await;
     let token = fixture.token(Scope::OrderSimple, Lifetime::Forever).await;
     let other = fixture.token(Scope::All, Lifetime::Forever).await;
-    fixture.service.log_out(&fixture.shop, Some(&token)).await.unwrap();
-    let again = fixture.service.log_out(&fixture.shop, Some(&token)).await;
+    fixture.service.log_out(&fixture.shop, Some(&token), None).await.unwrap();
+    let again = fixture.service.log_out(&fixture.shop, Some(&token), None).await;
     assert!(matches!(again, Err(Error::Unauthorized(Refusal::Unknown))));
-    let missing = fixture.service.log_out(&fixture.shop, None).await;
+    let missing = fixture.service.log_out(&fixture.shop, None, None).await;
     assert!(matches!(missing, Err(Error::Unauthorized(Refusal::Missing))));
     assert!(fixture.authorize(Some(&other)).await.is_ok());
 }
@@ -121,7 +124,7 @@ async fn a_token_is_refreshed_within_its_scope() {
     let fixture = fixture().await;
     let refreshable = |scope| TokenScope { scope, refreshable: true };
     let token = fixture.token_of(refreshable(Scope::OrderPos), Lifetime::Seconds(60)).await;
-    let log_in = fixture.service.log_in_with_token(&fixture.shop, &token).await.unwrap();
+    let log_in = fixture.service.log_in_with_token(&fixture.shop, &token, None).await.unwrap();
     for scope in [Scope::OrderPos, Scope::OrderSimple] {
         let new = new_token(refreshable(scope), Some(Lifetime::Forever));
         let issued = fixture.service.issue_access_token(&log_in, new).await.unwrap();
@@ -133,10 +136,10 @@ async fn a_token_is_refreshed_within_its_scope() {
         assert!(matches!(refused, Err(Error::ScopeExceeded)), "{}", scope.name());
     }
     fixture.clock.0.store(1_060, Ordering::Relaxed);
-    let expired = fixture.service.log_in_with_token(&fixture.shop, &token).await;
+    let expired = fixture.service.log_in_with_token(&fixture.shop, &token, None).await;
     assert!(matches!(expired, Err(Error::Unauthorized(Refusal::Expired))));
     let once = fixture.token(Scope::All, Lifetime::Forever).await;
-    let refused = fixture.service.log_in_with_token(&fixture.shop, &once).await;
+    let refused = fixture.service.log_in_with_token(&fixture.shop, &once, None).await;
     assert!(matches!(refused, Err(Error::PermissionMissing(Permission::TokenRefresh))));
 }
 

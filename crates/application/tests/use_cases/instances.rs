@@ -55,7 +55,7 @@ async fn a_deleted_instance_is_of_no_use_until_it_is_purged() {
         fixture.authorize(Some(&token)).await.map(|_| ()),
         fixture.authorize(None).await.map(|_| ()),
         fixture.log_in("shop", "right", 1).await.map(|_| ()),
-        fixture.service.log_out(&fixture.shop, Some(&token)).await,
+        fixture.service.log_out(&fixture.shop, Some(&token), None).await,
         fixture.service.find_instance(&fixture.shop).await,
         fixture.service.rename_instance(&write, &InstanceName::parse("x").unwrap()).await,
         fixture.service.delete_instance(&write).await,
@@ -79,7 +79,7 @@ async fn a_deleted_instance_is_of_no_use_until_it_is_purged() {
 async fn a_right_to_manage_is_that_of_admin() {
     let fixture = fixture().await;
     let manage = async |token: &AccessToken, permission| {
-        fixture.service.authorize_management(Some(token), permission).await
+        fixture.service.authorize_management(Some(token), None, permission).await
     };
     let foreign = fixture.token(Scope::All, Lifetime::Forever).await;
     let unknown = manage(&foreign, Permission::InstancesWrite).await;
@@ -116,6 +116,6 @@ async fn an_empty_database_gets_an_admin_once() {
     let log_in = service.log_in_operator(&admin).await.unwrap();
     let issued = service.issue_access_token(&log_in, NewAccessToken::for_everything()).await;
     let token = issued.unwrap().token;
-    let grant = service.authorize(&admin, Some(&token), Permission::OtpDevicesWrite).await;
+    let grant = service.authorize(&admin, Some(&token), None, Permission::OtpDevicesWrite).await;
     assert!(grant.is_ok());
 }

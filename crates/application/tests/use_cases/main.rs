@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod access_tokens;
+mod audit;
 mod instances;
 mod log_in;
 mod otp_devices;
@@ -77,7 +78,7 @@ impl Fixture {
     }
 
     async fn authorize(&self, token: Option<&AccessToken>) -> Result<Grant, Error> {
-        self.service.authorize(&self.shop, token, Permission::OtpDevicesWrite).await
+        self.service.authorize(&self.shop, token, None, Permission::OtpDevicesWrite).await
     }
 
     /// A right of the operator on the shop.

@@ -1,0 +1,244 @@
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use merchant_otp_domain::{
+    AccessTokenSerial, Actor, AuditEvent, InstanceId, Operation, OtpDeviceId, Outcome, Permission,
+    Timestamp,
+};
+use merchant_otp_ports::{AuditPosition, StoredAccessToken, StoredAuditEvent};
+use tokio::time::Instant;
+
+use crate::pace::Pace;
+use crate::retry::retry_contention;
+use crate::{Error, Grant, Refusal, Service};
+
+/// How many refusals of an instance are recorded: more may come than a database should have to keep.
+const REFUSALS: Pace = Pace { burst: 60, interval: Duration::from_secs(1) };
+
+/// For how many instances refusals are counted at the most.
+const MOST_INSTANCES: usize = 10_000;
+
+/// How many events are removed at a time: so few that nobody waits for them.
+const BATCH: u16 = 1000;
+
+/// Who asks, and from where.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caller {
+    pub(crate) actor: Actor,
+    pub(crate) address: Option<IpAddr>,
+}
+
+impl Caller {
+    pub(crate) const OPERATOR: Self = Self { actor: Actor::Operator, address: None };
+
+    pub(crate) fn with_token(token: &StoredAccessToken, address: Option<IpAddr>) -> Self {
+        let actor = Actor::Token { serial: token.serial, scope: token.info.scope };
+        Self { actor, address }
+    }
+
+    pub(crate) fn unknown(address: Option<IpAddr>) -> Self {
+        Self { actor: Actor::Unknown, address }
+    }
+}
+
+/// Decides which refusals there is room for in the audit trail.
+///
+/// Those of nobody in particular are counted apart, so that they do not crowd out what is known of
+/// somebody.
+#[derive(Default)]
+pub(crate) struct AuditRoom(Mutex<HashMap<(InstanceId, bool), Refusals>>);
+
+struct Refusals {
+    empty_at: Instant,
+    unrecorded: u32,
+}
+
+impl AuditRoom {
+    /// Counts a refusal; answers how many before it are not recorded, or `None` if it is not to be either.
+    fn take(&self, event: &AuditEvent) -> Option<u32> {
+        let now = Instant::now();
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (event.instance.clone(), event.actor == Actor::Unknown);
+        if all.len() >= MOST_INSTANCES && !all.contains_key(&key) {
+            all.retain(|_, refusals| refusals.empty_at > now || refusals.unrecorded > 0);
+            if all.len() >= MOST_INSTANCES {
+                return None;
+            }
+        }
+        let refusals = all.entry(key).or_insert(Refusals { empty_at: now, unrecorded: 0 });
+        if REFUSALS.wait(refusals.empty_at, now).is_some() {
+            refusals.unrecorded = refusals.unrecorded.saturating_add(1);
+            return None;
+        }
+        refusals.empty_at = refusals.empty_at.max(now) + REFUSALS.interval;
+        Some(std::mem::take(&mut refusals.unrecorded))
+    }
+}
+
+impl Service {
+    /// The event of something that is to be done, as it is if it is done.
+    pub(crate) fn event(
+        &self,
+        caller: Caller,
+        instance: &InstanceId,
+        operation: Operation,
+    ) -> AuditEvent {
+        AuditEvent {
+            time: self.clock.now(),
+            instance: instance.clone(),
+            actor: caller.actor,
+            address: caller.address,
+            operation,
+            device: None,
+            access_token: None,
+            outcome: Outcome::Done,
+            unrecorded: 0,
+        }
+    }
+
+    /// The same, of something that is to be done to a device.
+    pub(crate) fn event_of_device(
+        &self,
+        grant: &Grant,
+        operation: Operation,
+        device: &OtpDeviceId,
+    ) -> AuditEvent {
+        let event = self.event(grant.caller(), grant.instance(), operation);
+        AuditEvent { device: Some(device.clone()), ..event }
+    }
+
+    /// Tells the log what came of an operation, and the audit trail if it was refused: what was done is
+    /// there, with the change. Hands on the error.
+    pub(crate) async fn conclude(
+        &self,
+        event: AuditEvent,
+        result: Result<Outcome, Error>,
+    ) -> Result<(), Error> {
+        match result {
+            Ok(outcome) => {
+                self.record(AuditEvent { outcome, ..event }).await;
+                Ok(())
+            }
+            Err(error) => Err(self.refused(event, error).await),
+        }
+    }
+
+    /// The same, of what was not done.
+    pub(crate) async fn refused(&self, event: AuditEvent, error: Error) -> Error {
+        if let Some(outcome) = outcome_of(&error) {
+            self.record(AuditEvent { outcome, ..event }).await;
+        }
+        error
+    }
+
+    async fn record(&self, mut event: AuditEvent) {
+        // What is not there may be anything, a secret in the wrong place among it.
+        if event.outcome == Outcome::NotFound {
+            event.device = None;
+        }
+        log(&event);
+        match event.outcome {
+            Outcome::Done | Outcome::Unchanged | Outcome::Failed => return,
+            Outcome::Conflict
+            | Outcome::NotFound
+            | Outcome::Invalid
+            | Outcome::Unauthorized
+            | Outcome::Forbidden
+            | Outcome::Throttled => {}
+        }
+        let Some(unrecorded) = self.audit_room.take(&event) else { return };
+        event.unrecorded = unrecorded;
+        let append = async || self.stores.audit.append(event.clone()).await;
+        if let Err(error) = retry_contention(append).await {
+            let cause = &error as &dyn std::error::Error;
+            tracing::error!(cause, "an audit event was not stored");
+        }
+    }
+
+    /// Up to `limit` events of the instance of the grant after a position, ordered by time.
+    ///
+    /// It need not be there (any more).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PermissionMissing`] if the grant is for something else than
+    /// [`Permission::InstancesRead`], or [`Error::Storage`].
+    pub async fn list_audit_events(
+        &self,
+        grant: &Grant,
+        after: AuditPosition,
+        limit: u16,
+    ) -> Result<Vec<StoredAuditEvent>, Error> {
+        let instance = grant.instance_for(Permission::InstancesRead)?;
+        let list = async || self.stores.audit.list(instance, after, limit).await;
+        Ok(retry_contention(list).await?)
+    }
+
+    /// Removes the audit events of all instances that are older than so many seconds; answers how many.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Storage`].
+    pub async fn forget_audit_events(&self, older_than: u64) -> Result<u64, Error> {
+        let before = Timestamp::saturating(self.clock.now().seconds().saturating_sub(older_than));
+        let mut removed = 0;
+        loop {
+            let remove = async || self.stores.audit.remove_before(before, BATCH).await;
+            let batch = retry_contention(remove).await?;
+            removed += batch;
+            if batch < BATCH.into() {
+                return Ok(removed);
+            }
+        }
+    }
+}
+
+fn log(event: &AuditEvent) {
+    let token = match event.actor {
+        Actor::Token { serial, scope } => Some((serial.value(), scope)),
+        Actor::Unknown | Actor::Operator | Actor::Password => None,
+    };
+    tracing::info!(
+        target: "audit",
+        instance = %event.instance,
+        operation = event.operation.name(),
+        device = event.device.as_ref().map(OtpDeviceId::as_str),
+        access_token = event.access_token.map(AccessTokenSerial::value),
+        outcome = event.outcome.name(),
+        actor = event.actor.kind(),
+        actor_serial = token.map(|(serial, _)| serial),
+        actor_scope = token.map(|(_, scope)| tracing::field::display(scope)),
+        address = event.address.map(tracing::field::display),
+        "audit"
+    );
+}
+
+/// What an error means for the audit trail; `None` if nothing is told there.
+///
+/// Of an instance that is not there, nor of who presented nothing, nothing is known.
+fn outcome_of(error: &Error) -> Option<Outcome> {
+    match error {
+        Error::InstanceUnknown | Error::Unauthorized(Refusal::Missing) => None,
+        Error::InstanceDeleted | Error::AccessTokenUnknown | Error::OtpDeviceUnknown => {
+            Some(Outcome::NotFound)
+        }
+        Error::InstanceConflict
+        | Error::InstancePurgeRequired
+        | Error::InstanceReserved
+        | Error::OtpDeviceConflict => Some(Outcome::Conflict),
+        Error::Unauthorized(Refusal::Unknown | Refusal::Expired | Refusal::Password) => {
+            Some(Outcome::Unauthorized)
+        }
+        Error::TooManyLogIns { .. } | Error::TooManyPasswords { .. } => Some(Outcome::Throttled),
+        Error::PermissionMissing(_) | Error::ScopeExceeded => Some(Outcome::Forbidden),
+        Error::OtpDeviceInvalid(_) => Some(Outcome::Invalid),
+        Error::NoRandomness(_)
+        | Error::KeyNotSealed(_)
+        | Error::KeyNotOpened(_)
+        | Error::MasterKeyMissing(_)
+        | Error::PasswordWork(_)
+        | Error::Storage(_) => Some(Outcome::Failed),
+    }
+}

@@ -1,0 +1,204 @@
+//! Cases of the audit trail.
+
+use std::sync::Arc;
+
+use merchant_otp_domain::{
+    AccessTokenSerial, Actor, AuditEvent, InstanceId, InstanceName, Operation, OtpDeviceId,
+    Outcome, Permission, Scope, Timestamp, TokenScope,
+};
+use merchant_otp_ports::{
+    AccessTokenInsertion, AuditPosition, OtpDeviceInsertion, StoredAuditEvent, Stores,
+};
+use tokio::task::JoinSet;
+
+use crate::samples::{
+    EVENT, device, digest, event_of, instance, password_hash, stored_instance, token_info,
+};
+
+fn time(seconds: u64) -> Timestamp {
+    Timestamp::from_seconds(seconds).unwrap()
+}
+
+const START: AuditPosition = AuditPosition { time: Timestamp::EPOCH, serial: 0 };
+
+async fn trail(stores: &Stores, instance: &str) -> Vec<StoredAuditEvent> {
+    let instance = InstanceId::parse(instance).unwrap();
+    stores.audit.list(&instance, START, u16::MAX).await.unwrap()
+}
+
+async fn events(stores: &Stores, instance: &str) -> Vec<AuditEvent> {
+    trail(stores, instance).await.into_iter().map(|stored| stored.event).collect()
+}
+
+/// Every actor, outcome and operation comes back, with all there is to it.
+pub async fn an_event_comes_back(stores: &Stores) {
+    let serial = |number| AccessTokenSerial::new(number).unwrap();
+    let scope = TokenScope { scope: Scope::OrderPos, refreshable: true };
+    let actors = [
+        Actor::Unknown,
+        Actor::Operator,
+        Actor::Password,
+        Actor::Token { serial: serial(i64::MAX), scope },
+    ];
+    let addresses = [None, Some("192.0.2.1"), Some("2001:db8::1")];
+    let mut appended = Vec::new();
+    for (number, outcome) in Outcome::ALL.into_iter().enumerate() {
+        let event = AuditEvent {
+            time: time(u64::try_from(number).unwrap()),
+            actor: actors[number % actors.len()],
+            address: addresses[number % addresses.len()].map(|text| text.parse().unwrap()),
+            device: (number % 2 == 0).then(|| OtpDeviceId::parse("Käse '1' 🧀").unwrap()),
+            access_token: (number % 2 == 1).then(|| serial(7)),
+            outcome,
+            unrecorded: if number == 0 { u32::MAX } else { 0 },
+            ..event_of("shop", Operation::Use(Permission::ALL[number]))
+        };
+        stores.audit.append(event.clone()).await.unwrap();
+        appended.push(event);
+    }
+    let last = AuditEvent { time: time(Timestamp::MAX_SECONDS), ..appended[0].clone() };
+    stores.audit.append(last.clone()).await.unwrap();
+    appended.push(last);
+    assert_eq!(events(stores, "shop").await, appended);
+}
+
+/// Each change is in the trail, as its event says, and no change is in it twice.
+pub async fn what_changes_something_appends_its_event(stores: &Stores) {
+    let mut expected = Vec::new();
+    let mut event = |operation| {
+        let event = event_of("shop", operation);
+        expected.push(event.clone());
+        event
+    };
+    let (shop, till) = (instance("shop"), device("till", ""));
+    let id = &shop.id;
+    let added = event(Operation::AddInstance);
+    stores.instances.insert(shop.clone(), None, &added).await.unwrap();
+    let renamed = event(Operation::RenameInstance);
+    let name = InstanceName::parse("Another").unwrap();
+    assert!(stores.instances.rename(id, name, &renamed).await.unwrap());
+    let set = event(Operation::SetPassword);
+    assert!(stores.instances.set_password(id, password_hash(1), &set).await.unwrap());
+    let issued = event(Operation::IssueAccessToken);
+    let token = stores.access_tokens.insert(id, digest(1), token_info(), &issued).await.unwrap();
+    let AccessTokenInsertion::Stored(serial) = token else { panic!("the instance is there") };
+    let revoked = event(Operation::RevokeAccessToken);
+    assert!(stores.access_tokens.remove(id, serial, &revoked).await.unwrap());
+    let device_added = event(Operation::AddOtpDevice);
+    stores.otp_devices.insert(id, till.clone(), &device_added).await.unwrap();
+    let changed = event(Operation::ChangeOtpDevice);
+    assert!(stores.otp_devices.replace(id, &till, &till, &changed).await.unwrap());
+    let device_removed = event(Operation::RemoveOtpDevice);
+    assert!(stores.otp_devices.remove(id, &till.id, &device_removed).await.unwrap());
+    let deleted = event(Operation::DeleteInstance);
+    assert!(stores.instances.mark_deleted(id, &deleted).await.unwrap());
+    let purged = event(Operation::PurgeInstance);
+    assert!(stores.instances.remove(id, &purged).await.unwrap());
+
+    // The serial is known when the token is stored.
+    expected[3].access_token = Some(serial);
+    assert_eq!(events(stores, "shop").await, expected);
+    let serials: Vec<_> = trail(stores, "shop").await.iter().map(|one| one.serial).collect();
+    assert!(serials[0] >= 1 && serials.is_sorted_by(|a, b| a < b), "{serials:?}");
+}
+
+/// What is there already, or not there, is in no event.
+pub async fn what_changes_nothing_appends_nothing(stores: &Stores) {
+    let shop = instance("shop");
+    let till = device("till", "");
+    stores.instances.insert(shop.clone(), None, &EVENT).await.unwrap();
+    stores.otp_devices.insert(&shop.id, till.clone(), &EVENT).await.unwrap();
+    let nothing = &event_of("shop", Operation::AddInstance);
+    stores.instances.insert(shop.clone(), None, nothing).await.unwrap();
+    stores.otp_devices.insert(&shop.id, till.clone(), nothing).await.unwrap();
+    let (nobody, other) = (instance("nobody").id, device("other", ""));
+    let insertion = stores.otp_devices.insert(&nobody, till.clone(), nothing).await.unwrap();
+    assert_eq!(insertion, OtpDeviceInsertion::NoSuchInstance);
+    let insertion = stores.access_tokens.insert(&nobody, digest(1), token_info(), nothing).await;
+    assert_eq!(insertion.unwrap(), AccessTokenInsertion::NoSuchInstance);
+    assert!(!stores.otp_devices.replace(&shop.id, &other, &other, nothing).await.unwrap());
+    assert!(!stores.otp_devices.remove(&shop.id, &other.id, nothing).await.unwrap());
+    let serial = AccessTokenSerial::new(7).unwrap();
+    assert!(!stores.access_tokens.remove(&shop.id, serial, nothing).await.unwrap());
+    let name = shop.name.clone();
+    assert!(!stores.instances.rename(&nobody, name, nothing).await.unwrap());
+    assert!(!stores.instances.set_password(&nobody, password_hash(1), nothing).await.unwrap());
+    assert!(!stores.instances.mark_deleted(&nobody, nothing).await.unwrap());
+    assert!(!stores.instances.remove(&nobody, nothing).await.unwrap());
+    assert_eq!(events(stores, "shop").await, []);
+}
+
+/// Of several insertions of one device at once, the one that stores it is in the trail.
+pub async fn one_of_concurrent_changes_appends_its_event(stores: &Stores) {
+    let shop = stored_instance(stores, "shop").await;
+    let mut tasks = JoinSet::new();
+    for number in 0..20 {
+        let (store, shop) = (Arc::clone(&stores.otp_devices), shop.clone());
+        tasks.spawn(async move {
+            let event =
+                AuditEvent { unrecorded: number, ..event_of("shop", Operation::AddOtpDevice) };
+            let insertion = store.insert(&shop, device("till", ""), &event).await.unwrap();
+            (insertion == OtpDeviceInsertion::Stored).then_some(event)
+        });
+    }
+    let done: Vec<_> = tasks.join_all().await.into_iter().flatten().collect();
+    assert_eq!(done.len(), 1);
+    assert_eq!(events(stores, "shop").await, done);
+}
+
+/// Pages of an instance, by time and then as they were appended, whatever others append.
+pub async fn events_are_listed_by_time_in_pages(stores: &Stores) {
+    for (instance, seconds, unrecorded) in
+        [("shop", 20, 3), ("shop", 10, 1), ("other", 10, 0), ("shop", 20, 4), ("shop", 15, 2)]
+    {
+        let event =
+            AuditEvent { time: time(seconds), unrecorded, ..event_of(instance, Operation::LogIn) };
+        stores.audit.append(event).await.unwrap();
+    }
+    let shop = InstanceId::parse("shop").unwrap();
+    let page = async |after, limit| {
+        let page = stores.audit.list(&shop, after, limit).await.unwrap();
+        let numbers: Vec<_> = page.iter().map(|stored| stored.event.unrecorded).collect();
+        (numbers, page.last().map(StoredAuditEvent::position))
+    };
+    let (first, end) = page(START, 3).await;
+    assert_eq!(first, [1, 2, 3]);
+    let (second, end) = page(end.unwrap(), 3).await;
+    assert_eq!(second, [4]);
+    assert_eq!(page(end.unwrap(), 3).await, (Vec::new(), None));
+    let since = |seconds| AuditPosition { time: time(seconds), serial: 0 };
+    assert_eq!(page(since(15), 9).await.0, [2, 3, 4]);
+    assert_eq!(page(since(16), 9).await.0, [3, 4]);
+    assert_eq!(page(since(21), 9).await.0, []);
+    assert_eq!(events(stores, "nobody").await, []);
+}
+
+/// Purging an instance, and making another of its id, leaves its trail.
+pub async fn events_outlive_their_instance(stores: &Stores) {
+    let shop = stored_instance(stores, "shop").await;
+    let kept = event_of("shop", Operation::SetPassword);
+    assert!(stores.instances.set_password(&shop, password_hash(1), &kept).await.unwrap());
+    assert!(stores.instances.remove(&shop, &EVENT).await.unwrap());
+    stored_instance(stores, "shop").await;
+    assert_eq!(events(stores, "shop").await, [kept]);
+}
+
+/// Those older than a point in time go, of all instances, in batches.
+pub async fn old_events_are_removed(stores: &Stores) {
+    for seconds in 1..=10 {
+        let instance = if seconds % 2 == 0 { "shop" } else { "other" };
+        let event = AuditEvent { time: time(seconds), ..event_of(instance, Operation::LogIn) };
+        stores.audit.append(event).await.unwrap();
+    }
+    let remove =
+        async |seconds, limit| stores.audit.remove_before(time(seconds), limit).await.unwrap();
+    assert_eq!(remove(1, 100).await, 0);
+    assert_eq!(remove(8, 4).await, 4);
+    assert_eq!(remove(8, 4).await, 3);
+    assert_eq!(remove(8, 4).await, 0);
+    let seconds = async |instance| {
+        let events = events(stores, instance).await;
+        events.iter().map(|event| event.time.seconds()).collect::<Vec<_>>()
+    };
+    assert_eq!((seconds("shop").await, seconds("other").await), (vec![8, 10], vec![9]));
+}

@@ -1,0 +1,174 @@
+//! The audit trail: who did what, from where, and what came of it.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use merchant_otp_tests::{Server, Storage, StorageKind, basic};
+use serde_json::{Value, json};
+
+use crate::log_in::{ALL, DEVICES, TOKEN};
+use crate::{device, on_both_databases};
+
+on_both_databases! {
+    what_is_done_and_refused_is_in_the_trail_and_in_the_log,
+    the_trail_of_an_instance_is_listed,
+    behind_a_proxy_the_trail_tells_the_client,
+    events_are_not_changed,
+    old_events_are_removed,
+}
+
+/// The events of an instance, as `audit list --json` tells them.
+pub(crate) fn trail(storage: &Storage, instance: &str, more: &[&str]) -> Vec<Value> {
+    let listed = [&["audit", "list", "--instance", instance, "--json"], more].concat();
+    let listed = storage.run(&listed);
+    assert!(listed.success, "{}", listed.stderr);
+    listed.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Who did what to what, and what came of it.
+fn summary(event: &Value) -> String {
+    let text = |name: &str| match &event[name] {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    ["actor", "address", "operation", "device", "outcome"].map(text).join(" ")
+}
+
+fn what_is_done_and_refused_is_in_the_trail_and_in_the_log(storage: &Storage) {
+    let server = Server::start(storage);
+    let token = storage.token("shop", "all", "forever");
+    let reader = storage.token("shop", "readonly", "forever");
+    storage.password("cafe", "right");
+    server.post("shop", &token, device("till").to_string()).expect_stored();
+    server.post("shop", &token, device("till").to_string()).expect_stored();
+    let mut other = device("till");
+    other["otp_ctr"] = json!(1);
+    server.post("shop", &token, other.to_string()).expect_error(409, 2851);
+    server.post("shop", &reader, device("till").to_string()).expect_error(403, 16);
+    server.post("shop", "secret-token:made-up", "").expect_error(401, 2015);
+    let till = format!("{DEVICES}/till");
+    let new_key = json!({ "otp_device_description": "Moved" }).to_string();
+    server.call("PATCH", &till, &token, new_key).expect_stored();
+    server.call("DELETE", &till, &token, "").expect_stored();
+    server.call("DELETE", &till, &token, "").expect_error(404, 2021);
+    assert_eq!(server.log_in("cafe", "right", ALL).status, 200);
+    server.log_in("cafe", "wrong", ALL).expect_error(401, 2015);
+    server.call("DELETE", TOKEN, &token, "").expect_stored();
+
+    let events = trail(storage, "shop", &[]);
+    let told: Vec<_> = events.iter().map(summary).collect();
+    let expected = [
+        "operator - instance.add - done",
+        "operator - access-token.issue - done",
+        "operator - access-token.issue - done",
+        "token 127.0.0.1 otp-device.add till done",
+        "token 127.0.0.1 otp-device.add till conflict",
+        "token 127.0.0.1 otp-devices-write - forbidden",
+        "unknown 127.0.0.1 otp-devices-write - unauthorized",
+        "token 127.0.0.1 otp-device.change till done",
+        "token 127.0.0.1 otp-device.remove till done",
+        "token 127.0.0.1 otp-device.remove - not-found",
+        "token 127.0.0.1 access-token.revoke - done",
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(
+        (&events[3]["actor_serial"], &events[3]["actor_scope"]),
+        (&events[1]["access_token"], &json!("all"))
+    );
+    assert_eq!(events[5]["actor_scope"], "readonly");
+    let cafe: Vec<_> = trail(storage, "cafe", &[]).iter().map(summary).collect();
+    let expected = [
+        "operator - instance.add - done",
+        "operator - instance.set-password - done",
+        "password 127.0.0.1 access-token.issue - done",
+        "unknown 127.0.0.1 instance.log-in - unauthorized",
+    ];
+    assert_eq!(cafe, expected);
+
+    let (_, log) = server.stop();
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let lines: Vec<_> =
+        lines.filter(|line| line["target"] == "audit" && line["instance"] == "shop").collect();
+    let told: Vec<_> = lines.iter().map(summary).collect();
+    // What changed nothing is in the log alone; what the command line did is not in this log.
+    assert_eq!(
+        told[..3],
+        [
+            "token 127.0.0.1 otp-device.add till done",
+            "token 127.0.0.1 otp-device.add till unchanged",
+            "token 127.0.0.1 otp-device.add till conflict",
+        ]
+    );
+    assert_eq!(lines[0]["actor_serial"], events[1]["access_token"]);
+    assert_eq!(lines[0]["instance"], "shop");
+}
+
+fn the_trail_of_an_instance_is_listed(storage: &Storage) {
+    let _token = storage.token("shop", "all", "forever");
+    assert!(storage.run(&["instance", "remove", "shop"]).success);
+    // Older than an hour, and one of a flood.
+    storage.execute(
+        "INSERT INTO audit_events (happened_at, instance_id, actor, operation, outcome, unrecorded)
+         VALUES (1700000000, 'shop', 'unknown', 'instance.log-in', 'throttled', 940)",
+    );
+    let listed = storage.run(&["audit", "list", "--instance", "shop"]).stdout;
+    let lines: Vec<_> = listed.lines().collect();
+    assert_eq!(lines[0], "TIME\tWHO\tFROM\tOPERATION\tON\tOUTCOME");
+    assert_eq!(lines[1], "\t940 refusals before this one are not recorded");
+    assert_eq!(lines[2], "2023-11-14T22:13:20Z\tunknown\t-\tinstance.log-in\t-\tthrottled");
+    assert!(lines[3].ends_with("\toperator\t-\tinstance.add\t-\tdone"), "{listed}");
+    assert!(lines[4].contains("\toperator\t-\taccess-token.issue\ttoken "), "{listed}");
+    assert!(lines[5].ends_with("\toperator\t-\tinstance.purge\t-\tdone"), "{listed}");
+    assert_eq!(lines.len(), 6);
+    assert_eq!(trail(storage, "shop", &["--since", "1h"]).len(), 3);
+    assert_eq!(trail(storage, "shop", &["--since", "2023-11-14T22:13:20Z"]).len(), 4);
+    assert_eq!(trail(storage, "shop", &["--since", "1700000001"]).len(), 3);
+    assert_eq!(trail(storage, "nobody", &[]).len(), 0);
+    let refused = storage.run(&["audit", "list", "--instance", "shop", "--since", "yesterday"]);
+    assert!(!refused.success && refused.stderr.contains("7d"), "{}", refused.stderr);
+}
+
+fn behind_a_proxy_the_trail_tells_the_client(storage: &Storage) {
+    let server = Server::start_with(storage, &[("HTTP__BEHIND_PROXY", "true")]);
+    storage.password("shop", "right");
+    let authorization = basic("shop", "right");
+    let headers =
+        [("Authorization", &*authorization), ("X-Forwarded-For", "203.0.113.5, 2001:db8::7")];
+    assert_eq!(server.request("POST", TOKEN, &headers, ALL.as_bytes()).status, 200);
+    let events = trail(storage, "shop", &[]);
+    assert_eq!(summary(events.last().unwrap()), "password 2001:db8::7 access-token.issue - done");
+}
+
+fn events_are_not_changed(storage: &Storage) {
+    let _token = storage.token("shop", "all", "forever");
+    let before = trail(storage, "shop", &[]);
+    let mut forbidden = vec!["UPDATE audit_events SET actor = 'unknown'"];
+    if matches!(storage.kind(), StorageKind::Postgres(_)) {
+        forbidden.push("TRUNCATE audit_events");
+    }
+    for sql in forbidden {
+        let error = storage.try_execute(sql).unwrap_err();
+        assert!(error.contains("audit events are not changed"), "{error}");
+    }
+    assert_eq!(trail(storage, "shop", &[]), before);
+}
+
+fn old_events_are_removed(storage: &Storage) {
+    let _token = storage.token("shop", "all", "forever");
+    let insert = "INSERT INTO audit_events
+                  (happened_at, instance_id, actor, operation, outcome, unrecorded)
+                  VALUES (1700000000, 'shop', 'unknown', 'instance.log-in', 'throttled', 0)";
+    storage.execute(insert);
+    let server = Server::start_with(storage, &[("AUDIT__RETENTION", "0")]);
+    server.stop();
+    assert_eq!(trail(storage, "shop", &[]).len(), 3);
+    let server = Server::start_with(storage, &[("AUDIT__RETENTION", "1")]);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while trail(storage, "shop", &[]).len() > 2 {
+        assert!(Instant::now() < deadline, "the old event is still there");
+        sleep(Duration::from_millis(50));
+    }
+    let (_, log) = server.stop();
+    assert!(log.contains("removed audit events that are too old"), "{log}");
+}
