@@ -19,12 +19,12 @@ const DEPENDENCIES: &[(&str, &str, &str)] = &[
     ("storage-diesel", "domain ports", "async-trait diesel diesel_migrations thiserror tokio"),
     (
         "storage-sqlite",
-        "ports storage-diesel",
+        "domain ports storage-diesel",
         "diesel diesel_migrations libsqlite3-sys percent-encoding thiserror tokio",
     ),
     (
         "storage-postgres",
-        "ports storage-diesel",
+        "domain ports storage-diesel",
         "diesel diesel-async diesel_migrations percent-encoding rustls rustls-native-certs \
          thiserror tokio tokio-postgres tokio-postgres-rustls tracing",
     ),

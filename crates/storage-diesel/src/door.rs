@@ -5,7 +5,7 @@ use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error};
 use merchant_otp_ports::{Cause, StoreError};
 use thiserror::Error;
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
 use crate::Failure;
@@ -74,11 +74,7 @@ impl<C: Connector> Door<C> {
         &self,
         unit: impl FnOnce(&mut C::Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let place = match timeout(WAIT, Arc::clone(&self.places).acquire_owned()).await {
-            Ok(Ok(place)) => place,
-            Ok(Err(closed)) => return Err(StoreError::Unavailable(closed.into())),
-            Err(_) => return Err(StoreError::Unavailable(Busy.into())),
-        };
+        let place = self.place().await?;
         let inside = Arc::clone(&self.inside);
         let work = self.runtime.spawn_blocking(move || {
             // The place goes with the work, not with the caller: who gives up frees nothing.
@@ -90,6 +86,37 @@ impl<C: Connector> Door<C> {
             Err(stopped) if stopped.is_cancelled() => Err(StoreError::Unavailable(stopped.into())),
             Err(panicked) => Err(StoreError::Write(panicked.into())),
         }
+    }
+
+    /// The same, on the thread of the caller, which may block and has entered the runtime.
+    ///
+    /// # Errors
+    ///
+    /// As [`Door::run`].
+    ///
+    /// # Panics
+    ///
+    /// If the unit of work does.
+    pub(crate) fn run_blocking<T>(
+        &self,
+        unit: impl FnOnce(&mut C::Connection) -> Result<T, Failure>,
+    ) -> Result<T, StoreError> {
+        let _place = self.runtime.block_on(self.place())?;
+        self.inside.run(unit)
+    }
+
+    /// Waits for a place.
+    async fn place(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+        match timeout(WAIT, Arc::clone(&self.places).acquire_owned()).await {
+            Ok(Ok(place)) => Ok(place),
+            Ok(Err(closed)) => Err(StoreError::Unavailable(closed.into())),
+            Err(_) => Err(StoreError::Unavailable(Busy.into())),
+        }
+    }
+
+    /// Where units of work find their threads.
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.runtime
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! * [`Door`]: the one way to the database. A unit of work is a closure over a connection; it runs on
 //!   a thread that may block, to its end, whatever becomes of the caller.
+//! * [`Lane`]: a queue before the door, which does at a time what many ask for; [`batches`] says what that
+//!   is.
 //! * [`mod@units_of_work`]: what the stores do with a connection; [`units_of_work!`] writes its statements
 //!   once for every backend of diesel, over the tables of [`schema`] and the rows of [`rows`].
 //! * [`stores()`]: the ports, over the two.
@@ -11,8 +13,10 @@
 //! How to connect, what counts as contention and how the schema is migrated is the adapter's own.
 
 pub mod audit_rows;
+pub mod batches;
 mod door;
 mod failure;
+mod lane;
 mod migration;
 pub mod rows;
 pub mod schema;
@@ -22,6 +26,7 @@ pub mod units_of_work;
 
 pub use door::{Connector, Door, Interrupter};
 pub use failure::Failure;
+pub use lane::{Batch, Lane};
 pub use migration::{MIGRATIONS_TABLE, MigrationError, apply_migrations, pending_migrations};
 pub use stores::stores;
 // What `units_of_work!` names, so that an adapter need not depend on it.

@@ -7,7 +7,7 @@ use merchant_otp_domain::{
     OtpDeviceDescription, OtpDeviceId, OtpDeviceSummary, PasswordHash, SealedOtpDevice,
     SealedOtpKey, Timestamp, TokenScope,
 };
-use merchant_otp_ports::{DeviceKey, StoredAccessToken, StoredInstance};
+use merchant_otp_ports::{AccessTokenLookup, DeviceKey, StoredAccessToken, StoredInstance};
 
 use crate::Failure;
 use crate::schema::{access_tokens, instances, otp_devices};
@@ -100,6 +100,20 @@ pub struct AccessTokenRow {
 }
 
 impl AccessTokenRow {
+    /// What came of looking for a token, by whether its instance is deleted and its row, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Corrupt`].
+    pub fn into_lookup(found: Option<(bool, Option<Self>)>) -> Result<AccessTokenLookup, Failure> {
+        match found {
+            None => Ok(AccessTokenLookup::NoSuchInstance),
+            Some((true, _)) => Ok(AccessTokenLookup::InstanceDeleted),
+            Some((false, None)) => Ok(AccessTokenLookup::Unknown),
+            Some((false, Some(row))) => row.into_token().map(AccessTokenLookup::Found),
+        }
+    }
+
     /// The token of the row.
     ///
     /// # Errors

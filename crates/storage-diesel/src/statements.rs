@@ -15,12 +15,12 @@ macro_rules! units_of_work {
             use $crate::audit_rows::{AuditEventRow, NewAuditEventRow};
             use $crate::rows::{
                 AccessTokenRow, DeviceKeyRow, InstanceRow, MasterKeyCountRow, NewAccessTokenRow,
-                NewOtpDeviceRow, OtpDeviceRow, OtpDeviceSummaryRow,
+                NewOtpDeviceRow, OtpDeviceSummaryRow,
             };
             use $crate::schema::{
                 access_tokens, audit_events, instances, master_keys, otp_devices,
             };
-            use $crate::units_of_work::{UnitsOfWork, device_in_the_way, instance_in_the_way};
+            use $crate::units_of_work::{UnitsOfWork, instance_in_the_way};
             use $crate::{Failure, domain, ports};
 
             fn append(
@@ -178,31 +178,6 @@ macro_rules! units_of_work {
                     }
                 }
 
-                fn find_access_token(
-                    &mut self,
-                    instance: &str,
-                    digest: &[u8],
-                ) -> Result<ports::AccessTokenLookup, Failure> {
-                    let of_instance = access_tokens::instance_id
-                        .eq(instances::id)
-                        .and(access_tokens::digest.eq(digest));
-                    let found = instances::table
-                        .left_join(access_tokens::table.on(of_instance))
-                        .filter(instances::id.eq(instance))
-                        .select((instances::deleted, Option::<AccessTokenRow>::as_select()))
-                        .first::<(bool, Option<AccessTokenRow>)>(&mut self.$connection)
-                        .optional()
-                        .map_err(Failure::Read)?;
-                    Ok(match found {
-                        None => ports::AccessTokenLookup::NoSuchInstance,
-                        Some((true, _)) => ports::AccessTokenLookup::InstanceDeleted,
-                        Some((false, None)) => ports::AccessTokenLookup::Unknown,
-                        Some((false, Some(row))) => {
-                            ports::AccessTokenLookup::Found(row.into_token()?)
-                        }
-                    })
-                }
-
                 fn list_access_tokens(
                     &mut self,
                     instance: &str,
@@ -258,51 +233,6 @@ macro_rules! units_of_work {
                         .execute(&mut self.$connection)
                         .map_err(Failure::Write)?;
                     Ok(removed as u64)
-                }
-
-                fn insert_otp_device(
-                    &mut self,
-                    instance: &str,
-                    device: &domain::SealedOtpDevice,
-                    event: &domain::AuditEvent,
-                ) -> Result<ports::OtpDeviceInsertion, Failure> {
-                    let inserted = change(&mut self.$connection, event, |connection| {
-                        diesel::insert_into(otp_devices::table)
-                            .values(NewOtpDeviceRow::new(instance, device))
-                            .on_conflict_do_nothing()
-                            .execute(connection)
-                    });
-                    match inserted {
-                        Ok(true) => return Ok(ports::OtpDeviceInsertion::Stored),
-                        Ok(false) => {}
-                        Err(Failure::Write(Error::DatabaseError(
-                            DatabaseErrorKind::ForeignKeyViolation,
-                            _,
-                        ))) => return Ok(ports::OtpDeviceInsertion::NoSuchInstance),
-                        Err(error) => return Err(error),
-                    }
-                    let existing = otp_devices::table
-                        .find((instance, device.id.as_str()))
-                        .select(OtpDeviceRow::as_select())
-                        .first(&mut self.$connection)
-                        .optional()
-                        .map_err(Failure::Read)?;
-                    device_in_the_way(existing).map(ports::OtpDeviceInsertion::Exists)
-                }
-
-                fn find_otp_device(
-                    &mut self,
-                    instance: &str,
-                    device: &str,
-                ) -> Result<Option<domain::SealedOtpDevice>, Failure> {
-                    otp_devices::table
-                        .find((instance, device))
-                        .select(OtpDeviceRow::as_select())
-                        .first(&mut self.$connection)
-                        .optional()
-                        .map_err(Failure::Read)?
-                        .map(OtpDeviceRow::into_device)
-                        .transpose()
                 }
 
                 fn list_otp_devices(

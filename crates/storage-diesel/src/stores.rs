@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -13,20 +15,31 @@ use merchant_otp_ports::{
     StoredInstance, Stores,
 };
 
+use crate::batches::{Batches, DeviceToInsert};
 use crate::rows::{InstanceRow, NewAccessTokenRow};
 use crate::units_of_work::UnitsOfWork;
-use crate::{Connector, Door};
+use crate::{Connector, Door, Failure, Lane};
 
 /// The stores of a database with two doors to it: one for reading and one for writing.
 ///
 /// They may be the same. A database that knows one writer at a time gets a door that is as wide, and
-/// readers do not queue behind it.
+/// readers do not queue behind it. `writers` is how many batches of devices are written at a time.
+///
+/// # Panics
+///
+/// If the operating system starts no thread.
 #[must_use]
-pub fn stores<C>(reading: Arc<Door<C>>, writing: Arc<Door<C>>) -> Stores
+pub fn stores<C>(reading: Arc<Door<C>>, writing: Arc<Door<C>>, writers: u16) -> Stores
 where
-    C: Connector<Connection: UnitsOfWork>,
+    C: Connector<Connection: UnitsOfWork + Batches>,
 {
-    let stores = Arc::new(SqlStores { reading, writing });
+    let stores = Arc::new(SqlStores {
+        insertions: Lane::new(&writing, writers, "insert", Batches::insert_otp_devices),
+        devices: Lane::new(&reading, 1, "find-device", find_otp_devices),
+        tokens: Lane::new(&reading, 1, "find-token", find_access_tokens),
+        reading,
+        writing,
+    });
     Stores {
         instances: stores.clone(),
         access_tokens: stores.clone(),
@@ -39,6 +52,51 @@ where
 struct SqlStores<C: Connector> {
     reading: Arc<Door<C>>,
     writing: Arc<Door<C>>,
+    insertions: Lane<DeviceToInsert, OtpDeviceInsertion>,
+    devices: Lane<(InstanceId, OtpDeviceId), Option<SealedOtpDevice>>,
+    tokens: Lane<(InstanceId, AccessTokenDigest), AccessTokenLookup>,
+}
+
+/// Finds devices, each once, however many ask for it.
+fn find_otp_devices(
+    connection: &mut impl Batches,
+    places: &[(InstanceId, OtpDeviceId)],
+) -> Result<Vec<Option<SealedOtpDevice>>, Failure> {
+    let key = |(instance, id): &(InstanceId, OtpDeviceId)| (instance.clone(), id.clone());
+    once_each(places, key, |distinct| connection.find_otp_devices(distinct))
+}
+
+/// The same, of access tokens.
+fn find_access_tokens(
+    connection: &mut impl Batches,
+    tokens: &[(InstanceId, AccessTokenDigest)],
+) -> Result<Vec<AccessTokenLookup>, Failure> {
+    let key = |(instance, digest): &(InstanceId, AccessTokenDigest)| {
+        (instance.clone(), *digest.as_bytes())
+    };
+    once_each(tokens, key, |distinct| connection.find_access_tokens(distinct))
+}
+
+fn once_each<R: Clone, K: Eq + Hash, A: Clone>(
+    requests: &[R],
+    key: impl Fn(&R) -> K,
+    find: impl FnOnce(&[R]) -> Result<Vec<A>, Failure>,
+) -> Result<Vec<A>, Failure> {
+    let (mut positions, mut distinct) = (HashMap::new(), Vec::new());
+    let position_of = |request: &R| {
+        *positions.entry(key(request)).or_insert_with(|| {
+            distinct.push(request.clone());
+            distinct.len() - 1
+        })
+    };
+    let positions: Vec<_> = requests.iter().map(position_of).collect();
+    let found = find(&distinct)?;
+    let answer = |position: usize| found.get(position).cloned();
+    positions
+        .into_iter()
+        .map(answer)
+        .collect::<Option<_>>()
+        .ok_or_else(|| Failure::Corrupt("fewer answers than requests".into()))
 }
 
 #[async_trait]
@@ -122,11 +180,7 @@ impl<C: Connector<Connection: UnitsOfWork>> AccessTokenStore for SqlStores<C> {
         instance: &InstanceId,
         digest: &AccessTokenDigest,
     ) -> Result<AccessTokenLookup, StoreError> {
-        let (instance, digest) = (instance.clone(), *digest);
-        let unit = move |connection: &mut C::Connection| {
-            connection.find_access_token(instance.as_str(), digest.as_bytes())
-        };
-        self.reading.run(unit).await
+        self.tokens.run((instance.clone(), *digest)).await
     }
 
     async fn list(
@@ -177,10 +231,7 @@ impl<C: Connector<Connection: UnitsOfWork>> OtpDeviceStore for SqlStores<C> {
         event: &AuditEvent,
     ) -> Result<OtpDeviceInsertion, StoreError> {
         let (instance, event) = (instance.clone(), event.clone());
-        let unit = move |connection: &mut C::Connection| {
-            connection.insert_otp_device(instance.as_str(), &device, &event)
-        };
-        self.writing.run(unit).await
+        self.insertions.run(DeviceToInsert { instance, device, event }).await
     }
 
     async fn find(
@@ -188,11 +239,7 @@ impl<C: Connector<Connection: UnitsOfWork>> OtpDeviceStore for SqlStores<C> {
         instance: &InstanceId,
         id: &OtpDeviceId,
     ) -> Result<Option<SealedOtpDevice>, StoreError> {
-        let (instance, id) = (instance.clone(), id.clone());
-        let unit = move |connection: &mut C::Connection| {
-            connection.find_otp_device(instance.as_str(), id.as_str())
-        };
-        self.reading.run(unit).await
+        self.devices.run((instance.clone(), id.clone())).await
     }
 
     async fn list(

@@ -4,13 +4,12 @@ use merchant_otp_domain::{
     AuditEvent, MasterKeyId, OtpDeviceSummary, SealedOtpDevice, SealedOtpKey, Timestamp,
 };
 use merchant_otp_ports::{
-    AccessTokenInsertion, AccessTokenLookup, AccessTokenPage, AuditPosition, DeviceKey,
-    InstanceInsertion, KeyReplacement, OtpDeviceInsertion, StoredAccessToken, StoredAuditEvent,
-    StoredInstance,
+    AccessTokenInsertion, AccessTokenPage, AuditPosition, DeviceKey, InstanceInsertion,
+    KeyReplacement, StoredAccessToken, StoredAuditEvent, StoredInstance,
 };
 
 use crate::Failure;
-use crate::rows::{InstanceRow, NewAccessTokenRow, OtpDeviceRow};
+use crate::rows::{InstanceRow, NewAccessTokenRow};
 
 /// What the stores do with a connection; each method is one atomic unit of work.
 ///
@@ -61,13 +60,6 @@ pub trait UnitsOfWork {
         event: &AuditEvent,
     ) -> Result<AccessTokenInsertion, Failure>;
 
-    /// The access token of an instance that has a digest.
-    fn find_access_token(
-        &mut self,
-        instance: &str,
-        digest: &[u8],
-    ) -> Result<AccessTokenLookup, Failure>;
-
     /// A page of the access tokens of an instance.
     fn list_access_tokens(
         &mut self,
@@ -90,21 +82,6 @@ pub trait UnitsOfWork {
         instance: &str,
         before: Timestamp,
     ) -> Result<u64, Failure>;
-
-    /// Stores a device, unless its instance has the id.
-    fn insert_otp_device(
-        &mut self,
-        instance: &str,
-        device: &SealedOtpDevice,
-        event: &AuditEvent,
-    ) -> Result<OtpDeviceInsertion, Failure>;
-
-    /// The device of an instance and an id.
-    fn find_otp_device(
-        &mut self,
-        instance: &str,
-        device: &str,
-    ) -> Result<Option<SealedOtpDevice>, Failure>;
 
     /// The first devices of an instance after an id, ordered by the bytes of their ids.
     fn list_otp_devices(
@@ -168,14 +145,13 @@ pub trait UnitsOfWork {
     fn remove_sample(&mut self, master_key: MasterKeyId) -> Result<bool, Failure>;
 }
 
-/// The device that an insertion met, by the row that was read after it.
+/// The device that an insertion met, if it was still there when it was read.
 ///
 /// # Errors
 ///
-/// [`Failure::Contention`] if it was removed between the two, [`Failure::Corrupt`].
-pub fn device_in_the_way(row: Option<OtpDeviceRow>) -> Result<SealedOtpDevice, Failure> {
-    row.ok_or_else(|| Failure::Contention("the device in the way was removed".into()))?
-        .into_device()
+/// [`Failure::Contention`] if it was removed between the two.
+pub fn device_in_the_way(device: Option<SealedOtpDevice>) -> Result<SealedOtpDevice, Failure> {
+    device.ok_or_else(|| Failure::Contention("the device in the way was removed".into()))
 }
 
 /// The instance that an insertion met, by the row that was read after it.

@@ -18,11 +18,13 @@ use crate::url::PostgresUrl;
 ///
 /// Whoever waits for a lock or a statement does so for a bounded time; a lock that does not come in
 /// time is contention, which the application tries again. An acknowledged write is durable whatever
-/// the default of the server is.
+/// the default of the server is. Statements are planned once: each has one good plan, and planning again
+/// for other values costs as much as running it.
 const SETTINGS: &str = "
     SET lock_timeout = '1s';
     SET statement_timeout = '10s';
     SET idle_in_transaction_session_timeout = '10s';
+    SET plan_cache_mode = force_generic_plan;
     SELECT set_config('synchronous_commit', 'on', false)
         WHERE current_setting('synchronous_commit') = 'off';
 ";

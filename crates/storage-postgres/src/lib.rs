@@ -3,6 +3,7 @@
 //! Plain, synchronous diesel over the client of tokio-postgres: no libpq, so the build needs no
 //! library of the system, and TLS is rustls.
 
+mod batches;
 mod connector;
 mod tls;
 mod url;
@@ -109,7 +110,7 @@ impl PostgresDatabase {
     #[must_use]
     pub fn stores(&self) -> Stores {
         let door = Arc::new(Door::new(self.connector.clone(), self.connections, Handle::current()));
-        stores(Arc::clone(&door), door)
+        stores(Arc::clone(&door), door, 1)
     }
 
     /// Does some work in a session of its own, on a thread that may block.

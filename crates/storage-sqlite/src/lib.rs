@@ -4,6 +4,7 @@
 //! the disk. One connection writes, several read, and other processes (the command line) may do both
 //! at the same time.
 
+mod batches;
 mod connector;
 mod file;
 
@@ -104,7 +105,7 @@ impl SqliteDatabase {
             Arc::new(Door::new(self.connector.clone(), connections, Handle::current()))
         };
         // SQLite knows one writer at a time: queueing at the door is fair, its locks are not.
-        stores(door(self.readers), door(1))
+        stores(door(self.readers), door(1), 1)
     }
 }
 

@@ -1,0 +1,269 @@
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::result::{DatabaseErrorKind, Error};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, SmallInt, Text};
+use merchant_otp_domain::{AccessTokenDigest, InstanceId, OtpDeviceId, SealedOtpDevice};
+use merchant_otp_ports::{AccessTokenLookup, OtpDeviceInsertion};
+use merchant_otp_storage_diesel::Failure;
+use merchant_otp_storage_diesel::audit_rows::NewAuditEventRow;
+use merchant_otp_storage_diesel::batches::{Batches, DeviceToInsert};
+use merchant_otp_storage_diesel::rows::{AccessTokenRow, OtpDeviceRow};
+use merchant_otp_storage_diesel::units_of_work::device_in_the_way;
+
+use crate::connector::PostgresSession;
+
+/// A round trip costs much here, and a row little: one statement for all, over arrays of their values.
+impl Batches for PostgresSession {
+    fn insert_otp_devices(
+        &mut self,
+        devices: &[DeviceToInsert],
+    ) -> Result<Vec<OtpDeviceInsertion>, Failure> {
+        // In the order of their keys: two writers of the same ones do not wait for each other in a circle.
+        let mut firsts = BTreeMap::new();
+        for device in devices {
+            firsts.entry(key(device)).or_insert(device);
+        }
+        let stored = InsertOtpDevices::of(firsts.values().copied())
+            .load::<(String, String)>(&mut self.connection);
+        let stored: HashSet<_> = match stored {
+            Ok(stored) => stored.into_iter().collect(),
+            Err(Error::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _))
+                if devices.len() == 1 =>
+            {
+                return Ok(vec![OtpDeviceInsertion::NoSuchInstance]);
+            }
+            Err(error) => return Err(Failure::Write(error)),
+        };
+        let is_stored = |device| {
+            let (instance, id) = key(device);
+            // Most often all of them are.
+            stored.len() == firsts.len() || stored.contains(&(instance.to_owned(), id.to_owned()))
+        };
+        let others: Vec<_> = firsts.values().copied().filter(|device| !is_stored(device)).collect();
+        let places: Vec<_> =
+            others.iter().map(|one| (one.instance.clone(), one.device.id.clone())).collect();
+        let mut found = HashMap::new();
+        if !places.is_empty() {
+            let existing = self.find_otp_devices(&places)?;
+            found.extend(others.into_iter().map(key).zip(existing));
+        }
+        let answer = |device| {
+            let key = key(device);
+            match firsts.get(&key) {
+                Some(first) if is_stored(first) => {
+                    if std::ptr::eq(*first, device) {
+                        Ok(OtpDeviceInsertion::Stored)
+                    } else {
+                        Ok(OtpDeviceInsertion::Exists(first.device.clone()))
+                    }
+                }
+                _ => {
+                    let existing = found.get(&key).cloned().flatten();
+                    device_in_the_way(existing).map(OtpDeviceInsertion::Exists)
+                }
+            }
+        };
+        devices.iter().map(answer).collect()
+    }
+
+    fn find_otp_devices(
+        &mut self,
+        places: &[(InstanceId, OtpDeviceId)],
+    ) -> Result<Vec<Option<SealedOtpDevice>>, Failure> {
+        let query = FindOtpDevices {
+            instances: places.iter().map(|(instance, _)| instance.as_str()).collect(),
+            devices: places.iter().map(|(_, device)| device.as_str()).collect(),
+        };
+        let rows = query.load::<(i64, OtpDeviceRow)>(&mut self.connection);
+        let mut found = vec![None; places.len()];
+        for (number, row) in rows.map_err(Failure::Read)? {
+            *place(&mut found, number)? = Some(row.into_device()?);
+        }
+        Ok(found)
+    }
+
+    fn find_access_tokens(
+        &mut self,
+        tokens: &[(InstanceId, AccessTokenDigest)],
+    ) -> Result<Vec<AccessTokenLookup>, Failure> {
+        let query = FindAccessTokens {
+            instances: tokens.iter().map(|(instance, _)| instance.as_str()).collect(),
+            digests: tokens.iter().map(|(_, digest)| digest.as_bytes().as_slice()).collect(),
+        };
+        let rows = query.load::<(i64, bool, Option<AccessTokenRow>)>(&mut self.connection);
+        let mut found = vec![AccessTokenLookup::NoSuchInstance; tokens.len()];
+        for (number, deleted, row) in rows.map_err(Failure::Read)? {
+            *place(&mut found, number)? = AccessTokenRow::into_lookup(Some((deleted, row)))?;
+        }
+        Ok(found)
+    }
+}
+
+fn key(device: &DeviceToInsert) -> (&str, &str) {
+    (device.instance.as_str(), device.device.id.as_str())
+}
+
+/// The place of the answer to the request of a number, which begin with 1.
+fn place<T>(answers: &mut [T], number: i64) -> Result<&mut T, Failure> {
+    let position = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
+    position
+        .and_then(|position| answers.get_mut(position))
+        .ok_or_else(|| Failure::Corrupt("an answer to no request".into()))
+}
+
+/// Makes a statement of SQL that diesel prepares once for each connection: its text never changes.
+macro_rules! statement {
+    ($name:ident($($field:ident: $type:ty),+ $(,)?) -> $answer:ty, $sql:expr) => {
+        impl QueryId for $name<'_> {
+            type QueryId = $name<'static>;
+            const HAS_STATIC_QUERY_ID: bool = true;
+        }
+
+        impl Query for $name<'_> {
+            type SqlType = $answer;
+        }
+
+        impl<C> RunQueryDsl<C> for $name<'_> {}
+
+        impl QueryFragment<Pg> for $name<'_> {
+            fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+                out.push_sql($sql[0]);
+                let mut sql = $sql.iter().skip(1);
+                $(
+                    out.push_bind_param::<Array<$type>, _>(&self.$field)?;
+                    out.push_sql(sql.next().copied().unwrap_or_default());
+                )+
+                Ok(())
+            }
+        }
+    };
+}
+
+struct FindOtpDevices<'a> {
+    instances: Vec<&'a str>,
+    devices: Vec<&'a str>,
+}
+
+statement!(
+    FindOtpDevices(instances: Text, devices: Text)
+        -> (BigInt, (Text, Text, Binary, SmallInt, BigInt)),
+    [
+        "SELECT asked.number, found.device_id, found.description, found.sealed_key, \
+                found.algorithm, found.counter \
+         FROM unnest(",
+        ", ",
+        ") WITH ORDINALITY AS asked (instance_id, device_id, number) \
+         JOIN otp_devices AS found USING (instance_id, device_id)"
+    ]
+);
+
+struct FindAccessTokens<'a> {
+    instances: Vec<&'a str>,
+    digests: Vec<&'a [u8]>,
+}
+
+statement!(
+    FindAccessTokens(instances: Text, digests: Binary)
+        -> (BigInt, Bool, Nullable<(BigInt, Text, BigInt, Nullable<BigInt>, Text)>),
+    [
+        "SELECT asked.number, instances.deleted, found.serial, found.scope, found.created_at, \
+                found.expires_at, found.description \
+         FROM unnest(",
+        ", ",
+        ") WITH ORDINALITY AS asked (instance_id, digest, number) \
+         JOIN instances ON instances.id = asked.instance_id \
+         LEFT JOIN access_tokens AS found \
+            ON found.instance_id = asked.instance_id AND found.digest = asked.digest"
+    ]
+);
+
+/// The columns of devices and of their events, row for row.
+#[derive(Default)]
+struct InsertOtpDevices<'a> {
+    instances: Vec<&'a str>,
+    devices: Vec<&'a str>,
+    descriptions: Vec<&'a str>,
+    keys: Vec<&'a [u8]>,
+    algorithms: Vec<i16>,
+    counters: Vec<i64>,
+    times: Vec<i64>,
+    actors: Vec<&'static str>,
+    actor_serials: Vec<Option<i64>>,
+    actor_scopes: Vec<Option<String>>,
+    addresses: Vec<Option<String>>,
+    operations: Vec<&'static str>,
+    event_instances: Vec<String>,
+    event_devices: Vec<Option<String>>,
+    outcomes: Vec<&'static str>,
+    unrecorded: Vec<i64>,
+}
+
+statement!(
+    InsertOtpDevices(
+        instances: Text,
+        devices: Text,
+        descriptions: Text,
+        keys: Binary,
+        algorithms: SmallInt,
+        counters: BigInt,
+        times: BigInt,
+        actors: Text,
+        actor_serials: Nullable<BigInt>,
+        actor_scopes: Nullable<Text>,
+        addresses: Nullable<Text>,
+        operations: Text,
+        event_instances: Text,
+        event_devices: Nullable<Text>,
+        outcomes: Text,
+        unrecorded: BigInt,
+    ) -> (Text, Text),
+    [
+        "WITH asked AS MATERIALIZED (SELECT * FROM unnest(",
+        ", ", ", ", ", ", ", ", ", ", ", ", ", ", ", ", ", ", ", ", ", ", ", ", ", ", ", ", ", ",
+        ") AS asked (instance_id, device_id, description, sealed_key, algorithm, counter, \
+            happened_at, actor, actor_serial, actor_scope, address, operation, event_instance_id, \
+            event_device_id, outcome, unrecorded)), \
+         stored AS (\
+            INSERT INTO otp_devices \
+                (instance_id, device_id, description, sealed_key, algorithm, counter) \
+            SELECT instance_id, device_id, description, sealed_key, algorithm, counter FROM asked \
+            ON CONFLICT DO NOTHING RETURNING instance_id, device_id), \
+         told AS (\
+            INSERT INTO audit_events \
+                (happened_at, instance_id, actor, actor_serial, actor_scope, address, operation, \
+                 device_id, outcome, unrecorded) \
+            SELECT happened_at, event_instance_id, actor, actor_serial, actor_scope, address, \
+                operation, event_device_id, outcome, unrecorded \
+            FROM asked JOIN stored USING (instance_id, device_id)) \
+         SELECT instance_id, device_id FROM stored"
+    ]
+);
+
+impl<'a> InsertOtpDevices<'a> {
+    fn of(rows: impl Iterator<Item = &'a DeviceToInsert>) -> Self {
+        let mut columns = Self::default();
+        for row in rows {
+            let (device, event) = (&row.device, NewAuditEventRow::from(&row.event));
+            columns.instances.push(row.instance.as_str());
+            columns.devices.push(device.id.as_str());
+            columns.descriptions.push(device.description.as_str());
+            columns.keys.push(device.key.as_bytes());
+            columns.algorithms.push(device.algorithm.number().into());
+            columns.counters.push(device.counter.value());
+            columns.times.push(event.happened_at);
+            columns.actors.push(event.actor);
+            columns.actor_serials.push(event.actor_serial);
+            columns.actor_scopes.push(event.actor_scope);
+            columns.addresses.push(event.address);
+            columns.operations.push(event.operation);
+            columns.event_instances.push(event.instance_id);
+            columns.event_devices.push(event.device_id);
+            columns.outcomes.push(event.outcome);
+            columns.unrecorded.push(event.unrecorded);
+        }
+        columns
+    }
+}
