@@ -36,7 +36,7 @@ const DEPENDENCIES: &[(&str, &str, &str)] = &[
     (
         "server",
         "application domain ports sealing storage-postgres storage-sqlite transport-http",
-        "anyhow clap config csv getrandom humantime nix percent-encoding qrcode rpassword serde serde_json thiserror tokio \
+        "anyhow clap config csv getrandom humantime mimalloc nix percent-encoding qrcode rpassword serde serde_json thiserror tokio \
          toml tracing tracing-subscriber zeroize",
     ),
     ("test-tools", "", "anyhow nix"),

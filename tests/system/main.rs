@@ -24,6 +24,7 @@ mod instances;
 mod journey;
 mod log_in;
 mod master_keys;
+mod reconciliation;
 mod registering;
 mod routing;
 mod secrets;

@@ -58,6 +58,8 @@ pub(crate) struct Storage {
     pub(crate) url: StorageUrl,
     #[serde(deserialize_with = "integer::deserialize")]
     connections: u64,
+    #[serde(deserialize_with = "integer::deserialize")]
+    writers: u64,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -114,6 +116,7 @@ impl Settings {
         self.http()?;
         self.storage.url.scheme().context("storage.url")?;
         self.storage.connections()?;
+        self.storage.writers()?;
         self.audit_retention()?;
         crate::telemetry::filter(&self.log).context("log.filter")?;
         Ok(())
@@ -183,6 +186,14 @@ impl Storage {
             // Each may hold one of the 512 threads of the runtime that may block.
             Ok(connections @ 1..=400) => Ok(connections),
             _ => bail!("storage.connections: it is 1 to 400"),
+        }
+    }
+
+    /// How many batches of devices are written to PostgreSQL at a time.
+    pub(crate) fn writers(&self) -> anyhow::Result<u16> {
+        match u16::try_from(self.writers) {
+            Ok(writers @ 1..=64) => Ok(writers),
+            _ => bail!("storage.writers: it is 1 to 64"),
         }
     }
 }
@@ -408,6 +419,7 @@ mod tests {
             ("[audit]\nretention = 36501", &[], "audit.retention"),
             ("", &[("MERCHANT_OTP__STORAGE__CONNECTIONS", "yes")], "storage.connections"),
             ("", &[("MERCHANT_OTP__STORAGE__CONNECTIONS", "401")], "storage.connections"),
+            ("[storage]\nwriters = 65", &[], "storage.writers"),
             (
                 "",
                 &[("MERCHANT_OTP__STORAGE__CONNECTIONS", "9223372036854775807")],

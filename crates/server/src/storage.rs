@@ -32,7 +32,7 @@ impl Database {
             #[cfg(feature = "sqlite")]
             Scheme::Sqlite(path) => Ok(Self::Sqlite(SqliteDatabase::new(path, connections))),
             #[cfg(feature = "postgres")]
-            Scheme::Postgres(url) => PostgresDatabase::new(url, connections)
+            Scheme::Postgres(url) => PostgresDatabase::new(url, connections, storage.writers()?)
                 .map(|database| Self::Postgres(Box::new(database)))
                 .context("storage.url"),
             #[cfg(not(feature = "sqlite"))]

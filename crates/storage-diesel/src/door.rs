@@ -6,15 +6,13 @@ use merchant_otp_ports::{Cause, StoreError};
 use thiserror::Error;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::Failure;
+use crate::watchdog::Watchdog;
 
 /// How long a unit of work waits for its turn.
 const WAIT: Duration = Duration::from_secs(5);
-
-/// How long a unit of work may take on a connection that can be interrupted.
-const UNIT: Duration = Duration::from_secs(15);
 
 /// How a [`Door`] comes to its connections.
 pub trait Connector: Send + Sync + 'static {
@@ -61,7 +59,8 @@ impl<C: Connector> Door<C> {
     #[must_use]
     pub fn new(connector: C, connections: u16, runtime: Handle) -> Self {
         let places = Arc::new(Semaphore::new(connections.into()));
-        let inside = Inside { connector, idle: Mutex::new(Vec::new()), runtime: runtime.clone() };
+        let watchdog = Watchdog::new(&runtime);
+        let inside = Inside { connector, idle: Mutex::new(Vec::new()), watchdog };
         Self { inside: Arc::new(inside), places, runtime }
     }
 
@@ -101,7 +100,10 @@ impl<C: Connector> Door<C> {
         &self,
         unit: impl FnOnce(&mut C::Connection) -> Result<T, Failure>,
     ) -> Result<T, StoreError> {
-        let _place = self.runtime.block_on(self.place())?;
+        let _place = match Arc::clone(&self.places).try_acquire_owned() {
+            Ok(place) => place,
+            Err(_) => self.runtime.block_on(self.place())?,
+        };
         self.inside.run(unit)
     }
 
@@ -125,7 +127,7 @@ struct Inside<C: Connector> {
     connector: C,
     /// Last in, first out: a few warm connections serve a quiet shop.
     idle: Mutex<Vec<C::Connection>>,
-    runtime: Handle,
+    watchdog: Watchdog,
 }
 
 impl<C: Connector> Inside<C> {
@@ -134,18 +136,11 @@ impl<C: Connector> Inside<C> {
         unit: impl FnOnce(&mut C::Connection) -> Result<T, Failure>,
     ) -> Result<T, StoreError> {
         let mut connection = self.connection().map_err(StoreError::Unavailable)?;
-        let watchdog = self.connector.interrupter(&connection).map(|interrupt| {
-            self.runtime.spawn(async move {
-                sleep(UNIT).await;
-                interrupt();
-            })
-        });
+        let interrupter = self.connector.interrupter(&connection);
+        let watch = interrupter.map(|interrupter| self.watchdog.watch(interrupter));
         // A unit of work that panics takes its connection with it.
-        let result = unit(&mut connection);
-        if let Some(watchdog) = watchdog {
-            watchdog.abort();
-        }
-        let result = result.map_err(store_error::<C>);
+        let result = unit(&mut connection).map_err(store_error::<C>);
+        drop(watch);
         // After a failure the connection may be broken and not know it yet.
         if !matches!(result, Err(StoreError::Read(_) | StoreError::Write(_))) {
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);

@@ -23,6 +23,7 @@ pub mod schema;
 mod statements;
 mod stores;
 pub mod units_of_work;
+mod watchdog;
 
 pub use door::{Connector, Door, Interrupter};
 pub use failure::Failure;

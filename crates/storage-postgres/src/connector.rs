@@ -6,11 +6,11 @@ use diesel_async::AsyncPgConnection;
 use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
 use merchant_otp_ports::Cause;
 use merchant_otp_storage_diesel::{Connector, Interrupter, units_of_work};
-use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, yield_now};
 use tokio::time::timeout;
 
 use crate::PostgresUrlError;
+use crate::runtime::SessionRuntime;
 use crate::tls;
 use crate::url::PostgresUrl;
 
@@ -28,6 +28,10 @@ const SETTINGS: &str = "
     SELECT set_config('synchronous_commit', 'on', false)
         WHERE current_setting('synchronous_commit') = 'off';
 ";
+
+/// How often the task that moves the bytes gets its turn before a session is used again: once to hear of
+/// them, and once to move them.
+const TURNS: u32 = 3;
 
 /// How long opening a session may take, TLS, log-in and settings included: `connect_timeout` of the
 /// URL is for the connection alone.
@@ -49,9 +53,13 @@ pub(crate) struct PostgresConnector {
 
 /// A session with a server, and the task that moves its bytes.
 pub(crate) struct PostgresSession {
-    pub(crate) connection: AsyncConnectionWrapper<AsyncPgConnection>,
+    pub(crate) connection: PgConnection,
     driver: Driver,
+    runtime: SessionRuntime,
 }
+
+/// The connection of a session, as diesel knows it.
+type PgConnection = AsyncConnectionWrapper<AsyncPgConnection, SessionRuntime>;
 
 /// The task that moves the bytes of a session; it ends with the session.
 struct Driver(JoinHandle<()>);
@@ -62,28 +70,26 @@ impl Drop for Driver {
     }
 }
 
-units_of_work!(PostgresSession, connection: AsyncConnectionWrapper<AsyncPgConnection>);
+units_of_work!(PostgresSession, connection: PgConnection);
 
 impl PostgresConnector {
     pub(crate) fn new(url: &str) -> Result<Self, PostgresUrlError> {
         PostgresUrl::parse(url).map(|url| Self { url })
     }
 
-    /// Opens a session; blocks, on a thread that may do so and belongs to a runtime.
+    /// Opens a session; blocks, on a thread that may do so.
     pub(crate) fn open(&self) -> Result<PostgresSession, Cause> {
-        let runtime = Handle::current();
-        let opened = async { timeout(SESSION_TIMEOUT, self.connect_and_set(&runtime)).await };
-        let (client, driver) = runtime.block_on(opened)??;
-        Ok(PostgresSession { connection: AsyncConnectionWrapper::from(client), driver })
+        let runtime = SessionRuntime::new()?;
+        let opened = async { timeout(SESSION_TIMEOUT, self.connect_and_set()).await };
+        let (client, driver) = runtime.get().block_on(opened)??;
+        let connection = runtime.wrap(|| PgConnection::from(client));
+        Ok(PostgresSession { connection, driver, runtime })
     }
 
-    async fn connect_and_set(
-        &self,
-        runtime: &Handle,
-    ) -> Result<(AsyncPgConnection, Driver), Cause> {
+    async fn connect_and_set(&self) -> Result<(AsyncPgConnection, Driver), Cause> {
         let tls = tls::connector(&self.url.verification)?;
         let (client, stream) = self.url.config.connect(tls).await?;
-        let driver = Driver(runtime.spawn(async move {
+        let driver = Driver(tokio::spawn(async move {
             if let Err(error) = stream.await {
                 let cause = &error as &dyn std::error::Error;
                 tracing::warn!(cause, "a connection to the database broke");
@@ -105,8 +111,13 @@ impl Connector for PostgresConnector {
     }
 
     fn is_usable(&self, session: &mut PostgresSession) -> bool {
-        type Transactions =
-            <AsyncConnectionWrapper<AsyncPgConnection> as Connection>::TransactionManager;
+        type Transactions = <PgConnection as Connection>::TransactionManager;
+        // What the server said meanwhile is heard now: nobody moved the bytes of an idle session.
+        session.runtime.get().block_on(async {
+            for _ in 0..TURNS {
+                yield_now().await;
+            }
+        });
         !session.driver.0.is_finished()
             && !Transactions::is_broken_transaction_manager(&mut session.connection)
     }

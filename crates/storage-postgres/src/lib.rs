@@ -5,6 +5,7 @@
 
 mod batches;
 mod connector;
+mod runtime;
 mod tls;
 mod url;
 
@@ -38,10 +39,12 @@ const MIGRATION_LOCK: i64 = i64::from_be_bytes(*b"mrch-otp");
 pub struct PostgresDatabase {
     connector: PostgresConnector,
     connections: u16,
+    writers: u16,
 }
 
 impl PostgresDatabase {
-    /// The database at a URL, with at most so many connections.
+    /// The database at a URL, with at most so many connections, of which so many at the most write batches
+    /// of devices at a time.
     ///
     /// The URL is that of libpq: `postgres://USER:PASSWORD@HOST:PORT/DATABASE?PARAMETER=VALUE&…`,
     /// with `sslmode` (`disable`, `prefer`, `require`, `verify-full`) and `sslrootcert` among the
@@ -50,8 +53,8 @@ impl PostgresDatabase {
     /// # Errors
     ///
     /// [`PostgresUrlError`], which does not quote the URL.
-    pub fn new(url: &str, connections: u16) -> Result<Self, PostgresUrlError> {
-        Ok(Self { connector: PostgresConnector::new(url)?, connections })
+    pub fn new(url: &str, connections: u16, writers: u16) -> Result<Self, PostgresUrlError> {
+        Ok(Self { connector: PostgresConnector::new(url)?, connections, writers })
     }
 
     /// Applies the pending migrations; answers their versions.
@@ -110,7 +113,7 @@ impl PostgresDatabase {
     #[must_use]
     pub fn stores(&self) -> Stores {
         let door = Arc::new(Door::new(self.connector.clone(), self.connections, Handle::current()));
-        stores(Arc::clone(&door), door, 1)
+        stores(Arc::clone(&door), door, self.writers)
     }
 
     /// Does some work in a session of its own, on a thread that may block.

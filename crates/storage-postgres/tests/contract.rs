@@ -7,7 +7,7 @@ use merchant_otp_throwaway_postgres::Database;
 
 merchant_otp_storage_contract::storage_contract!(async || {
     let database = Database::create();
-    let adapter = PostgresDatabase::new(&database.url(), 8).unwrap();
+    let adapter = PostgresDatabase::new(&database.url(), 8, 2).unwrap();
     adapter.migrate().await.unwrap();
     Fixture::with_guard(adapter.stores(), database)
 });

@@ -37,7 +37,7 @@ async fn sslmode_is_what_it_says() {
     let port = cluster.port();
     let migrate = async |host: &str, parameters: &str| {
         let url = format!("postgres://postgres@{host}:{port}/postgres?{parameters}");
-        PostgresDatabase::new(&url, 1).unwrap().migrate().await
+        PostgresDatabase::new(&url, 1, 2).unwrap().migrate().await
     };
     for (host, parameters) in [
         ("127.0.0.1", String::new()),

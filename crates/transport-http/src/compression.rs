@@ -12,6 +12,9 @@ pub(crate) async fn ignore_unacceptable(
     mut request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    if !request.headers().contains_key(ACCEPT_ENCODING) {
+        return next.call(request).await;
+    }
     let available = [Encoding::identity(), Encoding::gzip(), Encoding::deflate()];
     let accepted = AcceptEncoding::parse(&request)
         .is_ok_and(|accepted| accepted.negotiate(available.iter()).is_some());

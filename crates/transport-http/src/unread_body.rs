@@ -32,15 +32,18 @@ pub(crate) async fn close_after_unread_body(
 /// Whether the rest of a body is there already: then it is skipped, and the connection is kept.
 async fn has_ended(payload: &RefCell<Payload>) -> bool {
     const MOST: usize = 64 * 1024;
-    // Once round the loop, in which the connection hands over what came with the head.
-    yield_once().await;
-    let mut skipped = 0;
+    let (mut skipped, mut yielded) = (0, false);
     while skipped <= MOST {
         let next =
             poll_fn(|context| Poll::Ready(Pin::new(&mut *payload.borrow_mut()).poll_next(context)));
         match next.await {
             Poll::Ready(None) => return true,
             Poll::Ready(Some(Ok(chunk))) => skipped += chunk.len(),
+            // Once round the loop, in which the connection hands over what came with the head.
+            Poll::Pending if !yielded => {
+                yield_once().await;
+                yielded = true;
+            }
             Poll::Ready(Some(Err(_))) | Poll::Pending => return false,
         }
     }

@@ -1,0 +1,115 @@
+//! What many clients at once were told is what the database holds.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::thread;
+
+use merchant_otp_tests::{Server, Storage};
+use serde_json::json;
+
+use crate::audit::trail;
+use crate::log_in::DEVICES;
+use crate::{device, on_both_databases};
+
+on_both_databases! {
+    thousands_of_mixed_requests_are_answered_as_if_they_were_alone,
+}
+
+const CLIENTS: usize = 32;
+const ROUNDS: usize = 120;
+
+/// How many ids there are: so few that clients meet at all of them.
+const IDS: usize = 200;
+
+/// The same device with one of two descriptions.
+fn variant(id: usize, variant: usize) -> String {
+    let mut device = device(&format!("till-{id}"));
+    device["otp_device_description"] = json!(format!("variant {variant}"));
+    device.to_string()
+}
+
+fn thousands_of_mixed_requests_are_answered_as_if_they_were_alone(storage: &Storage) {
+    let server = Server::start(storage);
+    let token = storage.token("shop", "all", "forever");
+    // By id: the variants that a client was told to be stored, and those told to conflict.
+    let told = Mutex::new(BTreeMap::<usize, (BTreeSet<usize>, BTreeSet<usize>)>::new());
+    let abandoned = Mutex::new(BTreeSet::new());
+    thread::scope(|scope| {
+        for client in 0..CLIENTS {
+            let (server, token, told, abandoned) = (&server, &token, &told, &abandoned);
+            scope.spawn(move || {
+                for round in 0..ROUNDS {
+                    let id = (client * 7 + round * 13) % IDS;
+                    let chosen = (client + round) % 2;
+                    match round % 10 {
+                        // An instance that is not there, and a token that is none.
+                        3 => server
+                            .post("nobody", token, variant(id, chosen))
+                            .expect_error(404, 2000),
+                        5 => server
+                            .post("shop", "secret-token:made-up", variant(id, chosen))
+                            .expect_error(401, 2015),
+                        // A client that does not wait for the answer.
+                        7 => {
+                            let body = variant(id + IDS, chosen);
+                            let mut connection = server.connect();
+                            let _taken = connection.write(format!(
+                                "POST {DEVICES} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \
+                                 {token}\r\nContent-Length: {}\r\n\r\n{body}",
+                                body.len()
+                            ));
+                            abandoned.lock().unwrap().insert(id + IDS);
+                        }
+                        9 => {
+                            let path = format!("{DEVICES}/till-{id}");
+                            let shown = server.call("GET", &path, token, "");
+                            match shown.status {
+                                200 => assert!(shown.body.contains("variant"), "{}", shown.body),
+                                _ => shown.expect_error(404, 2021),
+                            }
+                        }
+                        _ => {
+                            let reply = server.post("shop", token, variant(id, chosen));
+                            let mut told = told.lock().unwrap();
+                            let (stored, conflicting) = told.entry(id).or_default();
+                            match reply.status {
+                                204 => stored.insert(chosen),
+                                _ => {
+                                    reply.expect_error(409, 2851);
+                                    conflicting.insert(chosen)
+                                }
+                            };
+                        }
+                    }
+                }
+            });
+        }
+    });
+
+    let listed = server.call("GET", DEVICES, &token, "").json();
+    let listed = listed["otp_devices"].as_array().unwrap().iter().map(|device| {
+        let text = |name: &str| device[name].as_str().unwrap().to_owned();
+        (text("otp_device_id"), text("device_description"))
+    });
+    let held: BTreeMap<_, _> = listed.collect();
+    let told = told.into_inner().unwrap();
+    for (id, (stored, conflicting)) in &told {
+        // Each id has one variant, which all were told of that asked.
+        assert_eq!(stored.len(), 1, "till-{id}");
+        let stored = stored.first().unwrap();
+        assert!(!conflicting.contains(stored), "till-{id}");
+        assert_eq!(held[&format!("till-{id}")], format!("variant {stored}"));
+    }
+    let asked_for = |id: &str| {
+        let id = id.strip_prefix("till-").unwrap().parse().unwrap();
+        told.contains_key(&id) || abandoned.lock().unwrap().contains(&id)
+    };
+    assert!(held.keys().all(|id| asked_for(id)));
+    // Each device that is held was added once.
+    let added = trail(storage, "shop", &[]).into_iter();
+    let added =
+        added.filter(|event| event["operation"] == "otp-device.add" && event["outcome"] == "done");
+    let mut added: Vec<_> = added.map(|one| one["device"].as_str().unwrap().to_owned()).collect();
+    added.sort();
+    assert_eq!(added, held.into_keys().collect::<Vec<_>>());
+}
