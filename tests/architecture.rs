@@ -39,6 +39,11 @@ const DEPENDENCIES: &[(&str, &str, &str)] = &[
         "anyhow clap config csv getrandom humantime mimalloc nix percent-encoding qrcode rpassword serde serde_json thiserror tokio \
          toml tracing tracing-subscriber zeroize",
     ),
+    (
+        "bench",
+        "test-tools throwaway-postgres",
+        "actix-web anyhow clap diesel libsqlite3-sys serde serde_json tempfile",
+    ),
     ("test-tools", "", "anyhow nix"),
     ("throwaway-postgres", "test-tools", "anyhow nix postgres tempfile"),
     ("xtask", "test-tools throwaway-postgres", "anyhow clap"),

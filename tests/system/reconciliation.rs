@@ -72,13 +72,12 @@ fn thousands_of_mixed_requests_are_answered_as_if_they_were_alone(storage: &Stor
                             let reply = server.post("shop", token, variant(id, chosen));
                             let mut told = told.lock().unwrap();
                             let (stored, conflicting) = told.entry(id).or_default();
-                            match reply.status {
-                                204 => stored.insert(chosen),
-                                _ => {
-                                    reply.expect_error(409, 2851);
-                                    conflicting.insert(chosen)
-                                }
-                            };
+                            if reply.status == 204 {
+                                stored.insert(chosen);
+                            } else {
+                                reply.expect_error(409, 2851);
+                                conflicting.insert(chosen);
+                            }
                         }
                     }
                 }

@@ -37,6 +37,14 @@ enum Task {
         #[arg(long, default_value_t = 60)]
         seconds: u32,
     },
+    /// Measure the service against pgbench, SQLite and an empty handler, and print the ratios.
+    ///
+    /// wrk and PostgreSQL are installed with apt if they are missing. Nothing else should run on the machine.
+    Bench {
+        /// Arguments for the measurement; `--help` lists them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Run what continuous integration runs: lint, deny, then test.
     Ci,
 }
@@ -47,6 +55,7 @@ fn main() -> Result<()> {
         Task::Lint => lint(),
         Task::Deny => deny(),
         Task::Fuzz { seconds } => fuzz(seconds),
+        Task::Bench { arguments } => bench(&arguments),
         Task::Ci => lint().and_then(|()| deny()).and_then(|()| test(&[])),
     }
 }
@@ -59,6 +68,13 @@ fn test(arguments: &[String]) -> Result<()> {
         tests.arg("--workspace");
     }
     run(tests.args(arguments).env(ENVIRONMENT, cluster.url("postgres")))
+}
+
+fn bench(arguments: &[String]) -> Result<()> {
+    let packages = ["--package", "merchant-otp-server", "--package", "merchant-otp-bench"];
+    run(cargo(&["build", "--locked", "--release"]).args(packages))?;
+    let bench = ["run", "--locked", "--release", "--package", "merchant-otp-bench", "--"];
+    run(cargo(&bench).args(arguments))
 }
 
 fn lint() -> Result<()> {

@@ -1,0 +1,319 @@
+//! Measures the service against what its databases and its HTTP library can do by themselves.
+//!
+//! Everything runs on one machine, in turns: round after round, so that what disturbs the machine
+//! disturbs all of it. `cargo xtask bench` builds the service and runs this.
+
+mod load;
+mod program;
+mod report;
+mod service;
+mod yardsticks;
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use clap::{Parser, ValueEnum};
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, SqliteConnection};
+use merchant_otp_throwaway_postgres::{Cluster, Database, program};
+
+use crate::load::{Answered, Load};
+use crate::program::run;
+use crate::report::Samples;
+use crate::service::Service;
+use crate::yardsticks::{EmptyHandler, Pgbench};
+
+const DEVICES: &str = "/instances/shop/private/otp-devices";
+
+/// The device that is looked for.
+const TILL: &str = "/instances/shop/private/otp-devices/till";
+
+/// Measure the service.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask bench")]
+struct Arguments {
+    /// How often each is measured.
+    #[arg(long, default_value_t = 5)]
+    rounds: u32,
+    /// For how many seconds each time.
+    #[arg(long, default_value_t = 5)]
+    seconds: u64,
+    /// What is measured; everything if nothing is said.
+    #[arg(long, value_enum)]
+    only: Vec<Part>,
+    /// How many batches are written to PostgreSQL at a time.
+    #[arg(long, default_value_t = 2)]
+    writers: u16,
+    /// How long a commit of PostgreSQL takes more than it does, in microseconds, up to 100000: as on a
+    /// network disk (`commit_delay`).
+    #[arg(long, default_value_t = 0)]
+    commit_delay: u32,
+    /// Where the result goes as JSON.
+    #[arg(long, default_value = "target/bench.json")]
+    json: PathBuf,
+    #[arg(long, hide = true)]
+    empty_handler: Option<u16>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// PostgreSQL, against pgbench and an empty handler.
+    Postgres,
+    /// SQLite, against one insertion a transaction and an empty handler.
+    Sqlite,
+    /// A million devices against a thousand.
+    Flat,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    if let Some(port) = arguments.empty_handler {
+        return yardsticks::serve_nothing(port);
+    }
+    load::install()?;
+    let folder = tempfile::Builder::new().prefix("merchant-otp-bench-").tempdir()?;
+    let delay = arguments.commit_delay.to_string();
+    let settings = [("commit_delay", &*delay), ("commit_siblings", "0")];
+    let settings = if arguments.commit_delay == 0 { &[][..] } else { &settings };
+    let cluster = Cluster::start_with(settings, &[]).context("starting PostgreSQL")?;
+    let mut bench =
+        Bench { arguments, folder: folder.path(), cluster, samples: Samples::default() };
+    if bench.measures(Part::Postgres) || bench.measures(Part::Sqlite) {
+        bench.against_yardsticks()?;
+    }
+    if bench.measures(Part::Flat) {
+        bench.flat()?;
+    }
+    let about = bench.about()?;
+    bench.samples.print(&about)?;
+    let json = serde_json::to_string_pretty(&bench.samples.to_json(&about))?;
+    fs::write(&bench.arguments.json, json).context("writing the result")
+}
+
+struct Bench<'a> {
+    arguments: Arguments,
+    folder: &'a Path,
+    cluster: Cluster,
+    samples: Samples,
+}
+
+impl Bench<'_> {
+    fn measures(&self, part: Part) -> bool {
+        self.arguments.only.is_empty() || self.arguments.only.contains(&part)
+    }
+
+    fn postgres(&self) -> Result<(Service, Database)> {
+        let (database, folder) = (Database::create_in(&self.cluster), self.subfolder("postgres")?);
+        let service = Service::start(&database.url(), &folder, self.arguments.writers)?;
+        Ok((service, database))
+    }
+
+    fn sqlite(&self) -> Result<(Service, PathBuf)> {
+        let folder = self.subfolder("sqlite")?;
+        let path = folder.join("otp.db");
+        let url = format!("sqlite:{}", path.display());
+        Ok((Service::start(&url, &folder, self.arguments.writers)?, path))
+    }
+
+    fn subfolder(&self, name: &str) -> Result<PathBuf> {
+        let folder = tempfile::Builder::new().prefix(name).tempdir_in(self.folder)?;
+        Ok(folder.keep())
+    }
+
+    fn against_yardsticks(&mut self) -> Result<()> {
+        let (with_postgres, with_sqlite) =
+            (self.measures(Part::Postgres), self.measures(Part::Sqlite));
+        let (folder, seconds) = (self.folder, self.arguments.seconds);
+        let pgbench = Pgbench::new(Database::create_in(&self.cluster))?;
+        let empty = EmptyHandler::start()?;
+        let postgres = with_postgres.then(|| self.postgres()).transpose()?;
+        let sqlite = with_sqlite.then(|| self.sqlite()).transpose()?;
+        for service in postgres.iter().map(|one| &one.0).chain(sqlite.iter().map(|one| &one.0)) {
+            add_till(service)?;
+        }
+        for round in 0..self.arguments.rounds {
+            progress(round, "an empty handler");
+            let nothing =
+                |connections| load(empty.port, "-", "GET", "/", "", connections, seconds, folder);
+            self.samples.add("empty handler 64: rate", nothing(64)?.rate);
+            self.samples.add("empty handler 256: rate", nothing(256)?.rate);
+            if let Some((service, _)) = &postgres {
+                progress(round, "pgbench");
+                let insert = pgbench.insert(32, seconds, folder)?;
+                self.samples.add("pgbench insert 32: rate", insert.rate);
+                self.samples.add("pgbench insert 32: mean ms", insert.latency);
+                let insert = pgbench.insert(1, seconds, folder)?;
+                self.samples.add("pgbench insert 1: mean ms", insert.latency);
+                let select = pgbench.select(32, seconds, folder)?;
+                self.samples.add("pgbench select 32: rate", select.rate);
+                progress(round, "PostgreSQL");
+                let one = self.post(service, round, 1)?;
+                self.samples.add("PostgreSQL POST 1: median ms", one.median);
+                let many = self.post(service, round, 64)?;
+                self.samples.add("PostgreSQL POST 64: rate", many.rate);
+                self.samples.add("PostgreSQL POST 64: p99 ms", many.p99);
+                let more = self.post(service, round, 256)?;
+                self.samples.add("PostgreSQL POST 256: rate", more.rate);
+                self.samples.add("PostgreSQL POST 256: p99 ms", more.p99);
+                let shown = self.get(service)?;
+                self.samples.add("PostgreSQL GET 64: rate", shown.rate);
+                self.samples.add("PostgreSQL GET 64: p99 ms", shown.p99);
+            }
+            if let Some((service, _)) = &sqlite {
+                progress(round, "SQLite");
+                let insertions = yardsticks::sqlite_insertions(folder, seconds)?;
+                self.samples.add("SQLite insert: rate", insertions);
+                let one = self.post(service, round, 1)?;
+                self.samples.add("SQLite POST 1: median ms", one.median);
+                let many = self.post(service, round, 64)?;
+                self.samples.add("SQLite POST 64: rate", many.rate);
+                self.samples.add("SQLite POST 64: p99 ms", many.p99);
+                let more = self.post(service, round, 256)?;
+                self.samples.add("SQLite POST 256: rate", more.rate);
+                let shown = self.get(service)?;
+                self.samples.add("SQLite GET 64: rate", shown.rate);
+                self.samples.add("SQLite GET 64: p99 ms", shown.p99);
+                let (again, _) = self.sqlite()?;
+                self.samples.add("SQLite: start ms", again.start.as_secs_f64() * 1e3);
+            }
+        }
+        if let Some((service, _)) = &postgres {
+            self.samples.add("PostgreSQL: peak MiB", mib(service.peak_memory()?));
+        }
+        if let Some((service, _)) = &sqlite {
+            self.samples.add("SQLite: peak MiB", mib(service.peak_memory()?));
+        }
+        Ok(())
+    }
+
+    /// A million devices against a thousand.
+    fn flat(&mut self) -> Result<()> {
+        let (thousand, million) = (self.postgres()?, self.postgres()?);
+        for ((service, database), devices) in [(&thousand, 1_000), (&million, 1_000_000)] {
+            add_till(service)?;
+            let mut session = database.session();
+            session
+                .batch_execute(&bulk(&format!("generate_series(1, {devices}) AS numbers (n)")))?;
+            session.batch_execute("VACUUM ANALYZE otp_devices")?;
+        }
+        let (small, large) = (self.sqlite()?, self.sqlite()?);
+        for ((service, path), devices) in [(&small, 1_000), (&large, 1_000_000)] {
+            add_till(service)?;
+            let mut session = SqliteConnection::establish(&path.display().to_string())?;
+            session.batch_execute("PRAGMA busy_timeout = 60000")?;
+            session.batch_execute(&bulk(&format!(
+                "(WITH RECURSIVE numbers (n) AS \
+                 (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {devices}) \
+                 SELECT n FROM numbers) AS numbers"
+            )))?;
+        }
+        for round in 0..self.arguments.rounds {
+            progress(round, "a million devices");
+            let names = [
+                (
+                    &thousand.0,
+                    "PostgreSQL thousand POST 64: rate",
+                    "PostgreSQL thousand GET 64: rate",
+                ),
+                (&million.0, "PostgreSQL million POST 64: rate", "PostgreSQL million GET 64: rate"),
+                (&small.0, "SQLite thousand POST 64: rate", "SQLite thousand GET 64: rate"),
+                (&large.0, "SQLite million POST 64: rate", "SQLite million GET 64: rate"),
+            ];
+            for (service, post, get) in names {
+                let posted = self.post(service, round, 64)?;
+                self.samples.add(post, posted.rate);
+                let shown = self.get(service)?;
+                self.samples.add(get, shown.rate);
+            }
+            let names = [
+                (
+                    &million.0,
+                    "PostgreSQL million list: first byte ms",
+                    "PostgreSQL million list: added MiB",
+                ),
+                (&large.0, "SQLite million list: first byte ms", "SQLite million list: added MiB"),
+            ];
+            for (service, first_byte, added) in names {
+                let before = service.peak_memory()?;
+                let (_, first) = service.get(DEVICES)?;
+                self.samples.add(first_byte, first.as_secs_f64() * 1e3);
+                self.samples.add(added, mib(service.peak_memory()? - before));
+            }
+        }
+        Ok(())
+    }
+
+    fn post(&self, service: &Service, round: u32, connections: u16) -> Result<Answered> {
+        // No id twice, whatever was measured before.
+        let prefix = format!("{round}-{connections}-");
+        let (port, token, seconds) = (service.port, &service.token, self.arguments.seconds);
+        load(port, token, "POST", DEVICES, &prefix, connections, seconds, self.folder)
+    }
+
+    fn get(&self, service: &Service) -> Result<Answered> {
+        let (port, token, seconds) = (service.port, &service.token, self.arguments.seconds);
+        load(port, token, "GET", TILL, "", 64, seconds, self.folder)
+    }
+
+    /// What the figures are of.
+    fn about(&self) -> Result<Vec<(&'static str, String)>> {
+        let processors = fs::read_to_string("/proc/cpuinfo")?;
+        let model = processors.lines().find_map(|line| line.strip_prefix("model name\t: "));
+        let count = std::thread::available_parallelism()?;
+        let line = |command: &mut Command| {
+            run(command).map(|text| text.lines().next().unwrap_or_default().to_owned())
+        };
+        let Arguments { rounds, seconds, writers, commit_delay, .. } = &self.arguments;
+        Ok(vec![
+            ("machine", format!("{count} × {}", model.unwrap_or("unknown"))),
+            ("system", line(Command::new("uname").args(["-sr"]))?),
+            ("service", line(Command::new(service::program()?).arg("--version"))?),
+            ("PostgreSQL", line(Command::new(program("postgres")?).arg("--version"))?),
+            ("rounds", format!("{rounds}, of {seconds} s each; medians")),
+            ("writers", format!("{writers}; commits delayed by {commit_delay} µs")),
+        ])
+    }
+}
+
+/// Tells whoever waits at a terminal.
+fn progress(round: u32, what: &str) {
+    let _nobody_watches = writeln!(io::stderr(), "round {}: {what}", round + 1);
+}
+
+/// Registers the device that is looked for.
+fn add_till(service: &Service) -> Result<()> {
+    let key = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+    let add = ["device", "add", "--instance", "shop", "--id", "till", "--description", "Till"];
+    service.command(&[&add[..], &["--key", key]].concat()).map(|_| ())
+}
+
+/// Copies the one device, with ids that end in the numbers of a table expression.
+fn bulk(numbers: &str) -> String {
+    format!(
+        "INSERT INTO otp_devices (instance_id, device_id, description, sealed_key, algorithm, counter) \
+         SELECT instance_id, 'bulk-' || n, description, sealed_key, algorithm, counter \
+         FROM otp_devices CROSS JOIN {numbers} WHERE device_id = 'till'"
+    )
+}
+
+#[expect(clippy::too_many_arguments, reason = "each names a field")]
+fn load(
+    port: u16,
+    token: &str,
+    method: &str,
+    path: &str,
+    prefix: &str,
+    connections: u16,
+    seconds: u64,
+    folder: &Path,
+) -> Result<Answered> {
+    Load { port, method, path, token, prefix, connections, seconds }.run(folder)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "less than 2^52 KiB")]
+fn mib(kib: u64) -> f64 {
+    kib as f64 / 1024.0
+}
