@@ -47,6 +47,9 @@ struct Arguments {
     /// How many batches are written to PostgreSQL at a time.
     #[arg(long, default_value_t = 2)]
     writers: u16,
+    /// For how many milliseconds tokens are remembered.
+    #[arg(long, default_value_t = 0)]
+    token_cache: u32,
     /// How long a commit of PostgreSQL takes more than it does, in microseconds, up to 100000: as on a
     /// network disk (`commit_delay`).
     #[arg(long, default_value_t = 0)]
@@ -107,7 +110,7 @@ impl Bench<'_> {
 
     fn postgres(&self) -> Result<(Service, Database)> {
         let (database, folder) = (Database::create_in(&self.cluster), self.subfolder("postgres")?);
-        let service = Service::start(&database.url(), &folder, self.arguments.writers)?;
+        let service = Service::start(&database.url(), &folder, &self.settings())?;
         Ok((service, database))
     }
 
@@ -115,7 +118,15 @@ impl Bench<'_> {
         let folder = self.subfolder("sqlite")?;
         let path = folder.join("otp.db");
         let url = format!("sqlite:{}", path.display());
-        Ok((Service::start(&url, &folder, self.arguments.writers)?, path))
+        Ok((Service::start(&url, &folder, &self.settings())?, path))
+    }
+
+    fn settings(&self) -> [(&'static str, String); 2] {
+        let Arguments { writers, token_cache, .. } = self.arguments;
+        [
+            ("STORAGE__WRITERS", writers.to_string()),
+            ("STORAGE__TOKEN_CACHE", token_cache.to_string()),
+        ]
     }
 
     fn subfolder(&self, name: &str) -> Result<PathBuf> {
@@ -266,14 +277,19 @@ impl Bench<'_> {
         let line = |command: &mut Command| {
             run(command).map(|text| text.lines().next().unwrap_or_default().to_owned())
         };
-        let Arguments { rounds, seconds, writers, commit_delay, .. } = &self.arguments;
+        let Arguments { rounds, seconds, writers, token_cache, commit_delay, .. } = &self.arguments;
         Ok(vec![
             ("machine", format!("{count} × {}", model.unwrap_or("unknown"))),
             ("system", line(Command::new("uname").args(["-sr"]))?),
             ("service", line(Command::new(service::program()?).arg("--version"))?),
             ("PostgreSQL", line(Command::new(program("postgres")?).arg("--version"))?),
             ("rounds", format!("{rounds}, of {seconds} s each; medians")),
-            ("writers", format!("{writers}; commits delayed by {commit_delay} µs")),
+            (
+                "settings",
+                format!(
+                    "writers {writers}, token_cache {token_cache}; commits delayed by {commit_delay} µs"
+                ),
+            ),
         ])
     }
 }

@@ -13,7 +13,7 @@ use crate::program::run;
 /// The service, running with its default settings on a database.
 pub(crate) struct Service {
     process: Child,
-    settings: Vec<(&'static str, String)>,
+    settings: Vec<(String, String)>,
     pub(crate) port: u16,
     pub(crate) token: String,
     /// From the start of the process to its first answer.
@@ -29,18 +29,22 @@ pub(crate) fn program() -> Result<PathBuf> {
 
 impl Service {
     /// Starts the service on the database of a URL; a folder is for its master key and its log.
-    pub(crate) fn start(url: &str, folder: &Path, writers: u16) -> Result<Self> {
+    pub(crate) fn start(url: &str, folder: &Path, more: &[(&str, String)]) -> Result<Self> {
         let key = folder.join("bench.key");
         if !key.exists() {
             run(Command::new(program()?).args(["key", "generate"]).arg(&key))?;
         }
         let port = free_port()?;
-        let settings = vec![
-            ("MERCHANT_OTP__STORAGE__URL", url.to_owned()),
-            ("MERCHANT_OTP__STORAGE__WRITERS", writers.to_string()),
-            ("MERCHANT_OTP__SECURITY__MASTER_KEYS", format!("file:{}", key.display())),
-            ("MERCHANT_OTP__HTTP__LISTEN", format!("127.0.0.1:{port}")),
+        let mut settings = vec![
+            ("STORAGE__URL", url.to_owned()),
+            ("SECURITY__MASTER_KEYS", format!("file:{}", key.display())),
+            ("HTTP__LISTEN", format!("127.0.0.1:{port}")),
         ];
+        settings.extend(more.iter().cloned());
+        let settings: Vec<_> = settings
+            .into_iter()
+            .map(|(name, value)| (format!("MERCHANT_OTP__{name}"), value))
+            .collect();
         let command = |arguments: &[&str]| {
             let mut command = Command::new(program()?);
             command.args(arguments).envs(settings.iter().cloned());

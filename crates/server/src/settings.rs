@@ -60,6 +60,9 @@ pub(crate) struct Storage {
     connections: u64,
     #[serde(deserialize_with = "integer::deserialize")]
     writers: u64,
+    /// In milliseconds.
+    #[serde(deserialize_with = "integer::deserialize")]
+    token_cache: u64,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -117,6 +120,7 @@ impl Settings {
         self.storage.url.scheme().context("storage.url")?;
         self.storage.connections()?;
         self.storage.writers()?;
+        self.storage.token_cache()?;
         self.audit_retention()?;
         crate::telemetry::filter(&self.log).context("log.filter")?;
         Ok(())
@@ -186,6 +190,14 @@ impl Storage {
             // Each may hold one of the 512 threads of the runtime that may block.
             Ok(connections @ 1..=400) => Ok(connections),
             _ => bail!("storage.connections: it is 1 to 400"),
+        }
+    }
+
+    /// For how long an access token need not be looked up again.
+    pub(crate) fn token_cache(&self) -> anyhow::Result<Duration> {
+        match self.token_cache {
+            milliseconds @ 0..=1000 => Ok(Duration::from_millis(milliseconds)),
+            _ => bail!("storage.token_cache: it is 0 to 1000 milliseconds"),
         }
     }
 
@@ -420,6 +432,7 @@ mod tests {
             ("", &[("MERCHANT_OTP__STORAGE__CONNECTIONS", "yes")], "storage.connections"),
             ("", &[("MERCHANT_OTP__STORAGE__CONNECTIONS", "401")], "storage.connections"),
             ("[storage]\nwriters = 65", &[], "storage.writers"),
+            ("[storage]\ntoken_cache = 1001", &[], "storage.token_cache"),
             (
                 "",
                 &[("MERCHANT_OTP__STORAGE__CONNECTIONS", "9223372036854775807")],

@@ -5,7 +5,7 @@ use anyhow::Context as _;
 use merchant_otp_application::Service;
 use merchant_otp_ports::Stores;
 #[cfg(feature = "postgres")]
-use merchant_otp_storage_postgres::PostgresDatabase;
+use merchant_otp_storage_postgres::{PostgresDatabase, StoreSettings};
 #[cfg(feature = "sqlite")]
 use merchant_otp_storage_sqlite::SqliteDatabase;
 
@@ -30,11 +30,17 @@ impl Database {
         let connections = storage.connections()?;
         match storage.url.scheme()? {
             #[cfg(feature = "sqlite")]
-            Scheme::Sqlite(path) => Ok(Self::Sqlite(SqliteDatabase::new(path, connections))),
+            Scheme::Sqlite(path) => {
+                Ok(Self::Sqlite(SqliteDatabase::new(path, connections, storage.token_cache()?)))
+            }
             #[cfg(feature = "postgres")]
-            Scheme::Postgres(url) => PostgresDatabase::new(url, connections, storage.writers()?)
-                .map(|database| Self::Postgres(Box::new(database)))
-                .context("storage.url"),
+            Scheme::Postgres(url) => PostgresDatabase::new(
+                url,
+                connections,
+                StoreSettings { writers: storage.writers()?, token_cache: storage.token_cache()? },
+            )
+            .map(|database| Self::Postgres(Box::new(database)))
+            .context("storage.url"),
             #[cfg(not(feature = "sqlite"))]
             Scheme::Sqlite(_) => anyhow::bail!("storage.url: built without the feature `sqlite`"),
             #[cfg(not(feature = "postgres"))]

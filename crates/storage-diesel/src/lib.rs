@@ -22,6 +22,7 @@ pub mod rows;
 pub mod schema;
 mod statements;
 mod stores;
+mod token_cache;
 pub mod units_of_work;
 mod watchdog;
 
@@ -29,7 +30,7 @@ pub use door::{Connector, Door, Interrupter};
 pub use failure::Failure;
 pub use lane::{Batch, Lane};
 pub use migration::{MIGRATIONS_TABLE, MigrationError, apply_migrations, pending_migrations};
-pub use stores::stores;
+pub use stores::{StoreSettings, stores};
 // What `units_of_work!` names, so that an adapter need not depend on it.
 #[doc(hidden)]
 pub use merchant_otp_domain as domain;

@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use merchant_otp_domain::{
@@ -17,26 +18,46 @@ use merchant_otp_ports::{
 
 use crate::batches::{Batches, DeviceToInsert};
 use crate::rows::{InstanceRow, NewAccessTokenRow};
+use crate::token_cache::TokenCache;
 use crate::units_of_work::UnitsOfWork;
 use crate::{Connector, Door, Failure, Lane};
+
+/// How the stores go about their work.
+#[derive(Clone, Copy, Debug)]
+pub struct StoreSettings {
+    /// How many batches of devices are written at a time.
+    pub writers: u16,
+    /// For how long an access token that was found need not be looked up again; zero for always.
+    ///
+    /// One that is taken away by the same process is no longer found at once nevertheless.
+    pub token_cache: Duration,
+}
+
+impl Default for StoreSettings {
+    /// Two writers, and nothing remembered.
+    fn default() -> Self {
+        Self { writers: 2, token_cache: Duration::ZERO }
+    }
+}
 
 /// The stores of a database with two doors to it: one for reading and one for writing.
 ///
 /// They may be the same. A database that knows one writer at a time gets a door that is as wide, and
-/// readers do not queue behind it. `writers` is how many batches of devices are written at a time.
+/// readers do not queue behind it.
 ///
 /// # Panics
 ///
 /// If the operating system starts no thread.
 #[must_use]
-pub fn stores<C>(reading: Arc<Door<C>>, writing: Arc<Door<C>>, writers: u16) -> Stores
+pub fn stores<C>(reading: Arc<Door<C>>, writing: Arc<Door<C>>, settings: StoreSettings) -> Stores
 where
     C: Connector<Connection: UnitsOfWork + Batches>,
 {
     let stores = Arc::new(SqlStores {
-        insertions: Lane::new(&writing, writers, "insert", Batches::insert_otp_devices),
+        insertions: Lane::new(&writing, settings.writers, "insert", Batches::insert_otp_devices),
         devices: Lane::new(&reading, 1, "find-device", find_otp_devices),
         tokens: Lane::new(&reading, 1, "find-token", find_access_tokens),
+        token_cache: TokenCache::new(settings.token_cache),
         reading,
         writing,
     });
@@ -55,6 +76,7 @@ struct SqlStores<C: Connector> {
     insertions: Lane<DeviceToInsert, OtpDeviceInsertion>,
     devices: Lane<(InstanceId, OtpDeviceId), Option<SealedOtpDevice>>,
     tokens: Lane<(InstanceId, AccessTokenDigest), AccessTokenLookup>,
+    token_cache: TokenCache,
 }
 
 /// Finds devices, each once, however many ask for it.
@@ -151,14 +173,20 @@ impl<C: Connector<Connection: UnitsOfWork>> InstanceStore for SqlStores<C> {
         let unit = move |connection: &mut C::Connection| {
             connection.mark_instance_deleted(id.as_str(), &event)
         };
-        self.writing.run(unit).await
+        let done = self.writing.run(unit).await;
+        // Also if it failed: it may be done.
+        self.token_cache.forget();
+        done
     }
 
     async fn remove(&self, id: &InstanceId, event: &AuditEvent) -> Result<bool, StoreError> {
         let (id, event) = (id.clone(), event.clone());
         let unit =
             move |connection: &mut C::Connection| connection.remove_instance(id.as_str(), &event);
-        self.writing.run(unit).await
+        let done = self.writing.run(unit).await;
+        // Also if it failed: it may be done.
+        self.token_cache.forget();
+        done
     }
 }
 
@@ -180,7 +208,15 @@ impl<C: Connector<Connection: UnitsOfWork>> AccessTokenStore for SqlStores<C> {
         instance: &InstanceId,
         digest: &AccessTokenDigest,
     ) -> Result<AccessTokenLookup, StoreError> {
-        self.tokens.run((instance.clone(), *digest)).await
+        let lookup = match self.token_cache.find(instance, digest) {
+            Ok(token) => return Ok(AccessTokenLookup::Found(token)),
+            Err(lookup) => lookup,
+        };
+        let found = self.tokens.run((instance.clone(), *digest)).await?;
+        if let AccessTokenLookup::Found(token) = &found {
+            self.token_cache.remember(&lookup, instance, digest, token);
+        }
+        Ok(found)
     }
 
     async fn list(
@@ -206,7 +242,10 @@ impl<C: Connector<Connection: UnitsOfWork>> AccessTokenStore for SqlStores<C> {
         let unit = move |connection: &mut C::Connection| {
             connection.remove_access_token(instance.as_str(), serial.value(), &event)
         };
-        self.writing.run(unit).await
+        let done = self.writing.run(unit).await;
+        // Also if it failed: it may be done.
+        self.token_cache.forget();
+        done
     }
 
     async fn remove_expired(

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
@@ -26,10 +26,11 @@ impl Batches for PostgresSession {
         for device in devices {
             firsts.entry(key(device)).or_insert(device);
         }
-        let stored = InsertOtpDevices::of(firsts.values().copied())
+        // Those that met others: most often none.
+        let met = InsertOtpDevices::of(firsts.values().copied())
             .load::<(String, String)>(&mut self.connection);
-        let stored: HashSet<_> = match stored {
-            Ok(stored) => stored.into_iter().collect(),
+        let met: Vec<_> = match met {
+            Ok(met) => met,
             Err(Error::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _))
                 if devices.len() == 1 =>
             {
@@ -37,33 +38,25 @@ impl Batches for PostgresSession {
             }
             Err(error) => return Err(Failure::Write(error)),
         };
-        let is_stored = |device| {
-            let (instance, id) = key(device);
-            // Most often all of them are.
-            stored.len() == firsts.len() || stored.contains(&(instance.to_owned(), id.to_owned()))
-        };
-        let others: Vec<_> = firsts.values().copied().filter(|device| !is_stored(device)).collect();
+        let others: Vec<_> =
+            met.iter().filter_map(|(instance, id)| firsts.get(&(&**instance, &**id))).collect();
         let places: Vec<_> =
             others.iter().map(|one| (one.instance.clone(), one.device.id.clone())).collect();
         let mut found = HashMap::new();
         if !places.is_empty() {
             let existing = self.find_otp_devices(&places)?;
-            found.extend(others.into_iter().map(key).zip(existing));
+            found.extend(others.into_iter().map(|device| key(device)).zip(existing));
         }
         let answer = |device| {
             let key = key(device);
+            if let Some(existing) = found.get(&key) {
+                return device_in_the_way(existing.clone()).map(OtpDeviceInsertion::Exists);
+            }
             match firsts.get(&key) {
-                Some(first) if is_stored(first) => {
-                    if std::ptr::eq(*first, device) {
-                        Ok(OtpDeviceInsertion::Stored)
-                    } else {
-                        Ok(OtpDeviceInsertion::Exists(first.device.clone()))
-                    }
+                Some(first) if !std::ptr::eq(*first, device) => {
+                    Ok(OtpDeviceInsertion::Exists(first.device.clone()))
                 }
-                _ => {
-                    let existing = found.get(&key).cloned().flatten();
-                    device_in_the_way(existing).map(OtpDeviceInsertion::Exists)
-                }
+                _ => Ok(OtpDeviceInsertion::Stored),
             }
         };
         devices.iter().map(answer).collect()
@@ -238,7 +231,8 @@ statement!(
             SELECT happened_at, event_instance_id, actor, actor_serial, actor_scope, address, \
                 operation, event_device_id, outcome, unrecorded \
             FROM asked JOIN stored USING (instance_id, device_id)) \
-         SELECT instance_id, device_id FROM stored"
+         SELECT instance_id, device_id FROM asked \
+         WHERE (instance_id, device_id) NOT IN (SELECT instance_id, device_id FROM stored)"
     ]
 );
 

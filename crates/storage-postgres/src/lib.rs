@@ -18,11 +18,11 @@ use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Text};
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use merchant_otp_ports::Stores;
-pub use merchant_otp_storage_diesel::MigrationError;
 use merchant_otp_storage_diesel::schema::__diesel_schema_migrations;
 use merchant_otp_storage_diesel::{
     Door, MIGRATIONS_TABLE, apply_migrations, pending_migrations, stores,
 };
+pub use merchant_otp_storage_diesel::{MigrationError, StoreSettings};
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
@@ -39,12 +39,11 @@ const MIGRATION_LOCK: i64 = i64::from_be_bytes(*b"mrch-otp");
 pub struct PostgresDatabase {
     connector: PostgresConnector,
     connections: u16,
-    writers: u16,
+    settings: StoreSettings,
 }
 
 impl PostgresDatabase {
-    /// The database at a URL, with at most so many connections, of which so many at the most write batches
-    /// of devices at a time.
+    /// The database at a URL, with at most so many connections.
     ///
     /// The URL is that of libpq: `postgres://USER:PASSWORD@HOST:PORT/DATABASE?PARAMETER=VALUE&…`,
     /// with `sslmode` (`disable`, `prefer`, `require`, `verify-full`) and `sslrootcert` among the
@@ -53,8 +52,12 @@ impl PostgresDatabase {
     /// # Errors
     ///
     /// [`PostgresUrlError`], which does not quote the URL.
-    pub fn new(url: &str, connections: u16, writers: u16) -> Result<Self, PostgresUrlError> {
-        Ok(Self { connector: PostgresConnector::new(url)?, connections, writers })
+    pub fn new(
+        url: &str,
+        connections: u16,
+        settings: StoreSettings,
+    ) -> Result<Self, PostgresUrlError> {
+        Ok(Self { connector: PostgresConnector::new(url)?, connections, settings })
     }
 
     /// Applies the pending migrations; answers their versions.
@@ -113,7 +116,7 @@ impl PostgresDatabase {
     #[must_use]
     pub fn stores(&self) -> Stores {
         let door = Arc::new(Door::new(self.connector.clone(), self.connections, Handle::current()));
-        stores(Arc::clone(&door), door, self.writers)
+        stores(Arc::clone(&door), door, self.settings)
     }
 
     /// Does some work in a session of its own, on a thread that may block.

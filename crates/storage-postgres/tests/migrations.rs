@@ -1,12 +1,12 @@
 //! Migrating a database of PostgreSQL.
 
-use merchant_otp_storage_postgres::{MigrationError, PostgresDatabase};
+use merchant_otp_storage_postgres::{MigrationError, PostgresDatabase, StoreSettings};
 use merchant_otp_throwaway_postgres::Database;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn several_processes_may_migrate_at_once() {
     let database = Database::create();
-    let adapter = PostgresDatabase::new(&database.url(), 1, 2).unwrap();
+    let adapter = PostgresDatabase::new(&database.url(), 1, StoreSettings::default()).unwrap();
     let pending = adapter.pending_migrations().await.unwrap();
     assert!(!pending.is_empty());
 
@@ -20,7 +20,7 @@ async fn several_processes_may_migrate_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_process_that_migrates_is_waited_for() {
     let database = Database::create();
-    let adapter = PostgresDatabase::new(&database.url(), 1, 2).unwrap();
+    let adapter = PostgresDatabase::new(&database.url(), 1, StoreSettings::default()).unwrap();
     let url = database.url();
     let (locked, is_locked) = std::sync::mpsc::channel();
     let other = std::thread::spawn(move || {
@@ -40,9 +40,9 @@ async fn another_process_that_migrates_is_waited_for() {
 async fn a_role_without_rights_on_the_schema_will_do() {
     let database = Database::create();
     let role = format!("{}_role", database.name());
-    let adapter = PostgresDatabase::new(&database.url(), 1, 2).unwrap();
+    let adapter = PostgresDatabase::new(&database.url(), 1, StoreSettings::default()).unwrap();
     let url = database.url().replace("postgres://postgres@", &format!("postgres://{role}@"));
-    let limited = PostgresDatabase::new(&url, 1, 2).unwrap();
+    let limited = PostgresDatabase::new(&url, 1, StoreSettings::default()).unwrap();
     let execute = |sql: String| {
         let url = database.url();
         std::thread::spawn(move || {
@@ -71,7 +71,7 @@ async fn a_database_that_cannot_hold_every_text_is_refused() {
         "CREATE DATABASE {latin} ENCODING 'LATIN1' LOCALE_PROVIDER libc LOCALE 'C' TEMPLATE template0"
     ));
     let url = database.url().replace(database.name(), &latin);
-    let refused = PostgresDatabase::new(&url, 1, 2).unwrap().migrate().await;
+    let refused = PostgresDatabase::new(&url, 1, StoreSettings::default()).unwrap().migrate().await;
     database.maintain(&format!("DROP DATABASE {latin} WITH (FORCE)"));
     assert!(matches!(refused, Err(MigrationError::Encoding(encoding)) if encoding == "LATIN1"));
 }

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fs;
 
-use merchant_otp_storage_postgres::PostgresDatabase;
+use merchant_otp_storage_postgres::{PostgresDatabase, StoreSettings};
 use merchant_otp_throwaway_postgres::Cluster;
 use rcgen::generate_simple_self_signed;
 
@@ -37,7 +37,7 @@ async fn sslmode_is_what_it_says() {
     let port = cluster.port();
     let migrate = async |host: &str, parameters: &str| {
         let url = format!("postgres://postgres@{host}:{port}/postgres?{parameters}");
-        PostgresDatabase::new(&url, 1, 2).unwrap().migrate().await
+        PostgresDatabase::new(&url, 1, StoreSettings::default()).unwrap().migrate().await
     };
     for (host, parameters) in [
         ("127.0.0.1", String::new()),

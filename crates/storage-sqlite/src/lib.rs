@@ -10,6 +10,7 @@ mod file;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
@@ -20,7 +21,7 @@ use merchant_otp_ports::Stores;
 pub use merchant_otp_storage_diesel::MigrationError;
 use merchant_otp_storage_diesel::schema::__diesel_schema_migrations;
 use merchant_otp_storage_diesel::{
-    Door, MIGRATIONS_TABLE, apply_migrations, pending_migrations, stores,
+    Door, MIGRATIONS_TABLE, StoreSettings, apply_migrations, pending_migrations, stores,
 };
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
@@ -35,15 +36,17 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlit
 pub struct SqliteDatabase {
     connector: SqliteConnector,
     readers: u16,
+    token_cache: Duration,
 }
 
 impl SqliteDatabase {
-    /// The database in the file at `path`, with so many connections for reading.
+    /// The database in the file at `path`, with so many connections for reading, which looks
+    /// access tokens up again after so long.
     ///
     /// Nothing is opened yet: [`SqliteDatabase::migrate`] makes the file.
     #[must_use]
-    pub fn new(path: PathBuf, readers: u16) -> Self {
-        Self { connector: SqliteConnector::new(path), readers }
+    pub fn new(path: PathBuf, readers: u16, token_cache: Duration) -> Self {
+        Self { connector: SqliteConnector::new(path), readers, token_cache }
     }
 
     /// The file.
@@ -105,7 +108,8 @@ impl SqliteDatabase {
             Arc::new(Door::new(self.connector.clone(), connections, Handle::current()))
         };
         // SQLite knows one writer at a time: queueing at the door is fair, its locks are not.
-        stores(door(self.readers), door(1), 1)
+        let settings = StoreSettings { writers: 1, token_cache: self.token_cache };
+        stores(door(self.readers), door(1), settings)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Making and migrating a database of SQLite.
 
+use std::time::Duration;
+
 use std::sync::{Arc, Barrier};
 
 use merchant_otp_storage_sqlite::SqliteDatabase;
@@ -15,7 +17,8 @@ async fn several_processes_may_make_and_migrate_at_once() {
         let start = Arc::new(Barrier::new(8));
         let tasks: Vec<_> = (0..8)
             .map(|_| {
-                let (database, start) = (SqliteDatabase::new(path.clone(), 1), Arc::clone(&start));
+                let (database, start) =
+                    (SqliteDatabase::new(path.clone(), 1, Duration::ZERO), Arc::clone(&start));
                 tokio::task::spawn_blocking(move || {
                     start.wait();
                     tokio::runtime::Handle::current().block_on(database.migrate()).unwrap()
@@ -26,7 +29,7 @@ async fn several_processes_may_make_and_migrate_at_once() {
         for task in tasks {
             applied.extend(task.await.unwrap());
         }
-        let database = SqliteDatabase::new(path, 1);
+        let database = SqliteDatabase::new(path, 1, Duration::ZERO);
         assert_eq!(database.pending_migrations().await.unwrap(), Vec::<String>::new());
         assert_eq!(applied, MIGRATIONS);
     }
@@ -36,7 +39,7 @@ async fn several_processes_may_make_and_migrate_at_once() {
 async fn asking_for_pending_migrations_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("otp.db");
-    let database = SqliteDatabase::new(path.clone(), 1);
+    let database = SqliteDatabase::new(path.clone(), 1, Duration::ZERO);
     assert!(database.pending_migrations().await.is_err());
     assert!(!path.exists());
     std::fs::write(&path, "").unwrap();
