@@ -7,7 +7,7 @@ use merchant_otp_domain::{
     AccessTokenSerial, Actor, AuditEvent, InstanceId, Operation, OtpDeviceId, Outcome, Permission,
     Timestamp,
 };
-use merchant_otp_ports::{AuditPosition, StoredAccessToken, StoredAuditEvent};
+use merchant_otp_ports::{AuditPosition, AuditRemoval, StoredAccessToken, StoredAuditEvent};
 use tokio::time::Instant;
 
 use crate::pace::Pace;
@@ -15,13 +15,19 @@ use crate::retry::retry_contention;
 use crate::{Error, Grant, Refusal, Service};
 
 /// How many refusals of an instance are recorded: more may come than a database should have to keep.
-const REFUSALS: Pace = Pace { burst: 60, interval: Duration::from_secs(1) };
+const OF_INSTANCE: Pace = Pace { burst: 60, interval: Duration::from_secs(1) };
+
+/// How many are recorded of all instances together: each is a transaction, and takes a turn of the others.
+const OF_ALL: Pace = Pace { burst: 300, interval: Duration::from_millis(50) };
 
 /// For how many instances refusals are counted at the most.
 const MOST_INSTANCES: usize = 10_000;
 
 /// How many events are removed at a time: so few that nobody waits for them.
 const BATCH: u16 = 1000;
+
+/// How many batches without an old event are looked at before it is taken that there are no more.
+const PAGES_WITHOUT: u32 = 10;
 
 /// Who asks, and from where.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +54,14 @@ impl Caller {
 /// Those of nobody in particular are counted apart, so that they do not crowd out what is known of
 /// somebody.
 #[derive(Default)]
-pub(crate) struct AuditRoom(Mutex<HashMap<(InstanceId, bool), Refusals>>);
+pub(crate) struct AuditRoom(Mutex<Room>);
+
+#[derive(Default)]
+struct Room {
+    /// When the bucket of all is empty.
+    all_empty_at: Option<Instant>,
+    of_instances: HashMap<(InstanceId, bool), Refusals>,
+}
 
 struct Refusals {
     empty_at: Instant,
@@ -59,22 +72,36 @@ impl AuditRoom {
     /// Counts a refusal; answers how many before it are not recorded, or `None` if it is not to be either.
     fn take(&self, event: &AuditEvent) -> Option<u32> {
         let now = Instant::now();
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (event.instance.clone(), event.actor == Actor::Unknown);
-        if all.len() >= MOST_INSTANCES && !all.contains_key(&key) {
-            all.retain(|_, refusals| refusals.empty_at > now || refusals.unrecorded > 0);
-            if all.len() >= MOST_INSTANCES {
-                return None;
-            }
+        let room = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all_empty_at = room.all_empty_at.get_or_insert(now);
+        let all = &mut room.of_instances;
+        if all.len() >= MOST_INSTANCES {
+            all.retain(|_, refusals| refusals.empty_at > now);
         }
-        let refusals = all.entry(key).or_insert(Refusals { empty_at: now, unrecorded: 0 });
-        if REFUSALS.wait(refusals.empty_at, now).is_some() {
+        let refusals = all.entry(key(event)).or_insert(Refusals { empty_at: now, unrecorded: 0 });
+        if OF_INSTANCE.wait(refusals.empty_at, now).is_some()
+            || OF_ALL.wait(*all_empty_at, now).is_some()
+        {
             refusals.unrecorded = refusals.unrecorded.saturating_add(1);
             return None;
         }
-        refusals.empty_at = refusals.empty_at.max(now) + REFUSALS.interval;
+        refusals.empty_at = refusals.empty_at.max(now) + OF_INSTANCE.interval;
+        *all_empty_at = (*all_empty_at).max(now) + OF_ALL.interval;
         Some(std::mem::take(&mut refusals.unrecorded))
     }
+
+    /// Counts a refusal that was to be recorded, and was not, with those that it was to tell.
+    fn give_back(&self, event: &AuditEvent) {
+        let mut room = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(refusals) = room.of_instances.get_mut(&key(event)) {
+            let lost = event.unrecorded.saturating_add(1);
+            refusals.unrecorded = refusals.unrecorded.saturating_add(lost);
+        }
+    }
+}
+
+fn key(event: &AuditEvent) -> (InstanceId, bool) {
+    (event.instance.clone(), event.actor == Actor::Unknown)
 }
 
 impl Service {
@@ -135,7 +162,7 @@ impl Service {
 
     async fn record(&self, mut event: AuditEvent) {
         // What is not there may be anything, a secret in the wrong place among it.
-        if event.outcome == Outcome::NotFound {
+        if matches!(event.outcome, Outcome::NotFound | Outcome::Failed) {
             event.device = None;
         }
         log(&event);
@@ -154,6 +181,7 @@ impl Service {
         if let Err(error) = retry_contention(append).await {
             let cause = &error as &dyn std::error::Error;
             tracing::error!(cause, "an audit event was not stored");
+            self.audit_room.give_back(&event);
         }
     }
 
@@ -183,15 +211,19 @@ impl Service {
     /// [`Error::Storage`].
     pub async fn forget_audit_events(&self, older_than: u64) -> Result<u64, Error> {
         let before = Timestamp::saturating(self.clock.now().seconds().saturating_sub(older_than));
-        let mut removed = 0;
-        loop {
-            let remove = async || self.stores.audit.remove_before(before, BATCH).await;
-            let batch = retry_contention(remove).await?;
-            removed += batch;
-            if batch < BATCH.into() {
-                return Ok(removed);
+        let (mut removed, mut after, mut without) = (0, 0, 0);
+        // Not all are in the order of their times: clocks differ, and are set.
+        while without < PAGES_WITHOUT {
+            let remove = async || self.stores.audit.remove_before(before, after, BATCH).await;
+            let AuditRemoval { removed: some, last } = retry_contention(remove).await?;
+            removed += some;
+            without = if some == 0 { without + 1 } else { 0 };
+            match last {
+                Some(last) => after = last,
+                None => break,
             }
         }
+        Ok(removed)
     }
 }
 

@@ -31,13 +31,27 @@ pub trait AuditStore: Send + Sync + 'static {
         limit: u16,
     ) -> Result<Vec<StoredAuditEvent>, StoreError>;
 
-    /// Removes events of all instances that are older than a point in time, among the first `limit` that
-    /// were appended; answers how many.
+    /// Removes events of all instances that are older than a point in time, among the first `limit` in the
+    /// order of their serials that come after one.
     ///
     /// # Errors
     ///
     /// [`StoreError`]; nothing is removed then, [`StoreError::Write`] over a broken connection aside.
-    async fn remove_before(&self, time: Timestamp, limit: u16) -> Result<u64, StoreError>;
+    async fn remove_before(
+        &self,
+        time: Timestamp,
+        after: i64,
+        limit: u16,
+    ) -> Result<AuditRemoval, StoreError>;
+}
+
+/// What came of removing old events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuditRemoval {
+    /// How many were removed.
+    pub removed: u64,
+    /// The serial of the last one that was looked at; `None` if there was none.
+    pub last: Option<i64>,
 }
 
 /// A place in the audit trail of an instance.

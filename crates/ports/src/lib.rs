@@ -26,7 +26,7 @@ use std::sync::Arc;
 pub use access_token_store::{
     AccessTokenInsertion, AccessTokenLookup, AccessTokenPage, AccessTokenStore, StoredAccessToken,
 };
-pub use audit_store::{AuditPosition, AuditStore, StoredAuditEvent};
+pub use audit_store::{AuditPosition, AuditRemoval, AuditStore, StoredAuditEvent};
 pub use clock::Clock;
 pub use instance_store::{InstanceInsertion, InstanceStore, StoredInstance};
 pub use key_sealer::{KeyPlace, KeySealer, SealError};

@@ -253,10 +253,11 @@ fn date(timestamp: Timestamp) -> String {
     }
 }
 
-/// A text with its control characters escaped: a terminal must not obey them.
+/// A text with what is not to be seen escaped: a terminal must not obey it, nor show one text as another.
 fn one_line(text: &str) -> String {
     let escape = |c: char| {
-        if c.is_control() { c.escape_default().to_string() } else { c.to_string() }
+        let is_seen = matches!(c, '"' | '\'' | '\\') || c.escape_debug().count() == 1;
+        if is_seen { c.to_string() } else { c.escape_unicode().to_string() }
     };
     text.chars().map(escape).collect()
 }
@@ -276,6 +277,8 @@ mod tests {
 
     #[test]
     fn a_terminal_obeys_no_description() {
-        assert_eq!(one_line("Büro\n\u{1b}[2J\u{9b}"), "Büro\\n\\u{1b}[2J\\u{9b}");
+        assert_eq!(one_line("Büro\n\u{1b}[2J\u{9b}"), "Büro\\u{a}\\u{1b}[2J\\u{9b}");
+        assert_eq!(one_line("\"Käse\" \\ 'x' 🧀"), "\"Käse\" \\ 'x' 🧀");
+        assert_eq!(one_line("a\u{202e}b\u{200b}c"), "a\\u{202e}b\\u{200b}c");
     }
 }

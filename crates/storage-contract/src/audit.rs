@@ -7,7 +7,7 @@ use merchant_otp_domain::{
     Outcome, Permission, Scope, Timestamp, TokenScope,
 };
 use merchant_otp_ports::{
-    AccessTokenInsertion, AuditPosition, OtpDeviceInsertion, StoredAuditEvent, Stores,
+    AccessTokenInsertion, AuditPosition, AuditRemoval, OtpDeviceInsertion, StoredAuditEvent, Stores,
 };
 use tokio::task::JoinSet;
 
@@ -190,12 +190,19 @@ pub async fn old_events_are_removed(stores: &Stores) {
         let event = AuditEvent { time: time(seconds), ..event_of(instance, Operation::LogIn) };
         stores.audit.append(event).await.unwrap();
     }
-    let remove =
-        async |seconds, limit| stores.audit.remove_before(time(seconds), limit).await.unwrap();
-    assert_eq!(remove(1, 100).await, 0);
-    assert_eq!(remove(8, 4).await, 4);
-    assert_eq!(remove(8, 4).await, 3);
-    assert_eq!(remove(8, 4).await, 0);
+    let serials: Vec<_> = trail(stores, "other").await.iter().map(|one| one.serial).collect();
+    let first = serials[0] - 1;
+    let remove = async |seconds, after, limit| {
+        let AuditRemoval { removed, last } =
+            stores.audit.remove_before(time(seconds), after, limit).await.unwrap();
+        (removed, last)
+    };
+    assert_eq!(remove(1, 0, 100).await, (0, Some(first + 10)));
+    assert_eq!(remove(8, 0, 4).await, (4, Some(first + 4)));
+    // The fifth one is none of the four that are looked at.
+    assert_eq!(remove(8, first + 5, 4).await, (2, Some(first + 9)));
+    assert_eq!(remove(8, 0, 4).await, (1, Some(first + 10)));
+    assert_eq!(remove(8, first + 10, 4).await, (0, None));
     let seconds = async |instance| {
         let events = events(stores, instance).await;
         events.iter().map(|event| event.time.seconds()).collect::<Vec<_>>()

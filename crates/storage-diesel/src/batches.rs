@@ -10,7 +10,8 @@ use crate::Failure;
 /// The units of work that many ask for at a time, each for as many as ask.
 ///
 /// They answer what the methods of the stores of `merchant-otp-ports` answer, for each request, in the
-/// order of the requests. How to do several at once differs from database to database.
+/// order of the requests; what is wrong with one row is the answer of its requests alone. How to do several
+/// at once differs from database to database.
 #[expect(clippy::missing_errors_doc, reason = "each fails with what it was doing: Failure")]
 pub trait Batches: Sized {
     /// Stores devices that are not there, and their events, in one transaction.
@@ -19,19 +20,19 @@ pub trait Batches: Sized {
     fn insert_otp_devices(
         &mut self,
         devices: &[DeviceToInsert],
-    ) -> Result<Vec<OtpDeviceInsertion>, Failure>;
+    ) -> Result<Vec<Result<OtpDeviceInsertion, Failure>>, Failure>;
 
     /// The devices of instances and ids.
     fn find_otp_devices(
         &mut self,
         places: &[(InstanceId, OtpDeviceId)],
-    ) -> Result<Vec<Option<SealedOtpDevice>>, Failure>;
+    ) -> Result<Vec<Result<Option<SealedOtpDevice>, Failure>>, Failure>;
 
     /// The access tokens of instances and digests.
     fn find_access_tokens(
         &mut self,
         tokens: &[(InstanceId, AccessTokenDigest)],
-    ) -> Result<Vec<AccessTokenLookup>, Failure>;
+    ) -> Result<Vec<Result<AccessTokenLookup, Failure>>, Failure>;
 }
 
 /// A device that is to be stored.

@@ -140,7 +140,10 @@ impl<C: Connector> Inside<C> {
         let watch = interrupter.map(|interrupter| self.watchdog.watch(interrupter));
         // A unit of work that panics takes its connection with it.
         let result = unit(&mut connection).map_err(store_error::<C>);
-        drop(watch);
+        if watch.is_some_and(|watch| watch.has_interrupted()) {
+            // The others lead to the same database, which does not answer.
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
         // After a failure the connection may be broken and not know it yet.
         if !matches!(result, Err(StoreError::Read(_) | StoreError::Write(_))) {
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
@@ -168,7 +171,7 @@ impl<C: Connector> Inside<C> {
 #[error("no connection became free within {} s", WAIT.as_secs())]
 struct Busy;
 
-fn store_error<C: Connector>(failure: Failure) -> StoreError {
+pub(crate) fn store_error<C: Connector>(failure: Failure) -> StoreError {
     match failure {
         Failure::Read(error) | Failure::Write(error) if is_contention::<C>(&error) => {
             StoreError::Contention(error.into())

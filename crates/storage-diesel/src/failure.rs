@@ -1,15 +1,20 @@
 use merchant_otp_ports::Cause;
+use thiserror::Error;
 
 /// What a unit of work was doing when it failed.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum Failure {
     /// It was reading.
+    #[error("reading failed: {0}")]
     Read(diesel::result::Error),
     /// It was writing or committing.
+    #[error("writing failed: {0}")]
     Write(diesel::result::Error),
     /// It found that somebody else was in the way.
+    #[error(transparent)]
     Contention(Cause),
     /// It read what no version of the service writes.
+    #[error(transparent)]
     Corrupt(Cause),
 }
 

@@ -1,14 +1,17 @@
 use std::collections::VecDeque;
 use std::error::Error;
 use std::fmt;
+use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::slice;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use merchant_otp_ports::{Cause, StoreError};
 use tokio::sync::oneshot;
 
+use crate::door::store_error;
 use crate::{Connector, Door, Failure};
 
 /// How many requests are done at a time at the most.
@@ -17,13 +20,21 @@ const BATCH: usize = 256;
 /// How many requests wait at the most; more are refused, for nothing is gained by waiting longer.
 const WAITING: usize = 4096;
 
+/// How long requests wait, or are tried, at the most: who asked has given up long before it is minutes.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// For how long the requests of a batch that failed are tried one by one.
+const ONE_BY_ONE: Duration = Duration::from_secs(2);
+
 /// Does requests in one unit of work, all or nothing of it; answers each, in their order.
-pub type Batch<C, R, A> = fn(&mut C, &[R]) -> Result<Vec<A>, Failure>;
+///
+/// What is wrong with one of them alone is its own answer; the whole fails where the database does.
+pub type Batch<C, R, A> = fn(&mut C, &[R]) -> Result<Vec<Result<A, Failure>>, Failure>;
 
 /// A queue before a door: does, at a time, all requests that came while the last ones were done.
 ///
 /// What a transaction or a round trip costs is shared by those who come at once, and nobody waits for
-/// others to come. A request that is in the queue is done, whatever becomes of the future that waits for it.
+/// others to come. A request that was begun is done, whatever becomes of the future that waits for it.
 pub struct Lane<R, A> {
     queue: Arc<Queue<R, A>>,
 }
@@ -34,8 +45,14 @@ struct Queue<R, A> {
 }
 
 struct State<R, A> {
-    waiting: VecDeque<(R, Answer<A>)>,
+    waiting: VecDeque<Waiting<R, A>>,
     closed: bool,
+}
+
+struct Waiting<R, A> {
+    since: Instant,
+    request: R,
+    answer: Answer<A>,
 }
 
 type Answer<A> = oneshot::Sender<Result<A, StoreError>>;
@@ -43,8 +60,8 @@ type Answer<A> = oneshot::Sender<Result<A, StoreError>>;
 impl<R: Send + 'static, A: Send + 'static> Lane<R, A> {
     /// Opens a lane to a door with so many threads, which end when the lane is dropped.
     ///
-    /// When `batch` fails, its requests are done one by one, so that each gets the answer that it would
-    /// have got alone.
+    /// When `batch` fails, its requests are done one by one for a while, so that each gets the answer that
+    /// it would have got alone. Who waits for longer than 5 seconds is refused.
     ///
     /// # Panics
     ///
@@ -85,7 +102,8 @@ impl<R: Send + 'static, A: Send + 'static> Lane<R, A> {
             if state.waiting.len() >= WAITING {
                 return Err(StoreError::Unavailable("too many wait for the database".into()));
             }
-            state.waiting.push_back((request, answer));
+            let since = Instant::now();
+            state.waiting.push_back(Waiting { since, request, answer });
         }
         self.queue.came.notify_one();
         answered.await.unwrap_or_else(|stopped| Err(StoreError::Unavailable(stopped.into())))
@@ -106,7 +124,7 @@ impl<R, A> Queue<R, A> {
     }
 
     /// Waits for requests, and takes what there is; `None` when no more come.
-    fn next(&self) -> Option<Vec<(R, Answer<A>)>> {
+    fn next(&self) -> Option<Vec<Waiting<R, A>>> {
         let mut state = self.lock();
         loop {
             if state.waiting.is_empty() {
@@ -132,55 +150,85 @@ impl<R, A> Queue<R, A> {
 /// Does requests at once, or if that fails one by one, and answers them.
 fn work<C: Connector, R, A>(
     door: &Door<C>,
-    waiting: Vec<(R, Answer<A>)>,
+    waiting: Vec<Waiting<R, A>>,
     batch: Batch<C::Connection, R, A>,
 ) {
-    let (requests, answers): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
+    let (requests, answers) = still_wanted(waiting);
+    if requests.is_empty() {
+        return;
+    }
+    let begin = Instant::now();
     match attempt(door, &requests, batch) {
-        Ok(done) => answers.into_iter().zip(done).for_each(|(answer, done)| send(answer, Ok(done))),
-        // Where there is no connection for all, there is none for each.
-        Err(StoreError::Unavailable(cause)) => refuse(answers, cause),
-        Err(error) if requests.len() == 1 => {
-            if let Some(answer) = answers.into_iter().next() {
-                send(answer, Err(error));
-            }
+        Ok(done) => answers.into_iter().zip(done).for_each(|(answer, done)| send(answer, done)),
+        // Where there is no connection for all, there is none for each; and what took long is not tried
+        // again for each.
+        Err(error)
+            if requests.len() == 1
+                || matches!(error, StoreError::Unavailable(_))
+                || begin.elapsed() > ONE_BY_ONE =>
+        {
+            refuse(answers, error);
         }
-        Err(_) => one_by_one(door, &requests, answers, batch),
+        Err(error) => one_by_one(door, &requests, answers, batch, error),
     }
 }
 
+/// The requests that somebody still waits for, and not too long.
+fn still_wanted<R, A>(waiting: Vec<Waiting<R, A>>) -> (Vec<R>, Vec<Answer<A>>) {
+    let wanted = waiting.into_iter().filter_map(|Waiting { since, request, answer }| {
+        if answer.is_closed() {
+            return None;
+        }
+        if since.elapsed() > PATIENCE {
+            send(answer, Err(StoreError::Unavailable("the database is too slow".into())));
+            return None;
+        }
+        Some((request, answer))
+    });
+    wanted.unzip()
+}
+
+/// Does requests one by one while there is time; those after that get the error of all.
 fn one_by_one<C: Connector, R, A>(
     door: &Door<C>,
     requests: &[R],
     answers: Vec<Answer<A>>,
     batch: Batch<C::Connection, R, A>,
+    error: StoreError,
 ) {
+    let begin = Instant::now();
     let mut answers = answers.into_iter();
     for request in requests {
+        if begin.elapsed() > ONE_BY_ONE {
+            break;
+        }
         let Some(answer) = answers.next() else { return };
-        match attempt(door, slice::from_ref(request), batch) {
-            Ok(done) => {
-                if let Some(done) = done.into_iter().next() {
-                    send(answer, Ok(done));
-                }
+        let done = attempt(door, slice::from_ref(request), batch);
+        let done = done.and_then(|done| done.into_iter().next().unwrap_or_else(no_answer));
+        match done {
+            Err(failed @ StoreError::Unavailable(_)) => {
+                return refuse(iter::once(answer).chain(answers), failed);
             }
-            Err(StoreError::Unavailable(cause)) => {
-                return refuse([answer].into_iter().chain(answers), cause);
-            }
-            Err(error) => send(answer, Err(error)),
+            done => send(answer, done),
         }
     }
+    refuse(answers, error);
+}
+
+fn no_answer<A>() -> Result<A, StoreError> {
+    Err(StoreError::Unavailable("a request without an answer".into()))
 }
 
 fn attempt<C: Connector, R, A>(
     door: &Door<C>,
     requests: &[R],
     batch: Batch<C::Connection, R, A>,
-) -> Result<Vec<A>, StoreError> {
+) -> Result<Vec<Result<A, StoreError>>, StoreError> {
     let run = || door.run_blocking(|connection| batch(connection, requests));
     // A panic costs its connection, which is dropped on the way, and not the thread.
-    catch_unwind(AssertUnwindSafe(run))
-        .unwrap_or_else(|_| Err(StoreError::Write("a unit of work panicked".into())))
+    let done = catch_unwind(AssertUnwindSafe(run))
+        .unwrap_or_else(|_| Err(StoreError::Write("a unit of work panicked".into())))?;
+    Ok(done.into_iter().map(|one| one.map_err(store_error::<C>)).collect())
 }
 
 fn send<A>(answer: Answer<A>, result: Result<A, StoreError>) {
@@ -188,11 +236,18 @@ fn send<A>(answer: Answer<A>, result: Result<A, StoreError>) {
     let _gave_up = answer.send(result);
 }
 
-/// Answers all of them that the database cannot be reached.
-fn refuse<A>(answers: impl IntoIterator<Item = Answer<A>>, cause: Cause) {
+/// Answers all of them with one error.
+fn refuse<A>(answers: impl IntoIterator<Item = Answer<A>>, error: StoreError) {
+    let (kind, cause): (fn(Cause) -> StoreError, _) = match error {
+        StoreError::Unavailable(cause) => (StoreError::Unavailable, cause),
+        StoreError::Read(cause) => (StoreError::Read, cause),
+        StoreError::Write(cause) => (StoreError::Write, cause),
+        StoreError::Contention(cause) => (StoreError::Contention, cause),
+        StoreError::Corrupt(cause) => (StoreError::Corrupt, cause),
+    };
     let cause = Shared(cause.into());
     for answer in answers {
-        send(answer, Err(StoreError::Unavailable(cause.clone().into())));
+        send(answer, Err(kind(cause.clone().into())));
     }
 }
 

@@ -321,17 +321,25 @@ macro_rules! units_of_work {
                 fn remove_audit_events(
                     &mut self,
                     before: domain::Timestamp,
+                    after: i64,
                     limit: u16,
-                ) -> Result<u64, Failure> {
-                    let first = diesel::alias!(audit_events as first);
-                    let serial = first.field(audit_events::serial);
-                    let first = first.select(serial).order(serial).limit(limit.into());
+                ) -> Result<ports::AuditRemoval, Failure> {
+                    let looked_at = audit_events::table
+                        .filter(audit_events::serial.gt(after))
+                        .order(audit_events::serial)
+                        .limit(limit.into())
+                        .select((audit_events::serial, audit_events::happened_at))
+                        .load::<(i64, i64)>(&mut self.$connection)
+                        .map_err(Failure::Read)?;
+                    let last = looked_at.last().map(|(serial, _)| *serial);
+                    let before = before.seconds().cast_signed();
+                    let old = looked_at.into_iter().filter(|(_, time)| *time < before);
+                    let old: Vec<_> = old.map(|(serial, _)| serial).collect();
                     let removed = diesel::delete(audit_events::table)
-                        .filter(audit_events::serial.eq_any(first))
-                        .filter(audit_events::happened_at.lt(before.seconds().cast_signed()))
+                        .filter(audit_events::serial.eq_any(old))
                         .execute(&mut self.$connection)
                         .map_err(Failure::Write)?;
-                    Ok(removed as u64)
+                    Ok(ports::AuditRemoval { removed: removed as u64, last })
                 }
 
                 fn list_device_keys(

@@ -11,9 +11,9 @@ use merchant_otp_domain::{
 };
 use merchant_otp_ports::{
     AccessTokenInsertion, AccessTokenLookup, AccessTokenPage, AccessTokenStore, AuditPosition,
-    AuditStore, DeviceKey, InstanceInsertion, InstanceStore, KeyReplacement, OtpDeviceInsertion,
-    OtpDeviceStore, SealedKeyStore, StoreError, StoredAccessToken, StoredAuditEvent,
-    StoredInstance, Stores,
+    AuditRemoval, AuditStore, DeviceKey, InstanceInsertion, InstanceStore, KeyReplacement,
+    OtpDeviceInsertion, OtpDeviceStore, SealedKeyStore, StoreError, StoredAccessToken,
+    StoredAuditEvent, StoredInstance, Stores,
 };
 
 use crate::batches::{Batches, DeviceToInsert};
@@ -21,6 +21,10 @@ use crate::rows::{InstanceRow, NewAccessTokenRow};
 use crate::token_cache::TokenCache;
 use crate::units_of_work::UnitsOfWork;
 use crate::{Connector, Door, Failure, Lane};
+
+/// How many batches of lookups of each kind are read at a time: if one of them meets a connection that is
+/// dead, the others go on.
+const READERS: u16 = 2;
 
 /// How the stores go about their work.
 #[derive(Clone, Copy, Debug)]
@@ -55,8 +59,8 @@ where
 {
     let stores = Arc::new(SqlStores {
         insertions: Lane::new(&writing, settings.writers, "insert", Batches::insert_otp_devices),
-        devices: Lane::new(&reading, 1, "find-device", find_otp_devices),
-        tokens: Lane::new(&reading, 1, "find-token", find_access_tokens),
+        devices: Lane::new(&reading, READERS, "find-device", find_otp_devices),
+        tokens: Lane::new(&reading, READERS, "find-token", find_access_tokens),
         token_cache: TokenCache::new(settings.token_cache),
         reading,
         writing,
@@ -83,7 +87,7 @@ struct SqlStores<C: Connector> {
 fn find_otp_devices(
     connection: &mut impl Batches,
     places: &[(InstanceId, OtpDeviceId)],
-) -> Result<Vec<Option<SealedOtpDevice>>, Failure> {
+) -> Result<Vec<Result<Option<SealedOtpDevice>, Failure>>, Failure> {
     let key = |(instance, id): &(InstanceId, OtpDeviceId)| (instance.clone(), id.clone());
     once_each(places, key, |distinct| connection.find_otp_devices(distinct))
 }
@@ -92,7 +96,7 @@ fn find_otp_devices(
 fn find_access_tokens(
     connection: &mut impl Batches,
     tokens: &[(InstanceId, AccessTokenDigest)],
-) -> Result<Vec<AccessTokenLookup>, Failure> {
+) -> Result<Vec<Result<AccessTokenLookup, Failure>>, Failure> {
     let key = |(instance, digest): &(InstanceId, AccessTokenDigest)| {
         (instance.clone(), *digest.as_bytes())
     };
@@ -102,8 +106,8 @@ fn find_access_tokens(
 fn once_each<R: Clone, K: Eq + Hash, A: Clone>(
     requests: &[R],
     key: impl Fn(&R) -> K,
-    find: impl FnOnce(&[R]) -> Result<Vec<A>, Failure>,
-) -> Result<Vec<A>, Failure> {
+    find: impl FnOnce(&[R]) -> Result<Vec<Result<A, Failure>>, Failure>,
+) -> Result<Vec<Result<A, Failure>>, Failure> {
     let (mut positions, mut distinct) = (HashMap::new(), Vec::new());
     let position_of = |request: &R| {
         *positions.entry(key(request)).or_insert_with(|| {
@@ -113,12 +117,13 @@ fn once_each<R: Clone, K: Eq + Hash, A: Clone>(
     };
     let positions: Vec<_> = requests.iter().map(position_of).collect();
     let found = find(&distinct)?;
-    let answer = |position: usize| found.get(position).cloned();
-    positions
-        .into_iter()
-        .map(answer)
-        .collect::<Option<_>>()
-        .ok_or_else(|| Failure::Corrupt("fewer answers than requests".into()))
+    let answer = |position: usize| match found.get(position) {
+        Some(Ok(answer)) => Ok(answer.clone()),
+        // What a row cannot be read for.
+        Some(Err(failure)) => Err(Failure::Corrupt(failure.to_string().into())),
+        None => Err(Failure::Corrupt("fewer answers than requests".into())),
+    };
+    Ok(positions.into_iter().map(answer).collect())
 }
 
 #[async_trait]
@@ -380,7 +385,15 @@ impl<C: Connector<Connection: UnitsOfWork>> AuditStore for SqlStores<C> {
         self.reading.run(unit).await
     }
 
-    async fn remove_before(&self, time: Timestamp, limit: u16) -> Result<u64, StoreError> {
-        self.writing.run(move |connection| connection.remove_audit_events(time, limit)).await
+    async fn remove_before(
+        &self,
+        time: Timestamp,
+        after: i64,
+        limit: u16,
+    ) -> Result<AuditRemoval, StoreError> {
+        let unit = move |connection: &mut C::Connection| {
+            connection.remove_audit_events(time, after, limit)
+        };
+        self.writing.run(unit).await
     }
 }

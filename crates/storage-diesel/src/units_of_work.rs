@@ -4,8 +4,8 @@ use merchant_otp_domain::{
     AuditEvent, MasterKeyId, OtpDeviceSummary, SealedOtpDevice, SealedOtpKey, Timestamp,
 };
 use merchant_otp_ports::{
-    AccessTokenInsertion, AccessTokenPage, AuditPosition, DeviceKey, InstanceInsertion,
-    KeyReplacement, StoredAccessToken, StoredAuditEvent, StoredInstance,
+    AccessTokenInsertion, AccessTokenPage, AuditPosition, AuditRemoval, DeviceKey,
+    InstanceInsertion, KeyReplacement, StoredAccessToken, StoredAuditEvent, StoredInstance,
 };
 
 use crate::Failure;
@@ -119,8 +119,13 @@ pub trait UnitsOfWork {
         limit: u16,
     ) -> Result<Vec<StoredAuditEvent>, Failure>;
 
-    /// Removes audit events older than a point in time, among the first ones.
-    fn remove_audit_events(&mut self, before: Timestamp, limit: u16) -> Result<u64, Failure>;
+    /// Removes audit events older than a point in time, among the first ones after a serial.
+    fn remove_audit_events(
+        &mut self,
+        before: Timestamp,
+        after: i64,
+        limit: u16,
+    ) -> Result<AuditRemoval, Failure>;
 
     /// The first sealed keys after a device, ordered by the bytes of the ids.
     fn list_device_keys(

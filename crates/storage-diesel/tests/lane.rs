@@ -41,15 +41,20 @@ impl Connector for Recorder {
     }
 }
 
-/// Answers each number with itself, and takes its time; 13 fails, and so does every batch that has it.
-fn echo(recorder: &mut Recorder, numbers: &[u32]) -> Result<Vec<u32>, Failure> {
+/// Answers each number with itself, and takes its time; 13 fails, and so does every batch that has it; 17
+/// fails alone; 99 panics, and 1000 takes long.
+fn echo(recorder: &mut Recorder, numbers: &[u32]) -> Result<Vec<Result<u32, Failure>>, Failure> {
     recorder.batches.lock().unwrap().push(numbers.len());
-    sleep(Duration::from_millis(20));
+    sleep(Duration::from_millis(if numbers.contains(&1000) { 2_500 } else { 20 }));
     assert!(!numbers.contains(&99), "on purpose");
     if numbers.contains(&13) {
         return Err(Failure::Write(Error::NotFound));
     }
-    Ok(numbers.to_vec())
+    let answer = |number: u32| match number {
+        17 => Err(Failure::Corrupt("a row".into())),
+        _ => Ok(number),
+    };
+    Ok(numbers.iter().copied().map(answer).collect())
 }
 
 fn lane(recorder: &Recorder) -> Arc<Lane<u32, u32>> {
@@ -96,6 +101,7 @@ async fn each_gets_the_answer_that_it_would_get_alone() {
     for (number, answer) in ask(&lane, &numbers).await {
         match number {
             13 => assert!(matches!(answer, Err(StoreError::Write(_)))),
+            17 => assert!(matches!(answer, Err(StoreError::Corrupt(_)))),
             _ => assert_eq!(answer.unwrap(), number),
         }
     }
@@ -121,8 +127,18 @@ async fn who_gives_up_changes_nothing_for_the_others() {
     let (given_up, other) = tokio::join!(tokio::time::timeout(patience, lane.run(1)), lane.run(2));
     assert!(given_up.is_err());
     assert_eq!(other.unwrap(), 2);
-    // What was asked for was done nevertheless.
+    // What was begun was done nevertheless.
     assert_eq!(recorder.batches.lock().unwrap().iter().sum::<usize>(), 2);
+    // Who gave up before is passed over.
+    let busy = lane.run(3);
+    let given_up = async {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::time::timeout(Duration::from_millis(1), lane.run(4)).await
+    };
+    let (busy, given_up) = tokio::join!(busy, given_up);
+    assert!(busy.is_ok() && given_up.is_err());
+    assert_eq!(lane.run(5).await.unwrap(), 5);
+    assert_eq!(recorder.batches.lock().unwrap().iter().sum::<usize>(), 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -132,6 +148,24 @@ async fn a_panic_costs_its_connection_and_not_the_lane() {
     assert!(matches!(lane.run(99).await, Err(StoreError::Write(_))));
     assert_eq!(lane.run(1).await.unwrap(), 1);
     assert_eq!(recorder.connections.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_waits_for_longer_than_it_is_worth() {
+    let recorder = Recorder::default();
+    let lane = lane(&recorder);
+    // Three that take long: the first alone, then the others, which are failed by 13, and not tried again.
+    let begin = std::time::Instant::now();
+    let first = ask(&lane, &[1000]);
+    let others = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        ask(&lane, &[1000, 13, 1, 2, 3]).await
+    };
+    let (first, others) = tokio::join!(first, others);
+    assert!(first.iter().all(|(_, answer)| answer.is_ok()));
+    assert!(others.iter().all(|(_, answer)| matches!(answer, Err(StoreError::Write(_)))));
+    assert!(begin.elapsed() < Duration::from_secs(6));
+    assert_eq!(*recorder.batches.lock().unwrap(), [1, 5]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

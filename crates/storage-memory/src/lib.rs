@@ -15,9 +15,9 @@ use merchant_otp_domain::{
 };
 use merchant_otp_ports::{
     AccessTokenInsertion, AccessTokenLookup, AccessTokenPage, AccessTokenStore, AuditPosition,
-    AuditStore, DeviceKey, InstanceInsertion, InstanceStore, KeyReplacement, OtpDeviceInsertion,
-    OtpDeviceStore, SealedKeyStore, StoreError, StoredAccessToken, StoredAuditEvent,
-    StoredInstance, Stores,
+    AuditRemoval, AuditStore, DeviceKey, InstanceInsertion, InstanceStore, KeyReplacement,
+    OtpDeviceInsertion, OtpDeviceStore, SealedKeyStore, StoreError, StoredAccessToken,
+    StoredAuditEvent, StoredInstance, Stores,
 };
 
 /// New and empty stores.
@@ -420,14 +420,22 @@ impl AuditStore for Memory {
         Ok(events)
     }
 
-    async fn remove_before(&self, time: Timestamp, limit: u16) -> Result<u64, StoreError> {
+    async fn remove_before(
+        &self,
+        time: Timestamp,
+        after: i64,
+        limit: u16,
+    ) -> Result<AuditRemoval, StoreError> {
         let events = &mut self.lock().audit.events;
+        let looked_at = events.iter().filter(|stored| stored.serial > after).take(limit.into());
+        let Some(last) = looked_at.map(|stored| stored.serial).last() else {
+            return Ok(AuditRemoval { removed: 0, last: None });
+        };
         let all = events.len();
-        let mut position = 0;
-        events.retain(|stored| {
-            position += 1;
-            position > usize::from(limit) || stored.event.time >= time
-        });
-        Ok((all - events.len()) as u64)
+        let is_old = |stored: &StoredAuditEvent| {
+            (after + 1..=last).contains(&stored.serial) && stored.event.time < time
+        };
+        events.retain(|stored| !is_old(stored));
+        Ok(AuditRemoval { removed: (all - events.len()) as u64, last: Some(last) })
     }
 }

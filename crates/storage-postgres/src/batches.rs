@@ -20,7 +20,7 @@ impl Batches for PostgresSession {
     fn insert_otp_devices(
         &mut self,
         devices: &[DeviceToInsert],
-    ) -> Result<Vec<OtpDeviceInsertion>, Failure> {
+    ) -> Result<Vec<Result<OtpDeviceInsertion, Failure>>, Failure> {
         // In the order of their keys: two writers of the same ones do not wait for each other in a circle.
         let mut firsts = BTreeMap::new();
         for device in devices {
@@ -34,7 +34,7 @@ impl Batches for PostgresSession {
             Err(Error::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _))
                 if devices.len() == 1 =>
             {
-                return Ok(vec![OtpDeviceInsertion::NoSuchInstance]);
+                return Ok(vec![Ok(OtpDeviceInsertion::NoSuchInstance)]);
             }
             Err(error) => return Err(Failure::Write(error)),
         };
@@ -44,36 +44,44 @@ impl Batches for PostgresSession {
             others.iter().map(|one| (one.instance.clone(), one.device.id.clone())).collect();
         let mut found = HashMap::new();
         if !places.is_empty() {
-            let existing = self.find_otp_devices(&places)?;
+            // Those that are stored are committed, whatever comes of this.
+            let existing = self.find_otp_devices(&places).unwrap_or_else(|failure| {
+                let cause = failure.to_string();
+                places.iter().map(|_| Err(Failure::Contention(cause.clone().into()))).collect()
+            });
             found.extend(others.into_iter().map(|device| key(device)).zip(existing));
         }
         let answer = |device| {
             let key = key(device);
-            if let Some(existing) = found.get(&key) {
-                return device_in_the_way(existing.clone()).map(OtpDeviceInsertion::Exists);
-            }
-            match firsts.get(&key) {
-                Some(first) if !std::ptr::eq(*first, device) => {
+            match (found.get(&key), firsts.get(&key)) {
+                (Some(Ok(existing)), _) => {
+                    device_in_the_way(existing.clone()).map(OtpDeviceInsertion::Exists)
+                }
+                (Some(Err(Failure::Contention(cause))), _) => {
+                    Err(Failure::Contention(cause.to_string().into()))
+                }
+                (Some(Err(failure)), _) => Err(Failure::Corrupt(failure.to_string().into())),
+                (None, Some(first)) if !std::ptr::eq(*first, device) => {
                     Ok(OtpDeviceInsertion::Exists(first.device.clone()))
                 }
-                _ => Ok(OtpDeviceInsertion::Stored),
+                (None, _) => Ok(OtpDeviceInsertion::Stored),
             }
         };
-        devices.iter().map(answer).collect()
+        Ok(devices.iter().map(answer).collect())
     }
 
     fn find_otp_devices(
         &mut self,
         places: &[(InstanceId, OtpDeviceId)],
-    ) -> Result<Vec<Option<SealedOtpDevice>>, Failure> {
+    ) -> Result<Vec<Result<Option<SealedOtpDevice>, Failure>>, Failure> {
         let query = FindOtpDevices {
             instances: places.iter().map(|(instance, _)| instance.as_str()).collect(),
             devices: places.iter().map(|(_, device)| device.as_str()).collect(),
         };
         let rows = query.load::<(i64, OtpDeviceRow)>(&mut self.connection);
-        let mut found = vec![None; places.len()];
+        let mut found: Vec<_> = places.iter().map(|_| Ok(None)).collect();
         for (number, row) in rows.map_err(Failure::Read)? {
-            *place(&mut found, number)? = Some(row.into_device()?);
+            *place(&mut found, number)? = row.into_device().map(Some);
         }
         Ok(found)
     }
@@ -81,15 +89,16 @@ impl Batches for PostgresSession {
     fn find_access_tokens(
         &mut self,
         tokens: &[(InstanceId, AccessTokenDigest)],
-    ) -> Result<Vec<AccessTokenLookup>, Failure> {
+    ) -> Result<Vec<Result<AccessTokenLookup, Failure>>, Failure> {
         let query = FindAccessTokens {
             instances: tokens.iter().map(|(instance, _)| instance.as_str()).collect(),
             digests: tokens.iter().map(|(_, digest)| digest.as_bytes().as_slice()).collect(),
         };
         let rows = query.load::<(i64, bool, Option<AccessTokenRow>)>(&mut self.connection);
-        let mut found = vec![AccessTokenLookup::NoSuchInstance; tokens.len()];
+        let mut found: Vec<_> =
+            tokens.iter().map(|_| Ok(AccessTokenLookup::NoSuchInstance)).collect();
         for (number, deleted, row) in rows.map_err(Failure::Read)? {
-            *place(&mut found, number)? = AccessTokenRow::into_lookup(Some((deleted, row)))?;
+            *place(&mut found, number)? = AccessTokenRow::into_lookup(Some((deleted, row)));
         }
         Ok(found)
     }

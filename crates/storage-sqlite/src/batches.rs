@@ -17,31 +17,39 @@ impl Batches for SqliteFile {
     fn insert_otp_devices(
         &mut self,
         devices: &[DeviceToInsert],
-    ) -> Result<Vec<OtpDeviceInsertion>, Failure> {
+    ) -> Result<Vec<Result<OtpDeviceInsertion, Failure>>, Failure> {
         self.connection.immediate_transaction(|connection| {
-            devices.iter().map(|device| insert(connection, device)).collect()
+            devices.iter().map(|device| of_one(insert(connection, device))).collect()
         })
     }
 
     fn find_otp_devices(
         &mut self,
         places: &[(InstanceId, OtpDeviceId)],
-    ) -> Result<Vec<Option<SealedOtpDevice>>, Failure> {
+    ) -> Result<Vec<Result<Option<SealedOtpDevice>, Failure>>, Failure> {
         reading(&mut self.connection, |connection| {
-            places.iter().map(|(instance, id)| find(connection, instance, id)).collect()
+            places.iter().map(|(instance, id)| of_one(find(connection, instance, id))).collect()
         })
     }
 
     fn find_access_tokens(
         &mut self,
         tokens: &[(InstanceId, AccessTokenDigest)],
-    ) -> Result<Vec<AccessTokenLookup>, Failure> {
+    ) -> Result<Vec<Result<AccessTokenLookup, Failure>>, Failure> {
         reading(&mut self.connection, |connection| {
             tokens
                 .iter()
-                .map(|(instance, digest)| find_token(connection, instance, digest))
+                .map(|(instance, digest)| of_one(find_token(connection, instance, digest)))
                 .collect()
         })
+    }
+}
+
+/// What is wrong with one row, apart from what is wrong with the database.
+fn of_one<T>(result: Result<T, Failure>) -> Result<Result<T, Failure>, Failure> {
+    match result {
+        Err(failure @ (Failure::Read(_) | Failure::Write(_))) => Err(failure),
+        result => Ok(result),
     }
 }
 

@@ -6,7 +6,7 @@ use merchant_otp_domain::{
 };
 use serde::Serialize;
 
-use super::{date, explain, service};
+use super::{date, explain, one_line, service};
 use crate::command_line::{AuditCommand, Since};
 use crate::settings::Settings;
 
@@ -59,7 +59,7 @@ fn write_row(output: &mut impl Write, stored: &StoredAuditEvent) -> io::Result<(
     }
     let address = event.address.map_or_else(|| "-".to_owned(), |address| address.to_string());
     let on = match (&event.device, event.access_token) {
-        (Some(device), _) => format!("device {device}"),
+        (Some(device), _) => format!("device {}", one_line(device.as_str())),
         (None, Some(serial)) => format!("token {serial}"),
         (None, None) => "-".to_owned(),
     };

@@ -128,7 +128,7 @@ async fn list(service: &Service, instance: &InstanceId) -> anyhow::Result<()> {
         };
         for device in &page {
             let description = one_line(device.description.as_str());
-            writeln!(output, "{}\t{description}", device.id)?;
+            writeln!(output, "{}\t{description}", one_line(device.id.as_str()))?;
         }
         last = Some(end.id.clone());
     }
