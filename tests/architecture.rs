@@ -12,11 +12,15 @@ use serde_json::Value;
 const DEPENDENCIES: &[(&str, &str, &str)] = &[
     ("domain", "", "argon2 data-encoding hmac sha1 sha2 subtle thiserror zeroize"),
     ("ports", "domain", "async-trait thiserror"),
-    ("application", "domain ports", "fastrand getrandom thiserror tokio tracing zeroize"),
+    ("application", "domain ports", "fastrand getrandom metrics thiserror tokio tracing zeroize"),
     ("sealing", "domain ports", "chacha20poly1305 data-encoding getrandom sha2 thiserror zeroize"),
     ("storage-contract", "domain ports", "data-encoding tokio"),
     ("storage-memory", "domain ports", "async-trait"),
-    ("storage-diesel", "domain ports", "async-trait diesel diesel_migrations thiserror tokio"),
+    (
+        "storage-diesel",
+        "domain ports",
+        "async-trait diesel diesel_migrations metrics thiserror tokio",
+    ),
     (
         "storage-sqlite",
         "domain ports storage-diesel",
@@ -31,12 +35,12 @@ const DEPENDENCIES: &[(&str, &str, &str)] = &[
     (
         "transport-http",
         "application domain",
-        "actix-web data-encoding flate2 futures-util percent-encoding rustls serde serde_json thiserror tracing utoipa zeroize",
+        "actix-web data-encoding fastrand flate2 futures-util metrics percent-encoding rustls serde serde_json thiserror tracing utoipa zeroize",
     ),
     (
         "server",
         "application domain ports sealing storage-postgres storage-sqlite transport-http",
-        "anyhow clap config csv getrandom humantime mimalloc nix percent-encoding qrcode rpassword serde serde_json thiserror tokio \
+        "anyhow clap config csv getrandom humantime metrics metrics-exporter-prometheus mimalloc nix percent-encoding qrcode rpassword sd-notify serde serde_json thiserror tokio \
          toml tracing tracing-subscriber zeroize",
     ),
     (

@@ -116,6 +116,12 @@ impl Storage {
         Output::of(self.command(arguments, &[]))
     }
 
+    /// The same, with some settings more.
+    #[must_use]
+    pub fn run_with(&self, arguments: &[&str], more: &[(&str, &str)]) -> Output {
+        Output::of(self.command(arguments, more))
+    }
+
     /// Runs a command with something to read from standard input.
     #[must_use]
     pub fn run_with_input(&self, arguments: &[&str], input: &str) -> Output {

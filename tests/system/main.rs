@@ -9,6 +9,7 @@
 
 mod access_tokens;
 mod audit;
+mod backup;
 mod bodies;
 mod clients;
 mod command_line;
@@ -24,6 +25,7 @@ mod instances;
 mod journey;
 mod log_in;
 mod master_keys;
+mod operations;
 mod reconciliation;
 mod registering;
 mod routing;

@@ -136,7 +136,7 @@ impl Service {
         AuditEvent { device: Some(device.clone()), ..event }
     }
 
-    /// Tells the log what came of an operation, and the audit trail if it was refused: what was done is
+    /// Tells the log and the metrics what came of an operation, and the audit trail if it was refused: what was done is
     /// there, with the change. Hands on the error.
     pub(crate) async fn conclude(
         &self,
@@ -228,6 +228,12 @@ impl Service {
 }
 
 fn log(event: &AuditEvent) {
+    metrics::counter!(
+        "merchant_otp_audit_events_total",
+        "operation" => event.operation.name(),
+        "outcome" => event.outcome.name(),
+    )
+    .increment(1);
     let token = match event.actor {
         Actor::Token { serial, scope } => Some((serial.value(), scope)),
         Actor::Unknown | Actor::Operator | Actor::Password => None,

@@ -82,6 +82,9 @@ pub enum StorageFailure {
     /// It cannot be reached; nothing was done.
     #[error("the database cannot be reached")]
     Unavailable(#[source] Cause),
+    /// Too many wait for it; nothing was done.
+    #[error("too many wait for the database")]
+    Busy(#[source] Cause),
     /// Reading failed; nothing was changed.
     #[error("reading from the database failed")]
     Read(#[source] Cause),
@@ -100,6 +103,7 @@ impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         Self::Storage(match error {
             StoreError::Unavailable(cause) => StorageFailure::Unavailable(cause),
+            StoreError::Busy(cause) => StorageFailure::Busy(cause),
             StoreError::Read(cause) => StorageFailure::Read(cause),
             StoreError::Write(cause) => StorageFailure::Write(cause),
             StoreError::Contention(cause) => StorageFailure::Contention(cause),

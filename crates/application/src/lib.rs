@@ -10,6 +10,7 @@ mod access_tokens;
 mod audit;
 mod authorization;
 mod error;
+mod health;
 mod instances;
 mod log_in_throttle;
 mod master_keys;

@@ -1,6 +1,6 @@
 //! What the core of the merchant OTP service needs from outside, as traits.
 //!
-//! A team that adds a storage adapter reads this crate first, implements the five stores, and runs
+//! A team that adds a storage adapter reads this crate first, implements the six stores, and runs
 //! the cases of `merchant-otp-storage-contract` against them.
 //!
 //! Rules that hold for every store:
@@ -20,6 +20,7 @@ mod key_sealer;
 mod otp_device_store;
 mod sealed_key_store;
 mod store_error;
+mod store_health;
 
 use std::sync::Arc;
 
@@ -33,6 +34,7 @@ pub use key_sealer::{KeyPlace, KeySealer, SealError};
 pub use otp_device_store::{OtpDeviceInsertion, OtpDeviceStore};
 pub use sealed_key_store::{DeviceKey, KeyReplacement, SealedKeyStore};
 pub use store_error::{Cause, StoreError};
+pub use store_health::StoreHealth;
 
 /// The stores of one database, for wiring.
 #[derive(Clone)]
@@ -47,4 +49,6 @@ pub struct Stores {
     pub sealed_keys: Arc<dyn SealedKeyStore>,
     /// Where the audit trail is kept.
     pub audit: Arc<dyn AuditStore>,
+    /// Whether the database can be worked with.
+    pub health: Arc<dyn StoreHealth>,
 }

@@ -11,6 +11,9 @@ pub enum StoreError {
     /// The work was not begun: no connection, or no transaction.
     #[error("the database cannot be reached")]
     Unavailable(#[source] Cause),
+    /// More wait for the database than it serves in time; nothing was done.
+    #[error("too many wait for the database")]
+    Busy(#[source] Cause),
     /// Reading failed; nothing was changed.
     #[error("reading from the database failed")]
     Read(#[source] Cause),

@@ -51,6 +51,22 @@ pub(crate) enum Command {
     /// Show who did what
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Copy the embedded database to a new file, while the service runs
+    ///
+    /// The copy is what the database was at one moment. It does not hold the master key.
+    Backup {
+        /// The new file, which only its owner may read
+        file: PathBuf,
+    },
+    /// Make the embedded database of a copy that `backup` made
+    ///
+    /// There must be none: stop the service and move what is there away, `-wal` and `-shm` with it.
+    Restore {
+        /// The copy
+        file: PathBuf,
+    },
+    /// Ask the service of these settings whether it is ready: status 0 if it is
+    Healthcheck,
     /// Apply the pending migrations of the database
     Migrate,
     /// Show the effective settings, without secrets

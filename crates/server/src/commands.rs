@@ -1,5 +1,7 @@
 mod audit;
+mod backup;
 mod device;
+mod healthcheck;
 mod import;
 mod key;
 
@@ -162,7 +164,9 @@ async fn list_tokens(service: &Service, instance: &InstanceId) -> anyhow::Result
 }
 
 pub(crate) use audit::audit;
+pub(crate) use backup::{backup, restore};
 pub(crate) use device::device;
+pub(crate) use healthcheck::healthcheck;
 pub(crate) use key::key;
 
 /// The use cases, over a database that is up to date.

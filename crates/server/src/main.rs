@@ -9,10 +9,12 @@ mod commands;
 mod enrolment;
 mod master_keys;
 mod memory;
+mod metrics;
 mod serve;
 mod settings;
 mod storage;
 mod storage_url;
+mod systemd;
 mod telemetry;
 mod welcome;
 
@@ -46,6 +48,9 @@ async fn run(command_line: CommandLine) -> anyhow::Result<()> {
     match command_line.command.unwrap_or_default() {
         Command::Serve { no_migrate } => serve::serve(settings, no_migrate).await,
         Command::Audit(command) => commands::audit(&settings, command).await,
+        Command::Backup { file } => commands::backup(&settings, &file).await,
+        Command::Restore { file } => commands::restore(&settings, &file).await,
+        Command::Healthcheck => commands::healthcheck(&settings),
         Command::Config => commands::config(&settings),
         Command::Key(command) => commands::key(&settings, command).await,
         Command::OpenApi => commands::openapi(),

@@ -12,11 +12,15 @@ use tokio::time::sleep;
 use crate::commands::master_key_made;
 use crate::settings::Settings;
 use crate::storage::Database;
-use crate::{telemetry, welcome};
+use crate::{metrics, systemd, telemetry, welcome};
 
 /// Answers requests until a signal.
 pub(crate) async fn serve(settings: Settings, no_migrate: bool) -> anyhow::Result<()> {
     telemetry::start(&settings.log)?;
+    if let Some(listen) = settings.metrics_listen()? {
+        metrics::start(listen)?;
+        tracing::info!(%listen, "telling metrics");
+    }
     let database = Database::new(&settings.storage)?;
     if no_migrate {
         let pending = database.pending_migrations().await?;
@@ -45,9 +49,11 @@ pub(crate) async fn serve(settings: Settings, no_migrate: bool) -> anyhow::Resul
     }
     let retention = settings.audit_retention()?;
     tracing::info!(listen = %bound.listen(), version = env!("CARGO_PKG_VERSION"), "serving");
+    systemd::ready();
     tokio::select! {
         served = bound.run(shutdown.begun()) => served.context("serving")?,
         () = forget_audit_events(&service, retention) => {}
+        () = systemd::keep_alive() => {}
     }
     tracing::info!("stopped");
     Ok(())
@@ -106,6 +112,7 @@ impl Shutdown {
     /// Done with the first signal.
     async fn begun(mut self) {
         self.next().await;
+        systemd::stopping();
         tracing::info!("draining: requests in flight are answered, new connections refused");
         tokio::spawn(async move {
             self.next().await;

@@ -1,7 +1,10 @@
+mod integer;
+
 use std::collections::{BTreeSet, HashMap};
 use std::env;
 use std::ffi::OsString;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -28,6 +31,7 @@ pub(crate) struct Settings {
     pub(crate) storage: Storage,
     pub(crate) security: Security,
     audit: Audit,
+    metrics: Metrics,
     pub(crate) log: Log,
     currencies: Vec<CurrencySpecification>,
 }
@@ -83,6 +87,12 @@ struct Audit {
 
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
+struct Metrics {
+    listen: Option<String>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Log {
     pub(crate) filter: String,
 }
@@ -122,6 +132,7 @@ impl Settings {
         self.storage.writers()?;
         self.storage.token_cache()?;
         self.audit_retention()?;
+        self.metrics_listen()?;
         crate::telemetry::filter(&self.log).context("log.filter")?;
         Ok(())
     }
@@ -133,6 +144,12 @@ impl Settings {
             days @ 1..=36_500 => Ok(Some(days * 24 * 60 * 60)),
             _ => bail!("audit.retention: it is 0 to 36500 days"),
         }
+    }
+
+    /// Where the metrics are told, if anywhere.
+    pub(crate) fn metrics_listen(&self) -> anyhow::Result<Option<SocketAddr>> {
+        let parse = |text: &String| text.parse().context("metrics.listen: it is ADDRESS:PORT");
+        self.metrics.listen.as_ref().map(parse).transpose()
     }
 
     /// What the HTTP transport is to do.
@@ -206,41 +223,6 @@ impl Storage {
         match u16::try_from(self.writers) {
             Ok(writers @ 1..=64) => Ok(writers),
             _ => bail!("storage.writers: it is 1 to 64"),
-        }
-    }
-}
-
-/// Integers, as such or as the text of an environment variable.
-///
-/// `config` would make one of `true` and `off` too, and quote what it cannot make one of.
-mod integer {
-    use std::fmt;
-
-    use serde::de::{Deserializer, Error, Visitor};
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-        deserializer.deserialize_any(Integer)
-    }
-
-    struct Integer;
-
-    impl Visitor<'_> for Integer {
-        type Value = u64;
-
-        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-            formatter.write_str("an integer")
-        }
-
-        fn visit_i64<E: Error>(self, value: i64) -> Result<u64, E> {
-            u64::try_from(value).map_err(|_| E::custom("it is negative"))
-        }
-
-        fn visit_u64<E: Error>(self, value: u64) -> Result<u64, E> {
-            Ok(value)
-        }
-
-        fn visit_str<E: Error>(self, text: &str) -> Result<u64, E> {
-            text.parse().map_err(|_| E::custom("it is not an integer"))
         }
     }
 }
@@ -431,6 +413,7 @@ mod tests {
             ("[audit]\nretention = 36501", &[], "audit.retention"),
             ("", &[("MERCHANT_OTP__STORAGE__CONNECTIONS", "yes")], "storage.connections"),
             ("", &[("MERCHANT_OTP__STORAGE__CONNECTIONS", "401")], "storage.connections"),
+            ("[metrics]\nlisten = \"9967\"", &[], "metrics.listen"),
             ("[storage]\nwriters = 65", &[], "storage.writers"),
             ("[storage]\ntoken_cache = 1001", &[], "storage.token_cache"),
             (

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -69,6 +69,38 @@ impl Database {
             Self::Postgres(database) => database.migrate().await,
         };
         applied.context("storage.url")
+    }
+
+    /// Copies the embedded database to a new file.
+    pub(crate) async fn back_up(&self, to: &Path) -> anyhow::Result<()> {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(database) => {
+                let done = database.back_up(to.to_owned()).await;
+                done.with_context(|| to.display().to_string())
+            }
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => {
+                anyhow::bail!("{} is for the embedded database; use pg_dump", to.display())
+            }
+        }
+    }
+
+    /// Makes the embedded database of a copy; there must be none.
+    pub(crate) async fn restore(&self, from: &Path) -> anyhow::Result<()> {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(database) => {
+                let done = database.restore(from.to_owned()).await;
+                done.with_context(|| {
+                    format!("{} from {}", database.path().display(), from.display())
+                })
+            }
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => {
+                anyhow::bail!("{} is for the embedded database; use pg_restore", from.display())
+            }
+        }
     }
 
     /// The names of the pending migrations.

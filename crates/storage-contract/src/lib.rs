@@ -18,6 +18,7 @@
 
 pub mod access_tokens;
 pub mod audit;
+pub mod health;
 pub mod instances;
 pub mod otp_devices;
 mod samples;
@@ -110,6 +111,9 @@ macro_rules! storage_contract {
                 events_are_listed_by_time_in_pages,
                 events_outlive_their_instance,
                 old_events_are_removed,
+            }
+            health {
+                a_database_that_works_is_healthy,
             }
             sealed_keys {
                 keys_are_listed_in_the_order_of_their_places,

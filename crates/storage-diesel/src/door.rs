@@ -1,5 +1,6 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error};
 use merchant_otp_ports::{Cause, StoreError};
@@ -13,6 +14,9 @@ use crate::watchdog::Watchdog;
 
 /// How long a unit of work waits for its turn.
 const WAIT: Duration = Duration::from_secs(5);
+
+/// How many units of work wait for their turn at the most; more are refused at once.
+const MOST_WAITING: usize = 1024;
 
 /// How a [`Door`] comes to its connections.
 pub trait Connector: Send + Sync + 'static {
@@ -49,6 +53,7 @@ pub type Interrupter = Box<dyn FnOnce() + Send>;
 pub struct Door<C: Connector> {
     inside: Arc<Inside<C>>,
     places: Arc<Semaphore>,
+    waiting: AtomicUsize,
     runtime: Handle,
 }
 
@@ -61,7 +66,7 @@ impl<C: Connector> Door<C> {
         let places = Arc::new(Semaphore::new(connections.into()));
         let watchdog = Watchdog::new(&runtime);
         let inside = Inside { connector, idle: Mutex::new(Vec::new()), watchdog };
-        Self { inside: Arc::new(inside), places, runtime }
+        Self { inside: Arc::new(inside), places, waiting: AtomicUsize::new(0), runtime }
     }
 
     /// Runs a unit of work on a connection.
@@ -107,18 +112,41 @@ impl<C: Connector> Door<C> {
         self.inside.run(unit)
     }
 
-    /// Waits for a place.
+    /// Waits for a place, unless too many do.
     async fn place(&self) -> Result<OwnedSemaphorePermit, StoreError> {
-        match timeout(WAIT, Arc::clone(&self.places).acquire_owned()).await {
+        let begin = Instant::now();
+        let _waiting = Waiting::among(&self.waiting)?;
+        let place = timeout(WAIT, Arc::clone(&self.places).acquire_owned()).await;
+        metrics::histogram!("merchant_otp_database_wait_seconds").record(begin.elapsed());
+        match place {
             Ok(Ok(place)) => Ok(place),
             Ok(Err(closed)) => Err(StoreError::Unavailable(closed.into())),
-            Err(_) => Err(StoreError::Unavailable(Busy.into())),
+            Err(_) => Err(StoreError::Busy(Late.into())),
         }
     }
 
     /// Where units of work find their threads.
     pub(crate) fn runtime(&self) -> &Handle {
         &self.runtime
+    }
+}
+
+/// One of those that wait for a place, until it is dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn among(waiting: &'a AtomicUsize) -> Result<Self, StoreError> {
+        let this = Self(waiting);
+        if waiting.fetch_add(1, Ordering::Relaxed) >= MOST_WAITING {
+            return Err(StoreError::Busy("too many wait for a connection".into()));
+        }
+        Ok(this)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -169,19 +197,23 @@ impl<C: Connector> Inside<C> {
 
 #[derive(Debug, Error)]
 #[error("no connection became free within {} s", WAIT.as_secs())]
-struct Busy;
+struct Late;
 
 pub(crate) fn store_error<C: Connector>(failure: Failure) -> StoreError {
-    match failure {
+    let (kind, error) = match failure {
         Failure::Read(error) | Failure::Write(error) if is_contention::<C>(&error) => {
-            StoreError::Contention(error.into())
+            ("contention", StoreError::Contention(error.into()))
         }
-        Failure::Read(error @ Error::DeserializationError(_)) => StoreError::Corrupt(error.into()),
-        Failure::Read(error) => StoreError::Read(error.into()),
-        Failure::Write(error) => StoreError::Write(error.into()),
-        Failure::Contention(cause) => StoreError::Contention(cause),
-        Failure::Corrupt(cause) => StoreError::Corrupt(cause),
-    }
+        Failure::Read(error @ Error::DeserializationError(_)) => {
+            ("corrupt", StoreError::Corrupt(error.into()))
+        }
+        Failure::Read(error) => ("read", StoreError::Read(error.into())),
+        Failure::Write(error) => ("write", StoreError::Write(error.into())),
+        Failure::Contention(cause) => ("contention", StoreError::Contention(cause)),
+        Failure::Corrupt(cause) => ("corrupt", StoreError::Corrupt(cause)),
+    };
+    metrics::counter!("merchant_otp_database_errors_total", "kind" => kind).increment(1);
+    error
 }
 
 fn is_contention<C: Connector>(error: &Error) -> bool {

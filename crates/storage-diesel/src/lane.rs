@@ -77,9 +77,13 @@ impl<R: Send + 'static, A: Send + 'static> Lane<R, A> {
         let queue = Arc::new(Queue { state: Mutex::new(state), came: Condvar::new() });
         for _ in 0..threads {
             let (door, queue) = (Arc::clone(door), Arc::clone(&queue));
+            let batch_size =
+                metrics::histogram!("merchant_otp_batch_requests", "lane" => name.to_owned());
             let serve = move || {
                 let _runtime = door.runtime().enter();
                 while let Some(waiting) = queue.next() {
+                    // At most 256.
+                    batch_size.record(u32::try_from(waiting.len()).unwrap_or(u32::MAX));
                     work(&door, waiting, batch);
                 }
             };
@@ -100,7 +104,7 @@ impl<R: Send + 'static, A: Send + 'static> Lane<R, A> {
         {
             let mut state = self.queue.lock();
             if state.waiting.len() >= WAITING {
-                return Err(StoreError::Unavailable("too many wait for the database".into()));
+                return Err(StoreError::Busy("too many wait in the lane".into()));
             }
             let since = Instant::now();
             state.waiting.push_back(Waiting { since, request, answer });
@@ -164,7 +168,7 @@ fn work<C: Connector, R, A>(
         // again for each.
         Err(error)
             if requests.len() == 1
-                || matches!(error, StoreError::Unavailable(_))
+                || matches!(error, StoreError::Unavailable(_) | StoreError::Busy(_))
                 || begin.elapsed() > ONE_BY_ONE =>
         {
             refuse(answers, error);
@@ -180,7 +184,7 @@ fn still_wanted<R, A>(waiting: Vec<Waiting<R, A>>) -> (Vec<R>, Vec<Answer<A>>) {
             return None;
         }
         if since.elapsed() > PATIENCE {
-            send(answer, Err(StoreError::Unavailable("the database is too slow".into())));
+            send(answer, Err(StoreError::Busy("it waited too long in the lane".into())));
             return None;
         }
         Some((request, answer))
@@ -206,7 +210,7 @@ fn one_by_one<C: Connector, R, A>(
         let done = attempt(door, slice::from_ref(request), batch);
         let done = done.and_then(|done| done.into_iter().next().unwrap_or_else(no_answer));
         match done {
-            Err(failed @ StoreError::Unavailable(_)) => {
+            Err(failed @ (StoreError::Unavailable(_) | StoreError::Busy(_))) => {
                 return refuse(iter::once(answer).chain(answers), failed);
             }
             done => send(answer, done),
@@ -240,6 +244,7 @@ fn send<A>(answer: Answer<A>, result: Result<A, StoreError>) {
 fn refuse<A>(answers: impl IntoIterator<Item = Answer<A>>, error: StoreError) {
     let (kind, cause): (fn(Cause) -> StoreError, _) = match error {
         StoreError::Unavailable(cause) => (StoreError::Unavailable, cause),
+        StoreError::Busy(cause) => (StoreError::Busy, cause),
         StoreError::Read(cause) => (StoreError::Read, cause),
         StoreError::Write(cause) => (StoreError::Write, cause),
         StoreError::Contention(cause) => (StoreError::Contention, cause),

@@ -29,7 +29,9 @@ mod watchdog;
 pub use door::{Connector, Door, Interrupter};
 pub use failure::Failure;
 pub use lane::{Batch, Lane};
-pub use migration::{MIGRATIONS_TABLE, MigrationError, apply_migrations, pending_migrations};
+pub use migration::{
+    MIGRATIONS_TABLE, MigrationError, apply_migrations, migration_versions, pending_migrations,
+};
 pub use stores::{StoreSettings, stores};
 // What `units_of_work!` names, so that an adapter need not depend on it.
 #[doc(hidden)]

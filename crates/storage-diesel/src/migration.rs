@@ -42,6 +42,21 @@ pub fn apply_migrations<DB: Backend>(
     Ok(applied.iter().map(ToString::to_string).collect())
 }
 
+/// The versions of the migrations of a source.
+///
+/// # Errors
+///
+/// [`MigrationError::Migration`].
+pub fn migration_versions<DB: Backend, M: MigrationSource<DB>>(
+    migrations: &M,
+) -> Result<Vec<String>, MigrationError> {
+    let migrations = migrations.migrations().map_err(MigrationError::Migration)?;
+    let mut all: Vec<_> =
+        migrations.iter().map(|migration| migration.name().version().to_string()).collect();
+    all.sort_unstable();
+    Ok(all)
+}
+
 /// The versions of the migrations that are not among those applied.
 ///
 /// diesel's own question makes its table when it is missing; a role that may not change the schema has
@@ -54,13 +69,7 @@ pub fn pending_migrations<DB: Backend, M: MigrationSource<DB>>(
     applied: &[String],
     migrations: &M,
 ) -> Result<Vec<String>, MigrationError> {
-    let mut all: Vec<_> = migrations
-        .migrations()
-        .map_err(MigrationError::Migration)?
-        .iter()
-        .map(|migration| migration.name().version().to_string())
-        .collect();
-    all.sort_unstable();
+    let mut all = migration_versions(migrations)?;
     all.retain(|version| !applied.contains(version));
     Ok(all)
 }

@@ -18,7 +18,8 @@ macro_rules! units_of_work {
                 NewOtpDeviceRow, OtpDeviceSummaryRow,
             };
             use $crate::schema::{
-                access_tokens, audit_events, instances, master_keys, otp_devices,
+                __diesel_schema_migrations, access_tokens, audit_events, instances, master_keys,
+                otp_devices,
             };
             use $crate::units_of_work::{UnitsOfWork, instance_in_the_way};
             use $crate::{Failure, domain, ports};
@@ -398,6 +399,13 @@ macro_rules! units_of_work {
                         Ok(replaced)
                     });
                     replaced.map_err(Failure::Write)
+                }
+
+                fn applied_migrations(&mut self) -> Result<Vec<String>, Failure> {
+                    __diesel_schema_migrations::table
+                        .select(__diesel_schema_migrations::version)
+                        .load(&mut self.$connection)
+                        .map_err(Failure::Read)
                 }
 
                 fn list_samples(&mut self) -> Result<Vec<domain::SealedOtpKey>, Failure> {

@@ -12,7 +12,7 @@ use merchant_otp_domain::{
 use merchant_otp_ports::{
     AccessTokenInsertion, AccessTokenLookup, AccessTokenPage, AccessTokenStore, AuditPosition,
     AuditRemoval, AuditStore, DeviceKey, InstanceInsertion, InstanceStore, KeyReplacement,
-    OtpDeviceInsertion, OtpDeviceStore, SealedKeyStore, StoreError, StoredAccessToken,
+    OtpDeviceInsertion, OtpDeviceStore, SealedKeyStore, StoreError, StoreHealth, StoredAccessToken,
     StoredAuditEvent, StoredInstance, Stores,
 };
 
@@ -47,13 +47,18 @@ impl Default for StoreSettings {
 /// The stores of a database with two doors to it: one for reading and one for writing.
 ///
 /// They may be the same. A database that knows one writer at a time gets a door that is as wide, and
-/// readers do not queue behind it.
+/// readers do not queue behind it. `migrations` are the versions of those that it has to have.
 ///
 /// # Panics
 ///
 /// If the operating system starts no thread.
 #[must_use]
-pub fn stores<C>(reading: Arc<Door<C>>, writing: Arc<Door<C>>, settings: StoreSettings) -> Stores
+pub fn stores<C>(
+    reading: Arc<Door<C>>,
+    writing: Arc<Door<C>>,
+    migrations: Vec<String>,
+    settings: StoreSettings,
+) -> Stores
 where
     C: Connector<Connection: UnitsOfWork + Batches>,
 {
@@ -64,13 +69,15 @@ where
         token_cache: TokenCache::new(settings.token_cache),
         reading,
         writing,
+        migrations,
     });
     Stores {
         instances: stores.clone(),
         access_tokens: stores.clone(),
         otp_devices: stores.clone(),
         sealed_keys: stores.clone(),
-        audit: stores,
+        audit: stores.clone(),
+        health: stores,
     }
 }
 
@@ -81,6 +88,8 @@ struct SqlStores<C: Connector> {
     devices: Lane<(InstanceId, OtpDeviceId), Option<SealedOtpDevice>>,
     tokens: Lane<(InstanceId, AccessTokenDigest), AccessTokenLookup>,
     token_cache: TokenCache,
+    /// The versions of those that the statements need.
+    migrations: Vec<String>,
 }
 
 /// Finds devices, each once, however many ask for it.
@@ -395,5 +404,18 @@ impl<C: Connector<Connection: UnitsOfWork>> AuditStore for SqlStores<C> {
             connection.remove_audit_events(time, after, limit)
         };
         self.writing.run(unit).await
+    }
+}
+
+#[async_trait]
+impl<C: Connector<Connection: UnitsOfWork>> StoreHealth for SqlStores<C> {
+    async fn check(&self) -> Result<(), StoreError> {
+        let applied = self.reading.run(UnitsOfWork::applied_migrations).await?;
+        // A newer version of the service may have applied more.
+        if self.migrations.iter().all(|migration| applied.contains(migration)) {
+            Ok(())
+        } else {
+            Err(StoreError::Corrupt("migrations are pending".into()))
+        }
     }
 }

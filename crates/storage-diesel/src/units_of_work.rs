@@ -140,6 +140,9 @@ pub trait UnitsOfWork {
     /// Puts sealed keys in the place of equal ones, in one transaction.
     fn replace_device_keys(&mut self, replacements: &[KeyReplacement]) -> Result<u64, Failure>;
 
+    /// The versions of the migrations that are applied.
+    fn applied_migrations(&mut self) -> Result<Vec<String>, Failure>;
+
     /// The samples of master keys.
     fn list_samples(&mut self) -> Result<Vec<SealedOtpKey>, Failure>;
 

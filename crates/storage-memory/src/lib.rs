@@ -16,7 +16,7 @@ use merchant_otp_domain::{
 use merchant_otp_ports::{
     AccessTokenInsertion, AccessTokenLookup, AccessTokenPage, AccessTokenStore, AuditPosition,
     AuditRemoval, AuditStore, DeviceKey, InstanceInsertion, InstanceStore, KeyReplacement,
-    OtpDeviceInsertion, OtpDeviceStore, SealedKeyStore, StoreError, StoredAccessToken,
+    OtpDeviceInsertion, OtpDeviceStore, SealedKeyStore, StoreError, StoreHealth, StoredAccessToken,
     StoredAuditEvent, StoredInstance, Stores,
 };
 
@@ -29,7 +29,8 @@ pub fn open() -> Stores {
         access_tokens: memory.clone(),
         otp_devices: memory.clone(),
         sealed_keys: memory.clone(),
-        audit: memory,
+        audit: memory.clone(),
+        health: memory,
     }
 }
 
@@ -437,5 +438,12 @@ impl AuditStore for Memory {
         };
         events.retain(|stored| !is_old(stored));
         Ok(AuditRemoval { removed: (all - events.len()) as u64, last: Some(last) })
+    }
+}
+
+#[async_trait]
+impl StoreHealth for Memory {
+    async fn check(&self) -> Result<(), StoreError> {
+        Ok(())
     }
 }

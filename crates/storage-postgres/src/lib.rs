@@ -20,7 +20,7 @@ use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use merchant_otp_ports::Stores;
 use merchant_otp_storage_diesel::schema::__diesel_schema_migrations;
 use merchant_otp_storage_diesel::{
-    Door, MIGRATIONS_TABLE, apply_migrations, pending_migrations, stores,
+    Door, MIGRATIONS_TABLE, apply_migrations, migration_versions, pending_migrations, stores,
 };
 pub use merchant_otp_storage_diesel::{MigrationError, StoreSettings};
 use tokio::runtime::Handle;
@@ -116,7 +116,7 @@ impl PostgresDatabase {
     #[must_use]
     pub fn stores(&self) -> Stores {
         let door = Arc::new(Door::new(self.connector.clone(), self.connections, Handle::current()));
-        stores(Arc::clone(&door), door, self.settings)
+        stores(Arc::clone(&door), door, versions(), self.settings)
     }
 
     /// Does some work in a session of its own, on a thread that may block.
@@ -149,4 +149,10 @@ fn pending(session: &mut PostgresSession) -> Result<Vec<String>, MigrationError>
 extern "SQL" {
     /// A setting of the session, as text.
     fn current_setting(name: Text) -> Text;
+}
+
+/// The versions of all migrations.
+fn versions() -> Vec<String> {
+    #[expect(clippy::expect_used, reason = "they are compiled in")]
+    migration_versions::<Pg, _>(&MIGRATIONS).expect("the migrations")
 }

@@ -65,6 +65,12 @@ impl SqliteConnector {
         Ok(SqliteFile { connection, identity })
     }
 
+    /// Opens a file that nobody works with, and leaves it as it is.
+    pub(crate) fn open_without_log(&self) -> Result<SqliteConnection, Cause> {
+        FileIdentity::of(&self.path)?;
+        Ok(SqliteConnection::establish(&self.url())?)
+    }
+
     /// The same for a new file, on which others look at this moment.
     ///
     /// Switching it to WAL needs it for itself, and SQLite does not wait for that by `busy_timeout`.

@@ -17,7 +17,11 @@ pub(crate) fn create(path: &Path) -> Result<(), Cause> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(file_error(path)(error)),
     }
-    // The name of a new file is durable once its folder is, and that of a new folder likewise.
+    sync_folders(path)
+}
+
+/// Makes the name of a new file durable: it is once its folder is, and that of a new folder likewise.
+pub(crate) fn sync_folders(path: &Path) -> Result<(), Cause> {
     for folder in path.ancestors().skip(1).take(2).map(or_current) {
         match File::open(folder).and_then(|folder| folder.sync_all()) {
             // Who may not list a folder has made nothing in it.
@@ -26,6 +30,12 @@ pub(crate) fn create(path: &Path) -> Result<(), Cause> {
         }
     }
     Ok(())
+}
+
+/// Makes the folder of a file, if it is missing, for the owner's eyes only.
+pub(crate) fn create_folder(path: &Path) -> Result<(), Cause> {
+    let folder = path.parent().map_or(Path::new("."), or_current);
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(file_error(folder))
 }
 
 /// Held by the one process that makes or migrates the database.
@@ -37,8 +47,7 @@ pub(crate) struct MigrationLock(#[expect(dead_code, reason = "dropped at the end
 impl MigrationLock {
     /// Waits for the lock; makes the folder of the database for it.
     pub(crate) fn take(database: &Path) -> Result<Self, Cause> {
-        let folder = database.parent().map_or(Path::new("."), or_current);
-        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(file_error(folder))?;
+        create_folder(database)?;
         let mut path = OsString::from(database);
         path.push("-lock");
         let path = PathBuf::from(path);
@@ -73,6 +82,6 @@ struct FileError {
     source: io::Error,
 }
 
-fn file_error(path: &Path) -> impl Fn(io::Error) -> Cause {
+pub(crate) fn file_error(path: &Path) -> impl Fn(io::Error) -> Cause {
     move |source| FileError { path: path.to_owned(), source }.into()
 }

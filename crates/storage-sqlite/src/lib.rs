@@ -4,6 +4,7 @@
 //! the disk. One connection writes, several read, and other processes (the command line) may do both
 //! at the same time.
 
+mod backup;
 mod batches;
 mod connector;
 mod file;
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use backup::BackupError;
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
@@ -21,7 +23,8 @@ use merchant_otp_ports::Stores;
 pub use merchant_otp_storage_diesel::MigrationError;
 use merchant_otp_storage_diesel::schema::__diesel_schema_migrations;
 use merchant_otp_storage_diesel::{
-    Door, MIGRATIONS_TABLE, StoreSettings, apply_migrations, pending_migrations, stores,
+    Door, MIGRATIONS_TABLE, StoreSettings, apply_migrations, migration_versions,
+    pending_migrations, stores,
 };
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
@@ -97,6 +100,38 @@ impl SqliteDatabase {
         blocking(move || open_and_find_pending(&connector)).await
     }
 
+    /// Copies the database to a new file, as it is at one moment, while others work with it.
+    ///
+    /// # Errors
+    ///
+    /// [`BackupError`]; no file is left then, but one that was there.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub async fn back_up(&self, to: PathBuf) -> Result<(), BackupError> {
+        let connector = self.connector.clone();
+        spawn_blocking(move || backup::back_up(&connector, &to))
+            .await
+            .map_err(|stopped| BackupError::Database(stopped.into()))?
+    }
+
+    /// Makes the database of a copy that [`SqliteDatabase::back_up`] made; there must be none yet.
+    ///
+    /// # Errors
+    ///
+    /// [`BackupError`]; no database is made then.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub async fn restore(&self, from: PathBuf) -> Result<(), BackupError> {
+        let connector = self.connector.clone();
+        spawn_blocking(move || backup::restore(&connector, &from))
+            .await
+            .map_err(|stopped| BackupError::Database(stopped.into()))?
+    }
+
     /// The stores of the database, which has to be migrated.
     ///
     /// # Panics
@@ -109,7 +144,7 @@ impl SqliteDatabase {
         };
         // SQLite knows one writer at a time: queueing at the door is fair, its locks are not.
         let settings = StoreSettings { writers: 1, token_cache: self.token_cache };
-        stores(door(self.readers), door(1), settings)
+        stores(door(self.readers), door(1), versions(), settings)
     }
 }
 
@@ -132,4 +167,10 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, MigrationError> + Send + 'static,
 ) -> Result<T, MigrationError> {
     spawn_blocking(work).await.map_err(MigrationError::failed)?
+}
+
+/// The versions of all migrations.
+fn versions() -> Vec<String> {
+    #[expect(clippy::expect_used, reason = "they are compiled in")]
+    migration_versions::<Sqlite, _>(&MIGRATIONS).expect("the migrations")
 }

@@ -144,6 +144,9 @@ impl HttpError {
                 let seconds = retry_after.as_secs_f64().ceil().max(1.0);
                 HeaderValue::try_from(seconds.to_string()).ok().map(|value| (RETRY_AFTER, value))
             }
+            UseCaseError::Storage(StorageFailure::Busy(_)) => {
+                Some((RETRY_AFTER, HeaderValue::from_static("1")))
+            }
             _ => None,
         }
     }
@@ -196,6 +199,9 @@ fn use_case_answer(
         }
         UseCaseError::Storage(failure) => {
             let code = match failure {
+                StorageFailure::Busy(_) => {
+                    return (StatusCode::SERVICE_UNAVAILABLE, Code::GenericDbStartFailed);
+                }
                 StorageFailure::Unavailable(_) => Code::GenericDbStartFailed,
                 StorageFailure::Read(_) => Code::GenericDbFetchFailed,
                 StorageFailure::Write(_) => write_failed,

@@ -17,6 +17,7 @@ mod error;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+mod health;
 mod instance;
 mod instances;
 mod json_object;
@@ -24,6 +25,7 @@ mod listen;
 mod openapi;
 mod otp_devices;
 mod query;
+mod request_id;
 mod routes;
 mod security_headers;
 mod server;

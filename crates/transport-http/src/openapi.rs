@@ -13,7 +13,7 @@ use utoipa::openapi::{
 use utoipa::{OpenApi, ToSchema};
 
 use crate::error::ErrorDetail;
-use crate::{access_tokens, instance, instances, otp_devices, version};
+use crate::{access_tokens, health, instance, instances, otp_devices, version};
 
 pub(crate) const OTP_DEVICES: &str = "OTP devices";
 pub(crate) const ACCESS_TOKENS: &str = "Access tokens";
@@ -49,6 +49,8 @@ pub(crate) const TOO_MANY_PASSWORDS: &str =
         instances::add,
         instances::list,
         version::show,
+        health::live,
+        health::ready,
         show,
     )
 )]

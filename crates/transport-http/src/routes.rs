@@ -1,5 +1,6 @@
 use std::future::ready;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use actix_web::http::header::LOCATION;
 use actix_web::http::uri::PathAndQuery;
@@ -10,7 +11,7 @@ use merchant_otp_domain::InstanceId;
 
 use crate::error::HttpError;
 use crate::version::CurrencySpecification;
-use crate::{access_tokens, instance, instances, openapi, otp_devices, version};
+use crate::{access_tokens, health, instance, instances, openapi, otp_devices, version};
 
 /// What the handlers share.
 pub(crate) struct App {
@@ -21,6 +22,8 @@ pub(crate) struct App {
     pub(crate) behind_proxy: bool,
     /// The currencies that clients are told of, the default first.
     pub(crate) currencies: Vec<CurrencySpecification>,
+    /// Whether the server takes no new connections any more.
+    pub(crate) draining: AtomicBool,
 }
 
 /// Registers the endpoints.
@@ -105,6 +108,18 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
                 .default_service(method_invalid("GET, HEAD")),
         );
     }
+    config.service(
+        Resource::new("/healthz")
+            .route(web::get().to(health::live))
+            .route(web::head().to(health::live))
+            .default_service(method_invalid("GET, HEAD")),
+    );
+    config.service(
+        Resource::new("/readyz")
+            .route(web::get().to(health::ready))
+            .route(web::head().to(health::ready))
+            .default_service(method_invalid("GET, HEAD")),
+    );
     config.service(
         Resource::new("/openapi.json")
             .route(web::get().to(openapi::show))

@@ -1,6 +1,7 @@
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::dev::Server;
@@ -48,6 +49,7 @@ pub struct HttpSettings {
 /// A server that has its address and waits to be run.
 pub struct Bound {
     server: Server,
+    app: Data<App>,
     listen: Listen,
     certificate: Option<Certificate>,
     /// Held for as long as the server runs.
@@ -80,7 +82,14 @@ pub fn bind(settings: HttpSettings, service: Arc<Service>) -> Result<Bound, Bind
     let HttpSettings { listen, body_limit, tls, behind_proxy, currencies, shutdown_grace } =
         settings;
     let certificate = tls.map(Certificate::read).transpose()?;
-    let app = Data::new(App { service, body_limit, behind_proxy, currencies });
+    let app = Data::new(App {
+        service,
+        body_limit,
+        behind_proxy,
+        currencies,
+        draining: AtomicBool::new(false),
+    });
+    let shared = app.clone();
     let server = HttpServer::new(move || {
         ActixApp::new()
             .app_data(app.clone())
@@ -117,7 +126,7 @@ pub fn bind(settings: HttpSettings, service: Arc<Service>) -> Result<Bound, Bind
         (Listen::Tcp(_), Some(address)) => Listen::Tcp(*address),
         (listen, _) => listen,
     };
-    Ok(Bound { server: server.run(), listen, certificate, _socket: socket })
+    Ok(Bound { server: server.run(), app: shared, listen, certificate, _socket: socket })
 }
 
 impl Bound {
@@ -145,6 +154,7 @@ impl Bound {
         match select(pin!(self.server), pin!(shutdown)).await {
             Either::Left((stopped, _)) => stopped,
             Either::Right(((), server)) => {
+                self.app.draining.store(true, Ordering::Relaxed);
                 let ((), stopped) = join(handle.stop(true), server).await;
                 stopped
             }
