@@ -1,0 +1,85 @@
+//! Copies of the embedded database, made while it is written to, and put back.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use merchant_otp_tests::{Server, Storage};
+
+use crate::device;
+use crate::log_in::DEVICES;
+
+#[test]
+fn a_copy_made_under_load_is_put_back() {
+    let storage = Storage::sqlite();
+    let server = Server::start(&storage);
+    let token = storage.token("shop", "all", "forever");
+    server.post("shop", &token, device("before").to_string()).expect_stored();
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("a copy.db");
+    let copy = copy.to_str().unwrap();
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0.. {
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                let device = device(&format!("till {number}"));
+                server.post("shop", &token, device.to_string()).expect_stored();
+            }
+        });
+        let copied = storage.run(&["backup", copy]);
+        stop.store(true, Ordering::Relaxed);
+        assert!(copied.success, "{}", copied.stderr);
+    });
+    assert_eq!(fs::metadata(copy).unwrap().permissions().mode() & 0o777, 0o600);
+    // Nothing is written over.
+    let again = storage.run(&["backup", copy]);
+    assert!(!again.success && again.stderr.contains("stays as it is"), "{}", again.stderr);
+    let occupied = storage.run(&["restore", copy]);
+    assert!(!occupied.success && occupied.stderr.contains("stays as it is"), "{}", occupied.stderr);
+    server.stop();
+
+    // What is done after the copy is not in it.
+    let path = storage.sqlite_path();
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = path.clone().into_os_string();
+        name.push(suffix);
+        let _not_all_are_there = fs::remove_file(name);
+    }
+    let restored = storage.run(&["restore", copy]);
+    assert!(restored.success, "{}", restored.stderr);
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let server = Server::start(&storage);
+    let shown = server.call("GET", &format!("{DEVICES}/before"), &token, "");
+    assert_eq!(shown.status, 200, "{}", shown.body);
+    server.post("shop", &token, device("before").to_string()).expect_stored();
+}
+
+#[test]
+fn a_damaged_copy_is_not_put_back() {
+    let storage = Storage::sqlite();
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("copy.db");
+    for text in ["", "no database", &"x".repeat(8192)] {
+        fs::write(&copy, text).unwrap();
+        let refused = storage.run(&["restore", copy.to_str().unwrap()]);
+        assert!(!refused.success, "{}", refused.stdout);
+        assert!(!storage.sqlite_path().exists());
+    }
+    let missing = storage.run(&["restore", folder.path().join("none").to_str().unwrap()]);
+    assert!(!missing.success && !storage.sqlite_path().exists(), "{}", missing.stderr);
+}
+
+#[test]
+fn postgresql_has_its_own_programs_for_that() {
+    let storage = Storage::postgres();
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("copy.db");
+    for command in ["backup", "restore"] {
+        let refused = storage.run(&[command, copy.to_str().unwrap()]);
+        assert!(!refused.success && refused.stderr.contains("use pg_"), "{}", refused.stderr);
+    }
+}

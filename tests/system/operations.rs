@@ -1,0 +1,170 @@
+//! What operators use: health, request ids, metrics, systemd's messages.
+
+use std::net::TcpListener;
+use std::os::unix::net::UnixDatagram;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use merchant_otp_tests::{Server, Storage, StorageKind};
+
+use crate::log_in::DEVICES;
+use crate::{device, on_both_databases};
+
+on_both_databases! {
+    health_is_told_without_credentials_and_details,
+    a_database_with_another_schema_is_not_ready,
+    each_answer_has_an_id_that_the_log_knows,
+    metrics_are_told_on_an_address_of_their_own,
+    systemd_is_told_that_the_service_serves_and_lives,
+}
+
+fn health_is_told_without_credentials_and_details(storage: &Storage) {
+    let server = Server::start(storage);
+    for path in ["/healthz", "/readyz"] {
+        for method in ["GET", "HEAD"] {
+            let reply = server.request(method, path, &[], b"");
+            assert_eq!((reply.status, &*reply.body), (204, ""), "{path}");
+        }
+        server.request("POST", path, &[], b"").expect_error(405, 20);
+    }
+    let listen = server.address().to_owned();
+    let ask = || storage.run_with(&["healthcheck"], &[("HTTP__LISTEN", &listen)]);
+    let healthy = ask();
+    assert!(healthy.success, "{}", healthy.stderr);
+    server.kill();
+    let gone = ask();
+    assert!(!gone.success && gone.stderr.contains("does not answer"), "{}", gone.stderr);
+}
+
+fn a_database_with_another_schema_is_not_ready(storage: &Storage) {
+    let server = Server::start(storage);
+    storage.execute("ALTER TABLE __diesel_schema_migrations RENAME TO gone");
+    let reply = server.request("GET", "/readyz", &[], b"");
+    assert_eq!((reply.status, &*reply.body), (503, ""));
+    assert_eq!(server.request("GET", "/healthz", &[], b"").status, 204);
+    let listen = server.address().to_owned();
+    let sick = storage.run_with(&["healthcheck"], &[("HTTP__LISTEN", &listen)]);
+    assert!(!sick.success && sick.stderr.contains("not ready"), "{}", sick.stderr);
+    storage.execute("ALTER TABLE gone RENAME TO __diesel_schema_migrations");
+    assert_eq!(server.request("GET", "/readyz", &[], b"").status, 204);
+    // What a newer version of the service applied is no matter.
+    storage.execute(
+        "INSERT INTO __diesel_schema_migrations (version, run_on)
+         VALUES ('99991231000000', CURRENT_TIMESTAMP)",
+    );
+    assert_eq!(server.request("GET", "/readyz", &[], b"").status, 204);
+    storage.execute("DELETE FROM __diesel_schema_migrations WHERE version = '20261124090000'");
+    assert_eq!(server.request("GET", "/readyz", &[], b"").status, 503);
+    let (_, log) = server.stop();
+    assert!(log.contains("not ready") && log.contains("migrations are pending"), "{log}");
+}
+
+fn each_answer_has_an_id_that_the_log_knows(storage: &Storage) {
+    let chosen = [("X-Request-Id", "chosen-by.me_1")];
+    let server = Server::start(storage);
+    let token = storage.token("shop", "all", "forever");
+    let reply = server.request("GET", "/config", &chosen, b"");
+    let id = reply.header("X-Request-Id").unwrap().to_owned();
+    assert!(id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
+    let stored = server.post("shop", &token, device("till").to_string());
+    stored.expect_stored();
+    let audited = stored.header("X-Request-Id").unwrap().to_owned();
+    let (_, log) = server.stop();
+    assert!(log.contains(&format!("\"request_id\":\"{id}\"")), "{log}");
+    let of_request = |line: &&str| line.contains(&audited);
+    let lines: Vec<_> = log.lines().filter(of_request).collect();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].contains("\"target\":\"audit\"") && lines[1].contains("answered"));
+
+    let server = Server::start_with(storage, &[("HTTP__BEHIND_PROXY", "true")]);
+    let reply = server.request("GET", "/config", &chosen, b"");
+    assert_eq!(reply.header("X-Request-Id"), Some("chosen-by.me_1"));
+    for bad in ["", "a b", "a\"b", &"x".repeat(65)] {
+        let reply = server.request("GET", "/config", &[("X-Request-Id", bad)], b"");
+        assert_eq!(reply.header("X-Request-Id").unwrap().len(), 16, "{bad}");
+    }
+}
+
+fn metrics_are_told_on_an_address_of_their_own(storage: &Storage) {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let listen = format!("127.0.0.1:{port}");
+    let server = Server::start_with(storage, &[("METRICS__LISTEN", &listen)]);
+    let token = storage.token("shop", "all", "forever");
+    server.post("shop", &token, device("till").to_string()).expect_stored();
+    server.post("shop", "secret-token:made-up", "").expect_error(401, 2015);
+    server.request("BREW", &format!("{DEVICES}/secret"), &[], b"").expect_error(405, 20);
+    server.call("GET", "/metrics", &token, "").expect_error(404, 21);
+    let told = ureq::get(format!("http://{listen}/metrics")).call().unwrap();
+    let told = told.into_body().read_to_string().unwrap();
+    let route = "/instances/{instance}/private/otp-devices";
+    for line in [
+        &*format!(
+            "merchant_otp_requests_total{{method=\"POST\",route=\"{route}\",status=\"204\",code=\"\"}} 1"
+        ),
+        &format!(
+            "merchant_otp_requests_total{{method=\"POST\",route=\"{route}\",status=\"401\",code=\"2015\"}} 1"
+        ),
+        "merchant_otp_audit_events_total{operation=\"otp-device.add\",outcome=\"done\"} 1",
+        "merchant_otp_batch_requests_count{lane=\"insert\"} 1",
+        "merchant_otp_requests_in_flight 0",
+        "merchant_otp_build_info{version=",
+        "method=\"other\"",
+    ] {
+        assert!(told.contains(line), "{line} is not in {told}");
+    }
+    for secret in ["till", "secret", "BREW", token.strip_prefix("secret-token:").unwrap()] {
+        assert!(!told.contains(secret), "{told}");
+    }
+}
+
+fn systemd_is_told_that_the_service_serves_and_lives(storage: &Storage) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify.sock");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let heard = || {
+        let mut message = [0; 256];
+        let length = socket.recv(&mut message).unwrap();
+        String::from_utf8_lossy(&message[..length]).trim().to_owned()
+    };
+    let path = path.to_str().unwrap();
+    let server = Server::start_with_environment(
+        storage,
+        &[],
+        &[("NOTIFY_SOCKET", path), ("WATCHDOG_USEC", "200000")],
+    );
+    assert_eq!(heard(), "READY=1");
+    let begin = Instant::now();
+    for _ in 0..4 {
+        assert_eq!(heard(), "WATCHDOG=1");
+    }
+    assert!(begin.elapsed() > Duration::from_millis(200));
+    server.stop();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while heard() != "STOPPING=1" {
+        assert!(Instant::now() < deadline);
+    }
+}
+
+#[test]
+fn a_database_that_is_gone_is_not_ready_until_it_is_back() {
+    let cluster = merchant_otp_throwaway_postgres::Cluster::start().unwrap();
+    let storage = Storage::postgres_in(&cluster);
+    let server = Server::start(&storage);
+    let StorageKind::Postgres(database) = storage.kind() else { panic!("it is PostgreSQL") };
+    let name = database.name();
+    assert_eq!(server.request("GET", "/readyz", &[], b"").status, 204);
+    // Nobody may connect, and who is connected is thrown out.
+    database.maintain(&format!("ALTER DATABASE \"{name}\" ALLOW_CONNECTIONS false"));
+    database.maintain(&format!(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+    ));
+    assert_eq!(server.request("GET", "/readyz", &[], b"").status, 503);
+    assert_eq!(server.request("GET", "/healthz", &[], b"").status, 204);
+    database.maintain(&format!("ALTER DATABASE \"{name}\" ALLOW_CONNECTIONS true"));
+    let deadline = Instant::now() + Duration::from_secs(2);
+    while server.request("GET", "/readyz", &[], b"").status != 204 {
+        assert!(Instant::now() < deadline, "it does not come back");
+        sleep(Duration::from_millis(20));
+    }
+}
