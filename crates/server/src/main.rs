@@ -26,10 +26,6 @@ use clap::Parser;
 use crate::command_line::{Command, CommandLine};
 use crate::settings::Settings;
 
-/// Most of a request's own time goes into memory that is taken and given back: docs/performance.md.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 #[tokio::main]
 async fn main() -> ExitCode {
     memory::keep_private();

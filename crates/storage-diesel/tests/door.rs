@@ -171,7 +171,7 @@ async fn whoever_waits_too_long_for_a_connection_is_told() {
     };
     let (long, waiting) = tokio::join!(long, waiting);
     long.unwrap();
-    assert!(matches!(waiting, Err(StoreError::Unavailable(_))));
+    assert!(matches!(waiting, Err(StoreError::Busy(_))));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -123,11 +123,11 @@ impl Drop for InFlight {
 }
 
 /// An error and all its causes, on one line.
-struct Causes<'a>(&'a HttpError);
+pub(crate) struct Causes<'a>(pub(crate) &'a dyn Error);
 
 impl fmt::Display for Causes<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(formatter)?;
+        write!(formatter, "{}", self.0)?;
         let mut cause = self.0.source();
         while let Some(error) = cause {
             write!(formatter, ": {error}")?;

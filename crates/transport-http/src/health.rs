@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 
+use crate::access_log::Causes;
 use crate::openapi;
 use crate::routes::App;
 
@@ -41,8 +42,7 @@ pub(crate) async fn ready(app: Data<App>) -> HttpResponse {
     match app.service.check_health().await {
         Ok(()) => HttpResponse::NoContent().finish(),
         Err(error) => {
-            let cause = &error as &dyn std::error::Error;
-            tracing::warn!(cause, "not ready");
+            tracing::warn!(cause = %Causes(&error), "not ready");
             HttpResponse::ServiceUnavailable().finish()
         }
     }
