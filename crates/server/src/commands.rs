@@ -261,7 +261,7 @@ fn date(timestamp: Timestamp) -> String {
 fn one_line(text: &str) -> String {
     let escape = |c: char| {
         let is_seen = matches!(c, '"' | '\'' | '\\') || c.escape_debug().count() == 1;
-        if is_seen { c.to_string() } else { c.escape_unicode().to_string() }
+        if is_seen { c.to_string() } else { c.escape_debug().to_string() }
     };
     text.chars().map(escape).collect()
 }
@@ -281,7 +281,7 @@ mod tests {
 
     #[test]
     fn a_terminal_obeys_no_description() {
-        assert_eq!(one_line("Büro\n\u{1b}[2J\u{9b}"), "Büro\\u{a}\\u{1b}[2J\\u{9b}");
+        assert_eq!(one_line("Büro\n\u{1b}[2J\u{9b}"), "Büro\\n\\u{1b}[2J\\u{9b}");
         assert_eq!(one_line("\"Käse\" \\ 'x' 🧀"), "\"Käse\" \\ 'x' 🧀");
         assert_eq!(one_line("a\u{202e}b\u{200b}c"), "a\\u{202e}b\\u{200b}c");
     }
