@@ -19,6 +19,7 @@ mod credentials;
 mod devices;
 mod durability;
 mod enrolment;
+mod fail_over;
 mod faults;
 mod first_start;
 mod instances;

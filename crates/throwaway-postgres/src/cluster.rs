@@ -25,6 +25,7 @@ pub struct Cluster {
     server: Child,
     folder: TempDir,
     port: u16,
+    settings: Vec<String>,
 }
 
 impl Cluster {
@@ -66,18 +67,83 @@ impl Cluster {
             owner.take(&path)?;
         }
 
+        let settings = settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        Self::on(folder, settings)
+    }
+
+    /// Starts a standby that follows this cluster, with the same settings.
+    ///
+    /// # Errors
+    ///
+    /// If it does not start.
+    pub fn standby(&self) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("merchant-otp-pg-").tempdir()?;
+        let owner = Owner::of_servers()?;
+        owner.take(folder.path())?;
+        let backup = owner
+            .command(&binaries::find_or_install()?.join("pg_basebackup"))
+            .args(["--write-recovery-conf", "--checkpoint=fast", "--username=postgres", "--host"])
+            .arg(self.folder.path())
+            .args(["--port", &self.port.to_string(), "--pgdata"])
+            .arg(folder.path().join("data"))
+            .output()
+            .context("starting pg_basebackup")?;
+        let errors = String::from_utf8_lossy(&backup.stderr);
+        ensure!(backup.status.success(), "pg_basebackup: {errors}");
+        Self::on(folder, self.settings.clone())
+    }
+
+    /// Starts a server on the data in a folder.
+    fn on(folder: TempDir, settings: Vec<String>) -> Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let log = fs::File::create(folder.path().join("log"))?;
-        let mut server = owner.command(&binaries.join("postgres"));
-        server.arg("-D").arg(&data).arg("-k").arg(folder.path()).args(["-h", "127.0.0.1"]);
-        server.args(["-p", &port.to_string()]);
-        for (name, value) in settings {
-            server.arg("-c").arg(format!("{name}={value}"));
-        }
-        let server = server.stdout(log.try_clone()?).stderr(log).spawn()?;
-        let mut cluster = Self { server, folder, port };
+        let server = spawn(folder.path(), port, &settings)?;
+        let mut cluster = Self { server, folder, port, settings };
         cluster.wait_until_ready()?;
         Ok(cluster)
+    }
+
+    /// Kills all processes of the server at once, as a crash does.
+    pub fn crash(&mut self) {
+        self.signal_all(Signal::SIGKILL);
+        let _status = self.server.wait();
+    }
+
+    /// Starts the server again after a crash, on its data.
+    ///
+    /// # Errors
+    ///
+    /// If it does not start.
+    pub fn start_again(&mut self) -> Result<()> {
+        self.server = spawn(self.folder.path(), self.port, &self.settings)?;
+        self.wait_until_ready()
+    }
+
+    /// Acknowledges from now on only what a standby has applied.
+    ///
+    /// # Errors
+    ///
+    /// If no standby follows within a minute.
+    pub fn wait_for_standby(&self) -> Result<()> {
+        let mut session = postgres::Client::connect(&self.url("postgres"), postgres::NoTls)?;
+        session.batch_execute("ALTER SYSTEM SET synchronous_standby_names = '*'")?;
+        session.batch_execute("SELECT pg_reload_conf()")?;
+        let deadline = Instant::now() + START_TIMEOUT;
+        let synchronous = "SELECT FROM pg_stat_replication WHERE sync_state = 'sync'";
+        while session.query(synchronous, &[])?.is_empty() {
+            ensure!(Instant::now() < deadline, "no standby follows");
+            sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// Makes a standby the server that writes.
+    ///
+    /// # Errors
+    ///
+    /// If it is none.
+    pub fn promote(&self) -> Result<()> {
+        let mut session = postgres::Client::connect(&self.url("postgres"), postgres::NoTls)?;
+        Ok(session.batch_execute("SELECT pg_promote()")?)
     }
 
     /// The port of 127.0.0.1 that the server listens on.
@@ -131,6 +197,18 @@ impl Cluster {
     fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
+}
+
+/// Starts a server on the data in a folder, in which its socket and its log are too.
+fn spawn(folder: &Path, port: u16, settings: &[String]) -> Result<Child> {
+    let log = fs::OpenOptions::new().create(true).append(true).open(folder.join("log"))?;
+    let mut server = Owner::of_servers()?.command(&binaries::find_or_install()?.join("postgres"));
+    server.arg("-D").arg(folder.join("data")).arg("-k").arg(folder).args(["-h", "127.0.0.1"]);
+    server.args(["-p", &port.to_string()]);
+    for setting in settings {
+        server.arg("-c").arg(setting);
+    }
+    Ok(server.stdout(log.try_clone()?).stderr(log).spawn()?)
 }
 
 impl Drop for Cluster {
