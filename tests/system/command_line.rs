@@ -264,3 +264,18 @@ fn a_log_that_nobody_reads_any_more_stops_nothing() {
     server.signal(nix::sys::signal::Signal::SIGTERM);
     assert_eq!(server.wait().0, Some(0));
 }
+
+#[test]
+fn a_shell_and_a_manual_are_helped() {
+    let storage = Storage::sqlite();
+    let bash = storage.run(&["completions", "bash"]);
+    assert!(bash.success && bash.stdout.contains("set-password"), "{}", bash.stderr);
+    let folder = tempfile::tempdir().unwrap();
+    let written = storage.run(&["man", folder.path().to_str().unwrap()]);
+    assert!(written.success, "{}", written.stderr);
+    for page in ["merchant-otp.1", "merchant-otp-serve.1", "merchant-otp-instance-set-password.1"] {
+        let page = std::fs::read_to_string(folder.path().join(page)).unwrap();
+        assert!(page.contains(".SH NAME"), "{page}");
+    }
+    assert!(!storage.run(&["man", "/nowhere"]).success);
+}

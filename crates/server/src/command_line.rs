@@ -2,6 +2,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 use merchant_otp_domain::{
     AccessTokenDescription, AccessTokenSerial, AccessTokenSerialError, Amount, InstanceId,
     InstanceName, Lifetime, OtpAlgorithm, OtpDeviceDescription, OtpDeviceId, Timestamp, TokenScope,
@@ -69,6 +70,16 @@ pub(crate) enum Command {
     Healthcheck,
     /// Apply the pending migrations of the database
     Migrate,
+    /// Print what a shell needs to complete the commands: bash, elvish, fish, powershell or zsh
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Write the manual pages
+    Man {
+        /// The folder that they go to, which has to be there
+        folder: PathBuf,
+    },
     /// Show the effective settings, without secrets
     Config,
     /// Describe the HTTP endpoints (OpenAPI 3.1), as `/openapi.json` does

@@ -7,6 +7,7 @@ mod clock;
 mod command_line;
 mod commands;
 mod enrolment;
+mod manual;
 mod master_keys;
 mod memory;
 mod metrics;
@@ -47,6 +48,8 @@ async fn run(command_line: CommandLine) -> anyhow::Result<()> {
         Command::Backup { file } => commands::backup(&settings, &file).await,
         Command::Restore { file } => commands::restore(&settings, &file).await,
         Command::Healthcheck => commands::healthcheck(&settings),
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Man { folder } => manual::pages(&folder),
         Command::Config => commands::config(&settings),
         Command::Key(command) => commands::key(&settings, command).await,
         Command::OpenApi => commands::openapi(),
