@@ -72,6 +72,10 @@ impl Database {
     }
 
     /// Copies the embedded database to a new file.
+    #[cfg_attr(
+        not(feature = "sqlite"),
+        expect(clippy::unused_async, reason = "there is no embedded database")
+    )]
     pub(crate) async fn back_up(&self, to: &Path) -> anyhow::Result<()> {
         match self {
             #[cfg(feature = "sqlite")]
@@ -87,6 +91,10 @@ impl Database {
     }
 
     /// Makes the embedded database of a copy; there must be none.
+    #[cfg_attr(
+        not(feature = "sqlite"),
+        expect(clippy::unused_async, reason = "there is no embedded database")
+    )]
     pub(crate) async fn restore(&self, from: &Path) -> anyhow::Result<()> {
         match self {
             #[cfg(feature = "sqlite")]
