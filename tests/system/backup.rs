@@ -44,11 +44,20 @@ fn a_copy_made_under_load_is_put_back() {
 
     // What is done after the copy is not in it.
     let path = storage.sqlite_path();
-    for suffix in ["", "-wal", "-shm"] {
+    let with_suffix = |suffix: &str| {
         let mut name = path.clone().into_os_string();
         name.push(suffix);
-        let _not_all_are_there = fs::remove_file(name);
+        name
+    };
+    for suffix in ["", "-wal", "-shm"] {
+        let _not_all_are_there = fs::remove_file(with_suffix(suffix));
     }
+    // A log that was left behind may hold what is nowhere else.
+    fs::write(with_suffix("-wal"), "left behind").unwrap();
+    let refused = storage.run(&["restore", copy]);
+    assert!(!refused.success && refused.stderr.contains("-wal"), "{}", refused.stderr);
+    assert_eq!(fs::read(with_suffix("-wal")).unwrap(), b"left behind");
+    fs::remove_file(with_suffix("-wal")).unwrap();
     let restored = storage.run(&["restore", copy]);
     assert!(restored.success, "{}", restored.stderr);
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
@@ -56,6 +65,24 @@ fn a_copy_made_under_load_is_put_back() {
     let shown = server.call("GET", &format!("{DEVICES}/before"), &token, "");
     assert_eq!(shown.status, 200, "{}", shown.body);
     server.post("shop", &token, device("before").to_string()).expect_stored();
+}
+
+#[test]
+fn the_name_of_a_copy_is_that_of_a_file() {
+    let storage = Storage::sqlite();
+    let _token = storage.token("shop", "all", "forever");
+    let folder = tempfile::tempdir().unwrap();
+    // SQLite would take these for something else.
+    for name in ["file:copy.db", ":memory:", "a b?c=d%20.db"] {
+        let mut backup = storage.command(&["backup", name], &[]);
+        let absolute = storage.sqlite_path();
+        let url = format!("sqlite:{}", fs::canonicalize(absolute).unwrap().display());
+        backup.current_dir(folder.path()).env("MERCHANT_OTP__STORAGE__URL", url);
+        assert!(backup.output().unwrap().status.success());
+        let copy = fs::metadata(folder.path().join(name)).unwrap();
+        assert!(copy.len() > 4096 && copy.permissions().mode() & 0o777 == 0o600, "{name}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
 }
 
 #[test]

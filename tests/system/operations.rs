@@ -16,6 +16,7 @@ on_both_databases! {
     each_answer_has_an_id_that_the_log_knows,
     metrics_are_told_on_an_address_of_their_own,
     systemd_is_told_that_the_service_serves_and_stops,
+    a_hangup_without_a_certificate_is_no_end,
 }
 
 fn health_is_told_without_credentials_and_details(storage: &Storage) {
@@ -132,6 +133,17 @@ fn systemd_is_told_that_the_service_serves_and_stops(storage: &Storage) {
     assert_eq!(heard(), "READY=1");
     server.stop();
     assert_eq!(heard(), "STOPPING=1");
+}
+
+fn a_hangup_without_a_certificate_is_no_end(storage: &Storage) {
+    let server = Server::start(storage);
+    server.signal(Signal::SIGHUP);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !server.log().contains("there is no certificate to read again") {
+        assert!(Instant::now() < deadline, "{}", server.log());
+        sleep(Duration::from_millis(10));
+    }
+    assert_eq!(server.request("GET", "/readyz", &[], b"").status, 204);
 }
 
 #[test]

@@ -17,10 +17,10 @@ use crate::{Error, Grant, Refusal, Service};
 /// How many refusals of an instance are recorded: more may come than a database should have to keep.
 const OF_INSTANCE: Pace = Pace { burst: 60, interval: Duration::from_secs(1) };
 
-/// How many are recorded of all instances together: each is a transaction, and takes a turn of the others.
+/// How many are recorded of all instances together, of strangers and of others each: each is a transaction, and takes a turn of the others.
 const OF_ALL: Pace = Pace { burst: 300, interval: Duration::from_millis(50) };
 
-/// For how many instances refusals are counted at the most.
+/// For how many instances refusals are counted, before those that are over are forgotten.
 const MOST_INSTANCES: usize = 10_000;
 
 /// How many events are removed at a time: so few that nobody waits for them.
@@ -58,8 +58,8 @@ pub(crate) struct AuditRoom(Mutex<Room>);
 
 #[derive(Default)]
 struct Room {
-    /// When the bucket of all is empty.
-    all_empty_at: Option<Instant>,
+    /// When the buckets of all are empty: of those that are known, and of strangers.
+    all_empty_at: [Option<Instant>; 2],
     of_instances: HashMap<(InstanceId, bool), Refusals>,
 }
 
@@ -73,10 +73,15 @@ impl AuditRoom {
     fn take(&self, event: &AuditEvent) -> Option<u32> {
         let now = Instant::now();
         let room = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let all_empty_at = room.all_empty_at.get_or_insert(now);
+        let [known, strangers] = &mut room.all_empty_at;
+        let all_empty_at = if event.actor == Actor::Unknown { strangers } else { known };
+        let all_empty_at = all_empty_at.get_or_insert(now);
         let all = &mut room.of_instances;
         if all.len() >= MOST_INSTANCES {
-            all.retain(|_, refusals| refusals.empty_at > now);
+            all.retain(|_, refusals| refusals.empty_at > now || refusals.unrecorded > 0);
+            if all.len() >= 2 * MOST_INSTANCES {
+                all.clear();
+            }
         }
         let refusals = all.entry(key(event)).or_insert(Refusals { empty_at: now, unrecorded: 0 });
         if OF_INSTANCE.wait(refusals.empty_at, now).is_some()

@@ -44,9 +44,7 @@ pub(crate) async fn serve(settings: Settings, no_migrate: bool) -> anyhow::Resul
         welcome::greet(&service, bound.listen(), bound.certificate().is_some()).await?;
     }
     let shutdown = Shutdown::on_signals()?;
-    if let Some(certificate) = bound.certificate() {
-        reload_on_hangup(certificate)?;
-    }
+    reload_on_hangup(bound.certificate())?;
     let retention = settings.audit_retention()?;
     tracing::info!(listen = %bound.listen(), version = env!("CARGO_PKG_VERSION"), "serving");
     systemd::ready();
@@ -78,14 +76,15 @@ async fn forget_audit_events(service: &Service, retention: Option<u64>) {
     }
 }
 
-/// Reads the certificate again with each SIGHUP.
-fn reload_on_hangup(certificate: Certificate) -> anyhow::Result<()> {
+/// Reads the certificate again with each SIGHUP; without one, a SIGHUP does nothing.
+fn reload_on_hangup(certificate: Option<Certificate>) -> anyhow::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
-            match certificate.reload() {
-                Ok(()) => tracing::info!("read the certificate again"),
-                Err(error) => {
+            match certificate.as_ref().map(Certificate::reload) {
+                None => tracing::info!("there is no certificate to read again"),
+                Some(Ok(())) => tracing::info!("read the certificate again"),
+                Some(Err(error)) => {
                     let cause = format!("{:#}", anyhow::Error::from(error));
                     tracing::error!(cause, "the certificate stays as it was");
                 }

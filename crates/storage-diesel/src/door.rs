@@ -105,17 +105,23 @@ impl<C: Connector> Door<C> {
         &self,
         unit: impl FnOnce(&mut C::Connection) -> Result<T, Failure>,
     ) -> Result<T, StoreError> {
-        let _place = match Arc::clone(&self.places).try_acquire_owned() {
-            Ok(place) => place,
-            Err(_) => self.runtime.block_on(self.place())?,
-        };
+        // Those who run a lane are few: they are not among those that are too many.
+        let _place = self.runtime.block_on(self.place_in_turn())?;
         self.inside.run(unit)
     }
 
     /// Waits for a place, unless too many do.
     async fn place(&self) -> Result<OwnedSemaphorePermit, StoreError> {
-        let begin = Instant::now();
         let _waiting = Waiting::among(&self.waiting)?;
+        self.place_in_turn().await
+    }
+
+    /// Waits for a place.
+    async fn place_in_turn(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+            return Ok(place);
+        }
+        let begin = Instant::now();
         let place = timeout(WAIT, Arc::clone(&self.places).acquire_owned()).await;
         metrics::histogram!("merchant_otp_database_wait_seconds").record(begin.elapsed());
         match place {

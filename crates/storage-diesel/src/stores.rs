@@ -66,7 +66,7 @@ where
         insertions: Lane::new(&writing, settings.writers, "insert", Batches::insert_otp_devices),
         devices: Lane::new(&reading, READERS, "find-device", find_otp_devices),
         tokens: Lane::new(&reading, READERS, "find-token", find_access_tokens),
-        token_cache: TokenCache::new(settings.token_cache),
+        token_cache: Arc::new(TokenCache::new(settings.token_cache)),
         reading,
         writing,
         migrations,
@@ -87,7 +87,7 @@ struct SqlStores<C: Connector> {
     insertions: Lane<DeviceToInsert, OtpDeviceInsertion>,
     devices: Lane<(InstanceId, OtpDeviceId), Option<SealedOtpDevice>>,
     tokens: Lane<(InstanceId, AccessTokenDigest), AccessTokenLookup>,
-    token_cache: TokenCache,
+    token_cache: Arc<TokenCache>,
     /// The versions of those that the statements need.
     migrations: Vec<String>,
 }
@@ -133,6 +133,23 @@ fn once_each<R: Clone, K: Eq + Hash, A: Clone>(
         None => Err(Failure::Corrupt("fewer answers than requests".into())),
     };
     Ok(positions.into_iter().map(answer).collect())
+}
+
+impl<C: Connector> SqlStores<C> {
+    /// A unit of work after which no token is remembered: it took some away, or may have if it failed.
+    ///
+    /// It is the unit that forgets, for whoever waits for it may give up.
+    fn forgetting<T>(
+        &self,
+        unit: impl FnOnce(&mut C::Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> impl FnOnce(&mut C::Connection) -> Result<T, Failure> + Send + 'static {
+        let token_cache = Arc::clone(&self.token_cache);
+        move |connection| {
+            let done = unit(connection);
+            token_cache.forget();
+            done
+        }
+    }
 }
 
 #[async_trait]
@@ -187,20 +204,14 @@ impl<C: Connector<Connection: UnitsOfWork>> InstanceStore for SqlStores<C> {
         let unit = move |connection: &mut C::Connection| {
             connection.mark_instance_deleted(id.as_str(), &event)
         };
-        let done = self.writing.run(unit).await;
-        // Also if it failed: it may be done.
-        self.token_cache.forget();
-        done
+        self.writing.run(self.forgetting(unit)).await
     }
 
     async fn remove(&self, id: &InstanceId, event: &AuditEvent) -> Result<bool, StoreError> {
         let (id, event) = (id.clone(), event.clone());
         let unit =
             move |connection: &mut C::Connection| connection.remove_instance(id.as_str(), &event);
-        let done = self.writing.run(unit).await;
-        // Also if it failed: it may be done.
-        self.token_cache.forget();
-        done
+        self.writing.run(self.forgetting(unit)).await
     }
 }
 
@@ -256,10 +267,7 @@ impl<C: Connector<Connection: UnitsOfWork>> AccessTokenStore for SqlStores<C> {
         let unit = move |connection: &mut C::Connection| {
             connection.remove_access_token(instance.as_str(), serial.value(), &event)
         };
-        let done = self.writing.run(unit).await;
-        // Also if it failed: it may be done.
-        self.token_cache.forget();
-        done
+        self.writing.run(self.forgetting(unit)).await
     }
 
     async fn remove_expired(

@@ -1,7 +1,8 @@
-use std::fs::{File, OpenOptions};
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf, absolute};
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
@@ -13,14 +14,14 @@ use merchant_otp_storage_diesel::MIGRATIONS_TABLE;
 use thiserror::Error;
 
 use crate::connector::{SqliteConnector, SqliteFile};
-use crate::file::{self, file_error};
+use crate::file::{self, MigrationLock, file_error};
 
 /// Why a database is not backed up or restored.
 #[derive(Debug, Error)]
 pub enum BackupError {
-    /// The file that is to be made is there.
-    #[error("it is there already, and stays as it is")]
-    Exists,
+    /// The file that is to be made, or one that would belong to it, is there.
+    #[error("{} is there already, and stays as it is", .0.display())]
+    Exists(PathBuf),
     /// A file cannot be opened, read or written.
     #[error("a file cannot be used")]
     File(#[source] Cause),
@@ -32,25 +33,26 @@ pub enum BackupError {
 /// Copies a database, as it is at one moment, to a new file, while others work with it.
 pub(crate) fn back_up(connector: &SqliteConnector, to: &Path) -> Result<(), BackupError> {
     let SqliteFile { connection, .. } = &mut connector.open().map_err(BackupError::Database)?;
-    create_new(to)?;
-    copy(connection, to).inspect_err(|_| {
-        let _half_a_copy = std::fs::remove_file(to);
-    })
+    copy(connection, to)
 }
 
 /// Makes a database of a copy; there must be none.
 pub(crate) fn restore(connector: &SqliteConnector, from: &Path) -> Result<(), BackupError> {
     let path = connector.path();
-    // Through a connection of its own, so that what is restored is a database, and whole.
-    let copy_connector = SqliteConnector::new(from.to_owned());
-    let copied = &mut copy_connector.open_without_log().map_err(BackupError::Database)?;
+    let copied = SqliteConnector::new(from.to_owned()).open_without_log();
+    let copied = &mut copied.map_err(BackupError::Database)?;
     check(copied)?;
     is_ours(copied)?;
-    file::create_folder(path).map_err(BackupError::File)?;
-    create_new(path)?;
-    copy(copied, path).inspect_err(|_| {
-        let _half_a_copy = std::fs::remove_file(path);
-    })
+    // Nobody makes a database there meanwhile.
+    let _lock = MigrationLock::take(path).map_err(BackupError::File)?;
+    // The log of a database that was there may hold what is nowhere else; beside another one it would go.
+    for suffix in ["-wal", "-shm"] {
+        let left = with_suffix(path, suffix);
+        if left.exists() {
+            return Err(BackupError::Exists(left));
+        }
+    }
+    copy(copied, path)
 }
 
 fn check(connection: &mut SqliteConnection) -> Result<(), BackupError> {
@@ -77,23 +79,42 @@ fn is_ours(connection: &mut SqliteConnection) -> Result<(), BackupError> {
     }
 }
 
-/// Writes what a connection sees at one moment into an empty file, durably.
+/// Writes what a connection sees at one moment into a new file, durably.
+///
+/// Under another name first: half a copy must not look like a whole one, nor like a new database.
 fn copy(connection: &mut SqliteConnection, to: &Path) -> Result<(), BackupError> {
-    let name = to.to_str().ok_or_else(|| BackupError::File("its name is not UTF-8".into()))?;
+    if to.exists() {
+        return Err(BackupError::Exists(to.to_owned()));
+    }
+    // Absolute, for SQLite takes other names for something else: `file:…`, `:memory:`.
+    let at = |error| BackupError::File(file_error(to)(error));
+    let half = with_suffix(&absolute(to).map_err(at)?, "-half");
+    let copied = write(connection, &half).and_then(|()| match fs::hard_link(&half, to) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(BackupError::Exists(to.to_owned()))
+        }
+        linked => linked.map_err(at),
+    });
+    let _not_made = fs::remove_file(&half);
+    copied?;
+    file::sync_folders(to).map_err(BackupError::File)
+}
+
+fn write(connection: &mut SqliteConnection, half: &Path) -> Result<(), BackupError> {
+    let at = |error| BackupError::File(file_error(half)(error));
+    let name = half.to_str().ok_or_else(|| BackupError::File("its name is not UTF-8".into()))?;
+    let _of_a_copy_that_broke_off = fs::remove_file(half);
+    // Empty, for the owner's eyes only.
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(half).map_err(at)?;
     sql_query("VACUUM INTO ?")
         .bind::<Text, _>(name)
         .execute(connection)
         .map_err(|error| BackupError::Database(error.into()))?;
-    let synced = File::open(to).and_then(|file| file.sync_all());
-    synced.map_err(|error| BackupError::File(file_error(to)(error)))?;
-    file::sync_folders(to).map_err(BackupError::File)
+    File::open(half).and_then(|file| file.sync_all()).map_err(at)
 }
 
-/// Makes an empty file for the owner's eyes only.
-fn create_new(path: &Path) -> Result<(), BackupError> {
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(BackupError::Exists),
-        Err(error) => Err(BackupError::File(file_error(path)(error))),
-    }
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
 }

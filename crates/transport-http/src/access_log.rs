@@ -23,7 +23,8 @@ pub(crate) async fn log_answer(
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let id = request_id(&request);
-    let span = tracing::info_span!("request", request_id = id);
+    // Of the highest level, so that it is there whatever is filtered.
+    let span = tracing::error_span!("request", request_id = id);
     let mut response = answer(request, next).instrument(span).await?;
     if let Some(id) = request_id::header(&id) {
         response.headers_mut().insert(X_REQUEST_ID, id);
