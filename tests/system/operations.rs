@@ -6,6 +6,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use merchant_otp_tests::{Server, Storage, StorageKind};
+use nix::sys::signal::Signal;
 
 use crate::log_in::DEVICES;
 use crate::{device, on_both_databases};
