@@ -4,9 +4,10 @@ use merchant_otp_tests::{Server, Storage, basic};
 use serde_json::json;
 
 use crate::log_in::{ALL, DEVICES, TOKEN, TOKENS, json, shop, token};
-use crate::on_both_databases;
+use crate::{device, on_both_databases};
 
 on_both_databases! {
+    a_remembered_token_is_refused_at_once_by_the_process_that_revokes_it,
     a_refreshable_token_makes_tokens_within_its_scope,
     who_logs_out_is_out_everywhere,
     tokens_are_listed_page_by_page,
@@ -141,4 +142,14 @@ fn a_token_is_revoked_by_its_serial(storage: &Storage) {
         assert_eq!(refused.json()["detail"], "serial", "{bad}");
     }
     assert_eq!(server.call("GET", DEVICES, &keeper, "").status, 200);
+}
+
+fn a_remembered_token_is_refused_at_once_by_the_process_that_revokes_it(storage: &Storage) {
+    let server = Server::start_with(storage, &[("STORAGE__TOKEN_CACHE", "1000")]);
+    let token = storage.token("shop", "all", "forever");
+    for number in 0..3 {
+        server.post("shop", &token, device(&format!("till {number}")).to_string()).expect_stored();
+    }
+    server.call("DELETE", "/instances/shop/private/token", &token, "").expect_stored();
+    server.post("shop", &token, device("other").to_string()).expect_error(401, 2015);
 }

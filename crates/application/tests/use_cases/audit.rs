@@ -146,6 +146,27 @@ async fn a_flood_of_refusals_does_not_flood_the_trail() {
     assert_eq!(fixture.trail().await.last().unwrap().unrecorded, 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_flood_over_many_instances_does_not_flood_the_trail_either() {
+    let mut fixture = fixture().await;
+    let made_up = AccessToken::parse("secret-token:made-up").unwrap();
+    let mut recorded = 0;
+    for number in 0..20 {
+        fixture.shop = instance(&format!("shop{number}"), "Shop").id;
+        fixture.add_instance(instance(fixture.shop.as_str(), "Shop"), None).await.unwrap();
+        for _ in 0..60 {
+            fixture.refuse(&made_up).await;
+        }
+        recorded += fixture.trail().await.len() - 1;
+    }
+    assert_eq!(recorded, 300);
+    // What is known of somebody has its room.
+    let before = fixture.trail().await.len();
+    let reader = fixture.token(Scope::ReadOnly, Lifetime::Forever).await;
+    fixture.refuse(&reader).await;
+    assert_eq!(fixture.trail().await.len() - before, 2);
+}
+
 #[tokio::test]
 async fn old_events_are_forgotten() {
     let fixture = fixture().await;
