@@ -92,7 +92,7 @@ impl<C: Connector> Door<C> {
         }
     }
 
-    /// The same, on the thread of the caller, which may block and has entered the runtime.
+    /// The same, on the thread of the caller, which may block.
     ///
     /// # Errors
     ///
@@ -101,12 +101,12 @@ impl<C: Connector> Door<C> {
     /// # Panics
     ///
     /// If the unit of work does.
-    pub(crate) fn run_blocking<T>(
+    pub(crate) async fn run_here<T>(
         &self,
         unit: impl FnOnce(&mut C::Connection) -> Result<T, Failure>,
     ) -> Result<T, StoreError> {
         // Those who run a lane are few: they are not among those that are too many.
-        let _place = self.runtime.block_on(self.place_in_turn())?;
+        let _place = self.place_in_turn().await?;
         self.inside.run(unit)
     }
 
@@ -129,11 +129,6 @@ impl<C: Connector> Door<C> {
             Ok(Err(closed)) => Err(StoreError::Unavailable(closed.into())),
             Err(_) => Err(StoreError::Busy(Late.into())),
         }
-    }
-
-    /// Where units of work find their threads.
-    pub(crate) fn runtime(&self) -> &Handle {
-        &self.runtime
     }
 }
 
@@ -171,13 +166,9 @@ impl<C: Connector> Inside<C> {
     ) -> Result<T, StoreError> {
         let mut connection = self.connection().map_err(StoreError::Unavailable)?;
         let interrupter = self.connector.interrupter(&connection);
-        let watch = interrupter.map(|interrupter| self.watchdog.watch(interrupter));
+        let _watch = interrupter.map(|interrupter| self.watchdog.watch(interrupter));
         // A unit of work that panics takes its connection with it.
         let result = unit(&mut connection).map_err(store_error::<C>);
-        if watch.is_some_and(|watch| watch.has_interrupted()) {
-            // The others lead to the same database, which does not answer.
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        }
         // After a failure the connection may be broken and not know it yet.
         if !matches!(result, Err(StoreError::Read(_) | StoreError::Write(_))) {
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
@@ -205,7 +196,8 @@ impl<C: Connector> Inside<C> {
 #[error("no connection became free within {} s", WAIT.as_secs())]
 struct Late;
 
-pub(crate) fn store_error<C: Connector>(failure: Failure) -> StoreError {
+/// What a failure is to whoever asked, and counts it.
+pub fn store_error<C: Connector>(failure: Failure) -> StoreError {
     let (kind, error) = match failure {
         Failure::Read(error) | Failure::Write(error) if is_contention::<C>(&error) => {
             ("contention", StoreError::Contention(error.into()))

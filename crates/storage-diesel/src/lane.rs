@@ -2,17 +2,19 @@ use std::collections::VecDeque;
 use std::error::Error;
 use std::fmt;
 use std::iter;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::slice;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use merchant_otp_ports::{Cause, StoreError};
+use metrics::Histogram;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
-
-use crate::door::store_error;
-use crate::{Connector, Door, Failure};
+use tokio::task::yield_now;
 
 /// How many requests are done at a time at the most.
 const BATCH: usize = 256;
@@ -29,24 +31,41 @@ const ONE_BY_ONE: Duration = Duration::from_secs(2);
 /// Does requests in one unit of work, all or nothing of it; answers each, in their order.
 ///
 /// What is wrong with one of them alone is its own answer; the whole fails where the database does.
-pub type Batch<C, R, A> = fn(&mut C, &[R]) -> Result<Vec<Result<A, Failure>>, Failure>;
+pub type Batch<R, A> = Box<dyn Fn(Arc<[R]>) -> Answers<A> + Send + Sync>;
 
-/// A queue before a door: does, at a time, all requests that came while the last ones were done.
+/// The answers to the requests of a batch, or why there are none.
+pub type Answers<A> =
+    Pin<Box<dyn Future<Output = Result<Vec<Result<A, StoreError>>, StoreError>> + Send>>;
+
+/// Where batches are done.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// On the runtime of the first of those who ask: no thread has to be woken. For what does not block.
+    Caller,
+    /// On a thread that may block, of this runtime.
+    Blocking(Handle),
+}
+
+/// A queue before a database: does, at a time, all requests that came while the last ones were done.
 ///
 /// What a transaction or a round trip costs is shared by those who come at once, and nobody waits for
 /// others to come. A request that was begun is done, whatever becomes of the future that waits for it.
 pub struct Lane<R, A> {
-    queue: Arc<Queue<R, A>>,
+    place: Place,
+    tracks: Vec<Arc<Track<R, A>>>,
+}
+
+/// A part of a lane: the requests of some threads, of which one batch is done at a time.
+struct Track<R, A> {
+    batch: Batch<R, A>,
+    batch_size: Histogram,
+    queue: Mutex<Queue<R, A>>,
 }
 
 struct Queue<R, A> {
-    state: Mutex<State<R, A>>,
-    came: Condvar,
-}
-
-struct State<R, A> {
     waiting: VecDeque<Waiting<R, A>>,
-    closed: bool,
+    /// Whether somebody takes requests out of it.
+    served: bool,
 }
 
 struct Waiting<R, A> {
@@ -57,112 +76,143 @@ struct Waiting<R, A> {
 
 type Answer<A> = oneshot::Sender<Result<A, StoreError>>;
 
-impl<R: Send + 'static, A: Send + 'static> Lane<R, A> {
-    /// Opens a lane to a door with so many threads, which end when the lane is dropped.
+impl<R, A> Lane<R, A>
+where
+    R: Clone + Send + Sync + 'static,
+    A: Send + 'static,
+{
+    /// Opens a lane that does so many batches at a time as are given, those of a thread by the same one.
     ///
-    /// When `batch` fails, its requests are done one by one for a while, so that each gets the answer that
+    /// When a batch fails, its requests are done one by one for a while, so that each gets the answer that
     /// it would have got alone. Who waits for longer than 5 seconds is refused.
-    ///
-    /// # Panics
-    ///
-    /// If the operating system starts no thread.
     #[must_use]
-    pub fn new<C: Connector>(
-        door: &Arc<Door<C>>,
-        threads: u16,
-        name: &str,
-        batch: Batch<C::Connection, R, A>,
+    pub fn new(
+        name: &'static str,
+        place: Place,
+        batches: impl IntoIterator<Item = Batch<R, A>>,
     ) -> Self {
-        let state = State { waiting: VecDeque::new(), closed: false };
-        let queue = Arc::new(Queue { state: Mutex::new(state), came: Condvar::new() });
-        for _ in 0..threads {
-            let (door, queue) = (Arc::clone(door), Arc::clone(&queue));
-            let batch_size =
-                metrics::histogram!("merchant_otp_batch_requests", "lane" => name.to_owned());
-            let serve = move || {
-                let _runtime = door.runtime().enter();
-                while let Some(waiting) = queue.next() {
-                    // At most 256.
-                    batch_size.record(u32::try_from(waiting.len()).unwrap_or(u32::MAX));
-                    work(&door, waiting, batch);
-                }
-            };
-            let thread = thread::Builder::new().name(name.to_owned()).spawn(serve);
-            #[expect(clippy::expect_used, reason = "as the runtime does with its own")]
-            thread.expect("a thread");
-        }
-        Self { queue }
+        let track = |batch| {
+            let queue = Mutex::new(Queue { waiting: VecDeque::new(), served: false });
+            let batch_size = metrics::histogram!("merchant_otp_batch_requests", "lane" => name);
+            Arc::new(Track { batch, batch_size, queue })
+        };
+        Self { place, tracks: batches.into_iter().map(track).collect() }
     }
 
     /// Has a request done.
     ///
     /// # Errors
     ///
-    /// [`StoreError`], as [`Door::run`].
+    /// [`StoreError`], as [`Door::run`](crate::Door::run).
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
     pub async fn run(&self, request: R) -> Result<A, StoreError> {
         let (answer, answered) = oneshot::channel();
-        {
-            let mut state = self.queue.lock();
-            if state.waiting.len() >= WAITING {
-                return Err(StoreError::Busy("too many wait in the lane".into()));
+        let track = self.track().ok_or_else(|| StoreError::Busy("a lane without a track".into()))?;
+        if track.push(request, answer)? {
+            let served = Served { track: Arc::clone(track), ended: false };
+            match &self.place {
+                Place::Caller => drop(tokio::spawn(serve(served, Place::Caller))),
+                Place::Blocking(runtime) => {
+                    let (handle, place) = (runtime.clone(), self.place.clone());
+                    drop(runtime.spawn_blocking(move || handle.block_on(serve(served, place))));
+                }
             }
-            let since = Instant::now();
-            state.waiting.push_back(Waiting { since, request, answer });
         }
-        self.queue.came.notify_one();
         answered.await.unwrap_or_else(|stopped| Err(StoreError::Unavailable(stopped.into())))
     }
+
+    /// The track of this thread: what a thread asks for by itself stays on it.
+    fn track(&self) -> Option<&Arc<Track<R, A>>> {
+        thread_number().checked_rem(self.tracks.len()).and_then(|number| self.tracks.get(number))
+    }
 }
 
-impl<R, A> Drop for Lane<R, A> {
+/// The number of this thread among those that asked for something.
+fn thread_number() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static NUMBER: usize = NEXT.fetch_add(1, Ordering::Relaxed);
+    }
+    NUMBER.with(|number| *number)
+}
+
+impl<R, A> Track<R, A> {
+    /// Nothing panics between two changes of the queue.
+    fn lock(&self) -> MutexGuard<'_, Queue<R, A>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues a request, unless too many wait; answers whether the queue has to be served from now on.
+    fn push(&self, request: R, answer: Answer<A>) -> Result<bool, StoreError> {
+        let mut queue = self.lock();
+        if queue.waiting.len() >= WAITING {
+            return Err(StoreError::Busy("too many wait in the lane".into()));
+        }
+        queue.waiting.push_back(Waiting { since: Instant::now(), request, answer });
+        Ok(!std::mem::replace(&mut queue.served, true))
+    }
+}
+
+/// A track that is served, until this is dropped; nobody is left waiting then.
+struct Served<R, A> {
+    track: Arc<Track<R, A>>,
+    ended: bool,
+}
+
+impl<R, A> Served<R, A> {
+    /// Takes the requests that there are; `None` if there are none, and nobody serves the track any more.
+    fn next(&mut self) -> Option<Vec<Waiting<R, A>>> {
+        let mut queue = self.track.lock();
+        let length = queue.waiting.len().min(BATCH);
+        self.ended = length == 0;
+        queue.served = !self.ended;
+        queue.served.then(|| queue.waiting.drain(..length).collect())
+    }
+}
+
+impl<R, A> Drop for Served<R, A> {
+    /// Where the runtime ends before the work does, those who wait hear of it.
     fn drop(&mut self) {
-        self.queue.lock().closed = true;
-        self.queue.came.notify_all();
-    }
-}
-
-impl<R, A> Queue<R, A> {
-    /// Nothing panics between two changes of the state.
-    fn lock(&self) -> MutexGuard<'_, State<R, A>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits for requests, and takes what there is; `None` when no more come.
-    fn next(&self) -> Option<Vec<Waiting<R, A>>> {
-        let mut state = self.lock();
-        loop {
-            if state.waiting.is_empty() {
-                if state.closed {
-                    return None;
-                }
-                state = self.came.wait(state).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            }
-            // Whoever got an answer just now may ask again, and gets the processor first for that.
-            drop(state);
-            thread::yield_now();
-            state = self.lock();
-            let length = state.waiting.len().min(BATCH);
-            // Another thread may have taken them.
-            if length > 0 {
-                return Some(state.waiting.drain(..length).collect());
-            }
+        if !self.ended {
+            let mut queue = self.track.lock();
+            queue.served = false;
+            queue.waiting.clear();
         }
     }
 }
 
+/// Does what is asked for, until nothing is.
+async fn serve<R, A>(mut served: Served<R, A>, place: Place)
+where
+    R: Clone + Send + Sync + 'static,
+    A: Send + 'static,
+{
+    loop {
+        // Whoever got an answer just now may ask again, and gets the processor first for that.
+        match place {
+            Place::Caller => yield_now().await,
+            Place::Blocking(_) => thread::yield_now(),
+        }
+        let Some(waiting) = served.next() else { return };
+        // At most 256.
+        served.track.batch_size.record(u32::try_from(waiting.len()).unwrap_or(u32::MAX));
+        work(&served.track.batch, waiting).await;
+    }
+}
 /// Does requests at once, or if that fails one by one, and answers them.
-fn work<C: Connector, R, A>(
-    door: &Door<C>,
-    waiting: Vec<Waiting<R, A>>,
-    batch: Batch<C::Connection, R, A>,
-) {
+async fn work<R, A>(batch: &Batch<R, A>, waiting: Vec<Waiting<R, A>>)
+where
+    R: Clone,
+{
     let (requests, answers) = still_wanted(waiting);
     if requests.is_empty() {
         return;
     }
     let begin = Instant::now();
-    match attempt(door, &requests, batch) {
+    match attempt(batch, Arc::clone(&requests)).await {
         Ok(done) => answers.into_iter().zip(done).for_each(|(answer, done)| send(answer, done)),
         // Where there is no connection for all, there is none for each; and what took long is not tried
         // again for each.
@@ -173,12 +223,12 @@ fn work<C: Connector, R, A>(
         {
             refuse(answers, error);
         }
-        Err(error) => one_by_one(door, &requests, answers, batch, error),
+        Err(error) => one_by_one(batch, &requests, answers, error).await,
     }
 }
 
 /// The requests that somebody still waits for, and not too long.
-fn still_wanted<R, A>(waiting: Vec<Waiting<R, A>>) -> (Vec<R>, Vec<Answer<A>>) {
+fn still_wanted<R, A>(waiting: Vec<Waiting<R, A>>) -> (Arc<[R]>, Vec<Answer<A>>) {
     let wanted = waiting.into_iter().filter_map(|Waiting { since, request, answer }| {
         if answer.is_closed() {
             return None;
@@ -189,17 +239,19 @@ fn still_wanted<R, A>(waiting: Vec<Waiting<R, A>>) -> (Vec<R>, Vec<Answer<A>>) {
         }
         Some((request, answer))
     });
-    wanted.unzip()
+    let (requests, answers): (Vec<_>, _) = wanted.unzip();
+    (requests.into(), answers)
 }
 
 /// Does requests one by one while there is time; those after that get the error of all.
-fn one_by_one<C: Connector, R, A>(
-    door: &Door<C>,
+async fn one_by_one<R, A>(
+    batch: &Batch<R, A>,
     requests: &[R],
     answers: Vec<Answer<A>>,
-    batch: Batch<C::Connection, R, A>,
     error: StoreError,
-) {
+) where
+    R: Clone,
+{
     let begin = Instant::now();
     let mut answers = answers.into_iter();
     for request in requests {
@@ -207,7 +259,7 @@ fn one_by_one<C: Connector, R, A>(
             break;
         }
         let Some(answer) = answers.next() else { return };
-        let done = attempt(door, slice::from_ref(request), batch);
+        let done = attempt(batch, Arc::new([request.clone()])).await;
         let done = done.and_then(|done| done.into_iter().next().unwrap_or_else(no_answer));
         match done {
             Err(failed @ (StoreError::Unavailable(_) | StoreError::Busy(_))) => {
@@ -223,16 +275,13 @@ fn no_answer<A>() -> Result<A, StoreError> {
     Err(StoreError::Unavailable("a request without an answer".into()))
 }
 
-fn attempt<C: Connector, R, A>(
-    door: &Door<C>,
-    requests: &[R],
-    batch: Batch<C::Connection, R, A>,
+async fn attempt<R, A>(
+    batch: &Batch<R, A>,
+    requests: Arc<[R]>,
 ) -> Result<Vec<Result<A, StoreError>>, StoreError> {
-    let run = || door.run_blocking(|connection| batch(connection, requests));
-    // A panic costs its connection, which is dropped on the way, and not the thread.
-    let done = catch_unwind(AssertUnwindSafe(run))
-        .unwrap_or_else(|_| Err(StoreError::Write("a unit of work panicked".into())))?;
-    Ok(done.into_iter().map(|one| one.map_err(store_error::<C>)).collect())
+    // A panic costs its connection, which is dropped on the way, and not those who wait.
+    let done = AssertUnwindSafe(async { batch(requests).await }).catch_unwind().await;
+    done.unwrap_or_else(|_| Err(StoreError::Write("a unit of work panicked".into())))
 }
 
 fn send<A>(answer: Answer<A>, result: Result<A, StoreError>) {

@@ -17,6 +17,7 @@ pub mod batches;
 mod door;
 mod failure;
 mod lane;
+mod lanes;
 mod migration;
 pub mod rows;
 pub mod schema;
@@ -26,13 +27,14 @@ mod token_cache;
 pub mod units_of_work;
 mod watchdog;
 
-pub use door::{Connector, Door, Interrupter};
+pub use door::{Connector, Door, Interrupter, store_error};
 pub use failure::Failure;
-pub use lane::{Batch, Lane};
+pub use lane::{Answers, Batch, Lane, Place};
+pub use lanes::{Distinct, Lanes, distinct_devices, distinct_tokens};
 pub use migration::{
     MIGRATIONS_TABLE, MigrationError, apply_migrations, migration_versions, pending_migrations,
 };
-pub use stores::{StoreSettings, stores};
+pub use stores::stores;
 // What `units_of_work!` names, so that an adapter need not depend on it.
 #[doc(hidden)]
 pub use merchant_otp_domain as domain;

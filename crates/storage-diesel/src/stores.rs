@@ -1,5 +1,3 @@
-use std::collections::HashMap;
-use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,61 +14,31 @@ use merchant_otp_ports::{
     StoredAuditEvent, StoredInstance, Stores,
 };
 
-use crate::batches::{Batches, DeviceToInsert};
+use crate::batches::DeviceToInsert;
 use crate::rows::{InstanceRow, NewAccessTokenRow};
 use crate::token_cache::TokenCache;
 use crate::units_of_work::UnitsOfWork;
-use crate::{Connector, Door, Failure, Lane};
-
-/// How many batches of lookups of each kind are read at a time: if one of them meets a connection that is
-/// dead, the others go on.
-const READERS: u16 = 2;
-
-/// How the stores go about their work.
-#[derive(Clone, Copy, Debug)]
-pub struct StoreSettings {
-    /// How many batches of devices are written at a time.
-    pub writers: u16,
-    /// For how long an access token that was found need not be looked up again; zero for always.
-    ///
-    /// One that is taken away by the same process is no longer found at once nevertheless.
-    pub token_cache: Duration,
-}
-
-impl Default for StoreSettings {
-    /// Two writers, and nothing remembered.
-    fn default() -> Self {
-        Self { writers: 2, token_cache: Duration::ZERO }
-    }
-}
+use crate::{Connector, Door, Failure, Lanes};
 
 /// The stores of a database with two doors to it: one for reading and one for writing.
 ///
 /// They may be the same. A database that knows one writer at a time gets a door that is as wide, and
-/// readers do not queue behind it. `migrations` are the versions of those that it has to have.
-///
-/// # Panics
-///
-/// If the operating system starts no thread.
+/// readers do not queue behind it. `migrations` are the versions of those that it has to have. An access
+/// token that was found is looked up again after `token_cache`; always if that is zero. One that is taken
+/// away by the same process is no longer found at once nevertheless.
 #[must_use]
 pub fn stores<C>(
     reading: Arc<Door<C>>,
     writing: Arc<Door<C>>,
+    lanes: Lanes,
     migrations: Vec<String>,
-    settings: StoreSettings,
+    token_cache: Duration,
 ) -> Stores
 where
-    C: Connector<Connection: UnitsOfWork + Batches>,
+    C: Connector<Connection: UnitsOfWork>,
 {
-    let stores = Arc::new(SqlStores {
-        insertions: Lane::new(&writing, settings.writers, "insert", Batches::insert_otp_devices),
-        devices: Lane::new(&reading, READERS, "find-device", find_otp_devices),
-        tokens: Lane::new(&reading, READERS, "find-token", find_access_tokens),
-        token_cache: Arc::new(TokenCache::new(settings.token_cache)),
-        reading,
-        writing,
-        migrations,
-    });
+    let token_cache = Arc::new(TokenCache::new(token_cache));
+    let stores = Arc::new(SqlStores { reading, writing, lanes, token_cache, migrations });
     Stores {
         instances: stores.clone(),
         access_tokens: stores.clone(),
@@ -84,55 +52,10 @@ where
 struct SqlStores<C: Connector> {
     reading: Arc<Door<C>>,
     writing: Arc<Door<C>>,
-    insertions: Lane<DeviceToInsert, OtpDeviceInsertion>,
-    devices: Lane<(InstanceId, OtpDeviceId), Option<SealedOtpDevice>>,
-    tokens: Lane<(InstanceId, AccessTokenDigest), AccessTokenLookup>,
+    lanes: Lanes,
     token_cache: Arc<TokenCache>,
     /// The versions of those that the statements need.
     migrations: Vec<String>,
-}
-
-/// Finds devices, each once, however many ask for it.
-fn find_otp_devices(
-    connection: &mut impl Batches,
-    places: &[(InstanceId, OtpDeviceId)],
-) -> Result<Vec<Result<Option<SealedOtpDevice>, Failure>>, Failure> {
-    let key = |(instance, id): &(InstanceId, OtpDeviceId)| (instance.clone(), id.clone());
-    once_each(places, key, |distinct| connection.find_otp_devices(distinct))
-}
-
-/// The same, of access tokens.
-fn find_access_tokens(
-    connection: &mut impl Batches,
-    tokens: &[(InstanceId, AccessTokenDigest)],
-) -> Result<Vec<Result<AccessTokenLookup, Failure>>, Failure> {
-    let key = |(instance, digest): &(InstanceId, AccessTokenDigest)| {
-        (instance.clone(), *digest.as_bytes())
-    };
-    once_each(tokens, key, |distinct| connection.find_access_tokens(distinct))
-}
-
-fn once_each<R: Clone, K: Eq + Hash, A: Clone>(
-    requests: &[R],
-    key: impl Fn(&R) -> K,
-    find: impl FnOnce(&[R]) -> Result<Vec<Result<A, Failure>>, Failure>,
-) -> Result<Vec<Result<A, Failure>>, Failure> {
-    let (mut positions, mut distinct) = (HashMap::new(), Vec::new());
-    let position_of = |request: &R| {
-        *positions.entry(key(request)).or_insert_with(|| {
-            distinct.push(request.clone());
-            distinct.len() - 1
-        })
-    };
-    let positions: Vec<_> = requests.iter().map(position_of).collect();
-    let found = find(&distinct)?;
-    let answer = |position: usize| match found.get(position) {
-        Some(Ok(answer)) => Ok(answer.clone()),
-        // What a row cannot be read for.
-        Some(Err(failure)) => Err(Failure::Corrupt(failure.to_string().into())),
-        None => Err(Failure::Corrupt("fewer answers than requests".into())),
-    };
-    Ok(positions.into_iter().map(answer).collect())
 }
 
 impl<C: Connector> SqlStores<C> {
@@ -237,7 +160,7 @@ impl<C: Connector<Connection: UnitsOfWork>> AccessTokenStore for SqlStores<C> {
             Ok(token) => return Ok(AccessTokenLookup::Found(token)),
             Err(lookup) => lookup,
         };
-        let found = self.tokens.run((instance.clone(), *digest)).await?;
+        let found = self.lanes.tokens.run((instance.clone(), *digest)).await?;
         if let AccessTokenLookup::Found(token) = &found {
             self.token_cache.remember(&lookup, instance, digest, token);
         }
@@ -292,7 +215,7 @@ impl<C: Connector<Connection: UnitsOfWork>> OtpDeviceStore for SqlStores<C> {
         event: &AuditEvent,
     ) -> Result<OtpDeviceInsertion, StoreError> {
         let (instance, event) = (instance.clone(), event.clone());
-        self.insertions.run(DeviceToInsert { instance, device, event }).await
+        self.lanes.insertions.run(DeviceToInsert { instance, device, event }).await
     }
 
     async fn find(
@@ -300,7 +223,7 @@ impl<C: Connector<Connection: UnitsOfWork>> OtpDeviceStore for SqlStores<C> {
         instance: &InstanceId,
         id: &OtpDeviceId,
     ) -> Result<Option<SealedOtpDevice>, StoreError> {
-        self.devices.run((instance.clone(), id.clone())).await
+        self.lanes.devices.run((instance.clone(), id.clone())).await
     }
 
     async fn list(

@@ -48,13 +48,6 @@ impl Watchdog {
     }
 }
 
-impl Watch<'_> {
-    /// Whether the unit of work was interrupted.
-    pub(crate) fn has_interrupted(&self) -> bool {
-        !lock(self.watched).units.contains_key(&self.number)
-    }
-}
-
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
         lock(self.watched).units.remove(&self.number);

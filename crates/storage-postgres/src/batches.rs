@@ -1,107 +1,170 @@
 use std::collections::{BTreeMap, HashMap};
 
 use diesel::pg::Pg;
-use diesel::prelude::*;
+use diesel::prelude::QueryResult;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::{DatabaseErrorKind, Error};
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, SmallInt, Text};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use merchant_otp_domain::{AccessTokenDigest, InstanceId, OtpDeviceId, SealedOtpDevice};
-use merchant_otp_ports::{AccessTokenLookup, OtpDeviceInsertion};
-use merchant_otp_storage_diesel::Failure;
+use merchant_otp_ports::{AccessTokenLookup, OtpDeviceInsertion, StoreError};
 use merchant_otp_storage_diesel::audit_rows::NewAuditEventRow;
-use merchant_otp_storage_diesel::batches::{Batches, DeviceToInsert};
+use merchant_otp_storage_diesel::batches::DeviceToInsert;
 use merchant_otp_storage_diesel::rows::{AccessTokenRow, OtpDeviceRow};
 use merchant_otp_storage_diesel::units_of_work::device_in_the_way;
+use merchant_otp_storage_diesel::{
+    Batch, Failure, Lane, Lanes, Place, distinct_devices, distinct_tokens, store_error,
+};
+use tokio::time::timeout;
 
-use crate::connector::PostgresSession;
+use crate::connector::{PostgresConnector, UNIT};
+use crate::lane_session::LaneSession;
 
+/// The lanes of a database: so many sessions that look up, and so many that write.
+///
 /// A round trip costs much here, and a row little: one statement for all, over arrays of their values.
-impl Batches for PostgresSession {
-    fn insert_otp_devices(
-        &mut self,
-        devices: &[DeviceToInsert],
-    ) -> Result<Vec<Result<OtpDeviceInsertion, Failure>>, Failure> {
-        // In the order of their keys: two writers of the same ones do not wait for each other in a circle.
-        let mut firsts = BTreeMap::new();
-        for device in devices {
-            firsts.entry(key(device)).or_insert(device);
-        }
-        // Those that met others: most often none.
-        let met = InsertOtpDevices::of(firsts.values().copied())
-            .load::<(String, String)>(&mut self.connection);
-        let met: Vec<_> = match met {
-            Ok(met) => met,
-            Err(Error::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _))
-                if devices.len() == 1 =>
-            {
-                return Ok(vec![Ok(OtpDeviceInsertion::NoSuchInstance)]);
-            }
-            Err(error) => return Err(Failure::Write(error)),
-        };
-        let others: Vec<_> =
-            met.iter().filter_map(|(instance, id)| firsts.get(&(&**instance, &**id))).collect();
-        let places: Vec<_> =
-            others.iter().map(|one| (one.instance.clone(), one.device.id.clone())).collect();
-        let mut found = HashMap::new();
-        if !places.is_empty() {
-            // Those that are stored are committed, whatever comes of this.
-            let existing = self.find_otp_devices(&places).unwrap_or_else(|failure| {
-                let cause = failure.to_string();
-                places.iter().map(|_| Err(Failure::Contention(cause.clone().into()))).collect()
-            });
-            found.extend(others.into_iter().map(|device| key(device)).zip(existing));
-        }
-        let answer = |device| {
-            let key = key(device);
-            match (found.get(&key), firsts.get(&key)) {
-                (Some(Ok(existing)), _) => {
-                    device_in_the_way(existing.clone()).map(OtpDeviceInsertion::Exists)
-                }
-                (Some(Err(Failure::Contention(cause))), _) => {
-                    Err(Failure::Contention(cause.to_string().into()))
-                }
-                (Some(Err(failure)), _) => Err(Failure::Corrupt(failure.to_string().into())),
-                (None, Some(first)) if !std::ptr::eq(*first, device) => {
-                    Ok(OtpDeviceInsertion::Exists(first.device.clone()))
-                }
-                (None, _) => Ok(OtpDeviceInsertion::Stored),
-            }
-        };
-        Ok(devices.iter().map(answer).collect())
+pub(crate) fn lanes(connector: &PostgresConnector, readers: u16, writers: u16) -> Lanes {
+    let session = |_| LaneSession::new(connector.clone());
+    let readers: Vec<_> = (0..readers).map(session).collect();
+    let writers = (0..writers).map(session);
+    Lanes {
+        insertions: Lane::new("insert", Place::Caller, writers.map(insertions)),
+        devices: Lane::new("find-device", Place::Caller, readers.iter().cloned().map(devices)),
+        tokens: Lane::new("find-token", Place::Caller, readers.iter().cloned().map(tokens)),
     }
+}
 
-    fn find_otp_devices(
-        &mut self,
-        places: &[(InstanceId, OtpDeviceId)],
-    ) -> Result<Vec<Result<Option<SealedOtpDevice>, Failure>>, Failure> {
-        let query = FindOtpDevices {
-            instances: places.iter().map(|(instance, _)| instance.as_str()).collect(),
-            devices: places.iter().map(|(_, device)| device.as_str()).collect(),
-        };
-        let rows = query.load::<(i64, OtpDeviceRow)>(&mut self.connection);
-        let mut found: Vec<_> = places.iter().map(|_| Ok(None)).collect();
-        for (number, row) in rows.map_err(Failure::Read)? {
-            *place(&mut found, number)? = row.into_device().map(Some);
-        }
-        Ok(found)
-    }
+fn insertions(session: LaneSession) -> Batch<DeviceToInsert, OtpDeviceInsertion> {
+    Box::new(move |devices| {
+        let session = session.clone();
+        Box::pin(async move {
+            let mut turn = session.turn().await?;
+            let done = timeout(UNIT, insert_otp_devices(turn.connection(), &devices)).await;
+            turn.end(done, StoreError::Write).map(answers)
+        })
+    })
+}
 
-    fn find_access_tokens(
-        &mut self,
-        tokens: &[(InstanceId, AccessTokenDigest)],
-    ) -> Result<Vec<Result<AccessTokenLookup, Failure>>, Failure> {
-        let query = FindAccessTokens {
-            instances: tokens.iter().map(|(instance, _)| instance.as_str()).collect(),
-            digests: tokens.iter().map(|(_, digest)| digest.as_bytes().as_slice()).collect(),
-        };
-        let rows = query.load::<(i64, bool, Option<AccessTokenRow>)>(&mut self.connection);
-        let mut found: Vec<_> =
-            tokens.iter().map(|_| Ok(AccessTokenLookup::NoSuchInstance)).collect();
-        for (number, deleted, row) in rows.map_err(Failure::Read)? {
-            *place(&mut found, number)? = AccessTokenRow::into_lookup(Some((deleted, row)));
-        }
-        Ok(found)
+fn devices(session: LaneSession) -> Batch<(InstanceId, OtpDeviceId), Option<SealedOtpDevice>> {
+    Box::new(move |places| {
+        let session = session.clone();
+        Box::pin(async move {
+            let distinct = distinct_devices(&places);
+            let mut turn = session.turn().await?;
+            let found = timeout(UNIT, find_otp_devices(turn.connection(), &distinct.requests)).await;
+            turn.end(found, StoreError::Read).map(|found| answers(distinct.spread(&found)))
+        })
+    })
+}
+
+fn tokens(session: LaneSession) -> Batch<(InstanceId, AccessTokenDigest), AccessTokenLookup> {
+    Box::new(move |tokens| {
+        let session = session.clone();
+        Box::pin(async move {
+            let distinct = distinct_tokens(&tokens);
+            let mut turn = session.turn().await?;
+            let found =
+                timeout(UNIT, find_access_tokens(turn.connection(), &distinct.requests)).await;
+            turn.end(found, StoreError::Read).map(|found| answers(distinct.spread(&found)))
+        })
+    })
+}
+
+fn answers<A>(answers: Vec<Result<A, Failure>>) -> Vec<Result<A, StoreError>> {
+    let answer = |answer: Result<A, Failure>| answer.map_err(store_error::<PostgresConnector>);
+    answers.into_iter().map(answer).collect()
+}
+
+/// Stores devices that are not there, and their events, in one transaction.
+///
+/// Of several with the same id the first one is stored, and the others meet it.
+async fn insert_otp_devices(
+    connection: &mut AsyncPgConnection,
+    devices: &[DeviceToInsert],
+) -> Result<Vec<Result<OtpDeviceInsertion, Failure>>, Failure> {
+    // In the order of their keys: two writers of the same ones do not wait for each other in a circle.
+    let mut firsts = BTreeMap::new();
+    for device in devices {
+        firsts.entry(key(device)).or_insert(device);
     }
+    // Those that met others: most often none.
+    let met = InsertOtpDevices::of(firsts.values().copied())
+        .load::<(String, String)>(connection)
+        .await;
+    let met: Vec<_> = match met {
+        Ok(met) => met,
+        Err(Error::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _))
+            if devices.len() == 1 =>
+        {
+            return Ok(vec![Ok(OtpDeviceInsertion::NoSuchInstance)]);
+        }
+        Err(error) => return Err(Failure::Write(error)),
+    };
+    let others: Vec<_> =
+        met.iter().filter_map(|(instance, id)| firsts.get(&(&**instance, &**id))).collect();
+    let places: Vec<_> =
+        others.iter().map(|one| (one.instance.clone(), one.device.id.clone())).collect();
+    let mut found = HashMap::new();
+    if !places.is_empty() {
+        // Those that are stored are committed, whatever comes of this.
+        let existing = find_otp_devices(connection, &places).await.unwrap_or_else(|failure| {
+            let cause = failure.to_string();
+            places.iter().map(|_| Err(Failure::Contention(cause.clone().into()))).collect()
+        });
+        found.extend(others.into_iter().map(|device| key(device)).zip(existing));
+    }
+    let answer = |device| {
+        let key = key(device);
+        match (found.get(&key), firsts.get(&key)) {
+            (Some(Ok(existing)), _) => {
+                device_in_the_way(existing.clone()).map(OtpDeviceInsertion::Exists)
+            }
+            (Some(Err(Failure::Contention(cause))), _) => {
+                Err(Failure::Contention(cause.to_string().into()))
+            }
+            (Some(Err(failure)), _) => Err(Failure::Corrupt(failure.to_string().into())),
+            (None, Some(first)) if !std::ptr::eq(*first, device) => {
+                Ok(OtpDeviceInsertion::Exists(first.device.clone()))
+            }
+            (None, _) => Ok(OtpDeviceInsertion::Stored),
+        }
+    };
+    Ok(devices.iter().map(answer).collect())
+}
+
+/// The devices of instances and ids.
+async fn find_otp_devices(
+    connection: &mut AsyncPgConnection,
+    places: &[(InstanceId, OtpDeviceId)],
+) -> Result<Vec<Result<Option<SealedOtpDevice>, Failure>>, Failure> {
+    let query = FindOtpDevices {
+        instances: places.iter().map(|(instance, _)| instance.as_str()).collect(),
+        devices: places.iter().map(|(_, device)| device.as_str()).collect(),
+    };
+    let rows: Vec<(i64, OtpDeviceRow)> = query.load(connection).await.map_err(Failure::Read)?;
+    let mut found: Vec<_> = places.iter().map(|_| Ok(None)).collect();
+    for (number, row) in rows {
+        *place(&mut found, number)? = row.into_device().map(Some);
+    }
+    Ok(found)
+}
+
+/// The access tokens of instances and digests.
+async fn find_access_tokens(
+    connection: &mut AsyncPgConnection,
+    tokens: &[(InstanceId, AccessTokenDigest)],
+) -> Result<Vec<Result<AccessTokenLookup, Failure>>, Failure> {
+    let query = FindAccessTokens {
+        instances: tokens.iter().map(|(instance, _)| instance.as_str()).collect(),
+        digests: tokens.iter().map(|(_, digest)| digest.as_bytes().as_slice()).collect(),
+    };
+    let rows: Vec<(i64, bool, Option<AccessTokenRow>)> =
+        query.load(connection).await.map_err(Failure::Read)?;
+    let mut found: Vec<_> = tokens.iter().map(|_| Ok(AccessTokenLookup::NoSuchInstance)).collect();
+    for (number, deleted, row) in rows {
+        *place(&mut found, number)? = AccessTokenRow::into_lookup(Some((deleted, row)));
+    }
+    Ok(found)
 }
 
 fn key(device: &DeviceToInsert) -> (&str, &str) {
@@ -127,8 +190,6 @@ macro_rules! statement {
         impl Query for $name<'_> {
             type SqlType = $answer;
         }
-
-        impl<C> RunQueryDsl<C> for $name<'_> {}
 
         impl QueryFragment<Pg> for $name<'_> {
             fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {

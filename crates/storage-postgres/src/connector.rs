@@ -1,3 +1,5 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use diesel::connection::{Connection, TransactionManager};
@@ -45,16 +47,22 @@ const ENGLISH: &str = "SET lc_messages = 'C'";
 const CONTENTION: [&str; 3] =
     ["deadlock detected", "canceling statement due to lock timeout", "could not obtain lock on"];
 
+/// How long a unit of work may take: then the server is taken for one that does not answer.
+pub(crate) const UNIT: Duration = Duration::from_secs(15);
+
 /// Opens sessions with a server.
 #[derive(Clone, Debug)]
 pub(crate) struct PostgresConnector {
     url: PostgresUrl,
+    /// How often the server did not answer. Sessions from before lead to the same server, and are given up.
+    failures: Arc<AtomicU64>,
 }
 
 /// A session with a server, and the task that moves its bytes.
 pub(crate) struct PostgresSession {
     pub(crate) connection: PgConnection,
     driver: Driver,
+    opened_after: u64,
     runtime: SessionRuntime,
 }
 
@@ -62,7 +70,14 @@ pub(crate) struct PostgresSession {
 type PgConnection = AsyncConnectionWrapper<AsyncPgConnection, SessionRuntime>;
 
 /// The task that moves the bytes of a session; it ends with the session.
-struct Driver(JoinHandle<()>);
+pub(crate) struct Driver(JoinHandle<()>);
+
+impl Driver {
+    /// Whether the connection is there no more.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.0.is_finished()
+    }
+}
 
 impl Drop for Driver {
     fn drop(&mut self) {
@@ -74,16 +89,32 @@ units_of_work!(PostgresSession, connection: PgConnection);
 
 impl PostgresConnector {
     pub(crate) fn new(url: &str) -> Result<Self, PostgresUrlError> {
-        PostgresUrl::parse(url).map(|url| Self { url })
+        PostgresUrl::parse(url).map(|url| Self { url, failures: Arc::default() })
+    }
+
+    /// How often the server did not answer until now.
+    pub(crate) fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    /// Says that the server did not answer.
+    pub(crate) fn does_not_answer(&self) {
+        tracing::warn!("the database does not answer; giving the connection up");
+        self.failures.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Opens a session; blocks, on a thread that may do so.
     pub(crate) fn open(&self) -> Result<PostgresSession, Cause> {
         let runtime = SessionRuntime::new()?;
-        let opened = async { timeout(SESSION_TIMEOUT, self.connect_and_set()).await };
-        let (client, driver) = runtime.get().block_on(opened)??;
+        let opened_after = self.failures();
+        let (client, driver) = runtime.get().block_on(self.connect())?;
         let connection = runtime.wrap(|| PgConnection::from(client));
-        Ok(PostgresSession { connection, driver, runtime })
+        Ok(PostgresSession { connection, driver, opened_after, runtime })
+    }
+
+    /// Opens a connection, whose bytes are moved on the runtime of the caller.
+    pub(crate) async fn connect(&self) -> Result<(AsyncPgConnection, Driver), Cause> {
+        timeout(SESSION_TIMEOUT, self.connect_and_set()).await?
     }
 
     async fn connect_and_set(&self) -> Result<(AsyncPgConnection, Driver), Cause> {
@@ -118,7 +149,8 @@ impl Connector for PostgresConnector {
                 yield_now().await;
             }
         });
-        !session.driver.0.is_finished()
+        session.opened_after == self.failures()
+            && !session.driver.has_ended()
             && !Transactions::is_broken_transaction_manager(&mut session.connection)
     }
 
@@ -127,9 +159,9 @@ impl Connector for PostgresConnector {
     /// The timeouts of the session are kept by the server; this is for one that keeps none, frozen or
     /// cut off.
     fn interrupter(&self, session: &PostgresSession) -> Option<Interrupter> {
-        let driver = session.driver.0.abort_handle();
+        let (driver, connector) = (session.driver.0.abort_handle(), self.clone());
         Some(Box::new(move || {
-            tracing::warn!("the database does not answer; giving the connection up");
+            connector.does_not_answer();
             driver.abort();
         }))
     }

@@ -5,11 +5,13 @@
 
 mod batches;
 mod connector;
+mod lane_session;
 mod runtime;
 mod tls;
 mod url;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::dsl::sql;
@@ -22,7 +24,7 @@ use merchant_otp_storage_diesel::schema::__diesel_schema_migrations;
 use merchant_otp_storage_diesel::{
     Door, MIGRATIONS_TABLE, apply_migrations, migration_versions, pending_migrations, stores,
 };
-pub use merchant_otp_storage_diesel::{MigrationError, StoreSettings};
+pub use merchant_otp_storage_diesel::MigrationError;
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
@@ -34,6 +36,27 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postg
 /// The advisory lock that migrating takes: one process migrates at a time.
 const MIGRATION_LOCK: i64 = i64::from_be_bytes(*b"mrch-otp");
 
+/// How many batches of lookups are read at a time.
+const LOOKUPS: u16 = 2;
+
+/// How the stores go about their work.
+#[derive(Clone, Copy, Debug)]
+pub struct StoreSettings {
+    /// How many batches of devices are written at a time.
+    pub writers: u16,
+    /// For how long an access token that was found need not be looked up again; zero for always.
+    ///
+    /// One that is taken away by the same process is no longer found at once nevertheless.
+    pub token_cache: Duration,
+}
+
+impl Default for StoreSettings {
+    /// Two writers, and nothing remembered.
+    fn default() -> Self {
+        Self { writers: 2, token_cache: Duration::ZERO }
+    }
+}
+
 /// A database of PostgreSQL.
 #[derive(Clone, Debug)]
 pub struct PostgresDatabase {
@@ -43,7 +66,8 @@ pub struct PostgresDatabase {
 }
 
 impl PostgresDatabase {
-    /// The database at a URL, with at most so many connections.
+    /// The database at a URL, with at most so many connections, and at least three: one for lookups,
+    /// one for devices that are stored, one for the rest.
     ///
     /// The URL is that of libpq: `postgres://USER:PASSWORD@HOST:PORT/DATABASE?PARAMETER=VALUE&…`,
     /// with `sslmode` (`disable`, `prefer`, `require`, `verify-full`) and `sslrootcert` among the
@@ -115,8 +139,13 @@ impl PostgresDatabase {
     /// Outside of a tokio runtime; the runtime has to outlive the stores.
     #[must_use]
     pub fn stores(&self) -> Stores {
-        let door = Arc::new(Door::new(self.connector.clone(), self.connections, Handle::current()));
-        stores(Arc::clone(&door), door, versions(), self.settings)
+        let others = self.connections.saturating_sub(1);
+        let readers = LOOKUPS.min(others.saturating_sub(1)).max(1);
+        let writers = self.settings.writers.min(others.saturating_sub(readers)).max(1);
+        let others = self.connections.saturating_sub(readers).saturating_sub(writers).max(1);
+        let door = Arc::new(Door::new(self.connector.clone(), others, Handle::current()));
+        let lanes = batches::lanes(&self.connector, readers, writers);
+        stores(Arc::clone(&door), door, lanes, versions(), self.settings.token_cache)
     }
 
     /// Does some work in a session of its own, on a thread that may block.

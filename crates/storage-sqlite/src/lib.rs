@@ -23,7 +23,7 @@ use merchant_otp_ports::Stores;
 pub use merchant_otp_storage_diesel::MigrationError;
 use merchant_otp_storage_diesel::schema::__diesel_schema_migrations;
 use merchant_otp_storage_diesel::{
-    Door, MIGRATIONS_TABLE, StoreSettings, apply_migrations, migration_versions,
+    Door, Lanes, MIGRATIONS_TABLE, apply_migrations, migration_versions,
     pending_migrations, stores,
 };
 use tokio::runtime::Handle;
@@ -33,6 +33,9 @@ use crate::connector::{SqliteConnector, SqliteFile};
 use crate::file::MigrationLock;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
+
+/// How many batches of lookups of each kind are read at a time.
+const LOOKUPS: u16 = 2;
 
 /// A database of SQLite.
 #[derive(Clone, Debug)]
@@ -143,8 +146,9 @@ impl SqliteDatabase {
             Arc::new(Door::new(self.connector.clone(), connections, Handle::current()))
         };
         // SQLite knows one writer at a time: queueing at the door is fair, its locks are not.
-        let settings = StoreSettings { writers: 1, token_cache: self.token_cache };
-        stores(door(self.readers), door(1), versions(), settings)
+        let (reading, writing) = (door(self.readers), door(1));
+        let lanes = Lanes::before(&reading, &writing, LOOKUPS, &Handle::current());
+        stores(reading, writing, lanes, versions(), self.token_cache)
     }
 }
 
