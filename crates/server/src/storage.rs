@@ -34,6 +34,11 @@ impl Database {
                 Ok(Self::Sqlite(SqliteDatabase::new(path, connections, storage.token_cache()?)))
             }
             #[cfg(feature = "postgres")]
+            Scheme::Postgres(_) if connections < PostgresDatabase::FEWEST_CONNECTIONS => {
+                let fewest = PostgresDatabase::FEWEST_CONNECTIONS;
+                anyhow::bail!("storage.connections: PostgreSQL needs {fewest} at least")
+            }
+            #[cfg(feature = "postgres")]
             Scheme::Postgres(url) => PostgresDatabase::new(
                 url,
                 connections,

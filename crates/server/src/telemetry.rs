@@ -20,7 +20,7 @@ pub(crate) fn start(log: &Log) -> anyhow::Result<()> {
     let started = if io::stderr().is_terminal() {
         subscriber.try_init()
     } else {
-        subscriber.json().flatten_event(true).with_ansi(false).try_init()
+        subscriber.json().flatten_event(true).with_span_list(false).with_ansi(false).try_init()
     };
     started.map_err(|error| anyhow!(error))
 }

@@ -110,7 +110,8 @@ where
     /// Outside of a tokio runtime.
     pub async fn run(&self, request: R) -> Result<A, StoreError> {
         let (answer, answered) = oneshot::channel();
-        let track = self.track().ok_or_else(|| StoreError::Busy("a lane without a track".into()))?;
+        let track =
+            self.track().ok_or_else(|| StoreError::Busy("a lane without a track".into()))?;
         if track.push(request, answer)? {
             let served = Served { track: Arc::clone(track), ended: false };
             match &self.place {

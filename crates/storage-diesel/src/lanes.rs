@@ -50,7 +50,11 @@ impl Lanes {
             })
         };
         Self {
-            insertions: Lane::new("insert", place.clone(), [before(writing, Batches::insert_otp_devices)]),
+            insertions: Lane::new(
+                "insert",
+                place.clone(),
+                [before(writing, Batches::insert_otp_devices)],
+            ),
             devices: Lane::new("find-device", place.clone(), (0..readers).map(devices)),
             tokens: Lane::new("find-token", place, (0..readers).map(tokens)),
         }

@@ -1,65 +1,57 @@
-//! Lanes before a door, with connections that lead nowhere.
+//! Lanes before a database that is none.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use std::future::pending;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 
-use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error};
-use merchant_otp_ports::{Cause, StoreError};
-use merchant_otp_storage_diesel::{Connector, Door, Failure, Interrupter, Lane};
+use diesel::result::Error;
+use merchant_otp_ports::StoreError;
+use merchant_otp_storage_diesel::{Batch, Lane, Place};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
-/// How often a connection was made, and how long each batch was.
+/// How long each batch was.
 #[derive(Clone, Default)]
 struct Recorder {
-    connections: Arc<AtomicUsize>,
     batches: Arc<std::sync::Mutex<Vec<usize>>>,
     refuses: bool,
 }
 
-impl Connector for Recorder {
-    type Connection = Self;
-
-    fn connect(&self) -> Result<Self, Cause> {
-        self.connections.fetch_add(1, Ordering::SeqCst);
-        if self.refuses { Err("refused".into()) } else { Ok(self.clone()) }
+impl Recorder {
+    /// Answers each number with itself, and takes its time; 13 fails, and so does every batch that has it;
+    /// 17 fails alone; 99 panics, and 1000 takes long.
+    fn echo(&self, numbers: &[u32]) -> Result<Vec<Result<u32, StoreError>>, StoreError> {
+        self.batches.lock().unwrap().push(numbers.len());
+        if self.refuses {
+            return Err(StoreError::Unavailable("refused".into()));
+        }
+        sleep(Duration::from_millis(if numbers.contains(&1000) { 2_500 } else { 20 }));
+        assert!(!numbers.contains(&99), "on purpose");
+        if numbers.contains(&13) {
+            return Err(StoreError::Write(Error::NotFound.into()));
+        }
+        let answer = |number: u32| match number {
+            17 => Err(StoreError::Corrupt("a row".into())),
+            _ => Ok(number),
+        };
+        Ok(numbers.iter().copied().map(answer).collect())
     }
 
-    fn is_usable(&self, _: &mut Self) -> bool {
-        true
+    fn batch(&self) -> Batch<u32, u32> {
+        let recorder = self.clone();
+        Box::new(move |numbers| {
+            let recorder = recorder.clone();
+            Box::pin(async move { recorder.echo(&numbers) })
+        })
     }
-
-    fn interrupter(&self, _: &Self) -> Option<Interrupter> {
-        None
-    }
-
-    fn is_contention(_: &DatabaseErrorKind, _: &dyn DatabaseErrorInformation) -> bool {
-        false
-    }
-}
-
-/// Answers each number with itself, and takes its time; 13 fails, and so does every batch that has it; 17
-/// fails alone; 99 panics, and 1000 takes long.
-fn echo(recorder: &mut Recorder, numbers: &[u32]) -> Result<Vec<Result<u32, Failure>>, Failure> {
-    recorder.batches.lock().unwrap().push(numbers.len());
-    sleep(Duration::from_millis(if numbers.contains(&1000) { 2_500 } else { 20 }));
-    assert!(!numbers.contains(&99), "on purpose");
-    if numbers.contains(&13) {
-        return Err(Failure::Write(Error::NotFound));
-    }
-    let answer = |number: u32| match number {
-        17 => Err(Failure::Corrupt("a row".into())),
-        _ => Ok(number),
-    };
-    Ok(numbers.iter().copied().map(answer).collect())
 }
 
 fn lane(recorder: &Recorder) -> Arc<Lane<u32, u32>> {
-    let door = Arc::new(Door::new(recorder.clone(), 1, Handle::current()));
-    Arc::new(Lane::new(&door, 1, "echo", echo))
+    Arc::new(Lane::new("echo", Place::Blocking(Handle::current()), [recorder.batch()]))
 }
 
 /// The answers to numbers that are asked for at once.
@@ -91,7 +83,6 @@ async fn what_comes_meanwhile_is_done_at_once() {
     assert_eq!(batches.iter().sum::<usize>(), 601);
     assert_eq!((batches[0], batches.iter().max()), (1, Some(&256)), "{batches:?}");
     assert!(batches.len() <= 6, "{batches:?}");
-    assert_eq!(recorder.connections.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -116,7 +107,7 @@ async fn where_there_is_no_connection_nobody_waits_for_one_of_his_own() {
         let Err(StoreError::Unavailable(cause)) = answer else { panic!("{answer:?}") };
         assert_eq!(cause.to_string(), "refused");
     }
-    assert!(recorder.connections.load(Ordering::SeqCst) < 20);
+    assert!(recorder.batches.lock().unwrap().len() < 20);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,7 +115,7 @@ async fn who_gives_up_changes_nothing_for_the_others() {
     let recorder = Recorder::default();
     let lane = lane(&recorder);
     let patience = Duration::from_millis(5);
-    let (given_up, other) = tokio::join!(tokio::time::timeout(patience, lane.run(1)), lane.run(2));
+    let (given_up, other) = tokio::join!(timeout(patience, lane.run(1)), lane.run(2));
     assert!(given_up.is_err());
     assert_eq!(other.unwrap(), 2);
     // What was begun was done nevertheless.
@@ -133,7 +124,7 @@ async fn who_gives_up_changes_nothing_for_the_others() {
     let busy = lane.run(3);
     let given_up = async {
         tokio::time::sleep(Duration::from_millis(5)).await;
-        tokio::time::timeout(Duration::from_millis(1), lane.run(4)).await
+        timeout(Duration::from_millis(1), lane.run(4)).await
     };
     let (busy, given_up) = tokio::join!(busy, given_up);
     assert!(busy.is_ok() && given_up.is_err());
@@ -142,12 +133,11 @@ async fn who_gives_up_changes_nothing_for_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_panic_costs_its_connection_and_not_the_lane() {
+async fn a_panic_does_not_cost_the_lane() {
     let recorder = Recorder::default();
     let lane = lane(&recorder);
     assert!(matches!(lane.run(99).await, Err(StoreError::Write(_))));
     assert_eq!(lane.run(1).await.unwrap(), 1);
-    assert_eq!(recorder.connections.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -176,4 +166,38 @@ async fn too_many_are_refused_at_once() {
     let refused = answers.iter().filter(|(_, answer)| answer.is_err()).count();
     // 4096 wait, and up to 256 were taken before.
     assert!((600..=904).contains(&refused), "{refused}");
+}
+
+#[tokio::test]
+async fn a_lane_of_those_who_ask_does_what_comes_meanwhile_at_once_too() {
+    let recorder = Recorder::default();
+    let lane = Arc::new(Lane::new("echo", Place::Caller, [recorder.batch(), recorder.batch()]));
+    let numbers: Vec<_> = (100..400).collect();
+    for (number, answer) in ask(&lane, &numbers).await {
+        assert_eq!(answer.unwrap(), number);
+    }
+    // All of one thread, however many tracks there are.
+    assert_eq!(*recorder.batches.lock().unwrap(), [256, 44]);
+}
+
+#[test]
+fn a_runtime_that_ends_leaves_nobody_waiting() {
+    let (recorder, is_first) = (Recorder::default(), AtomicBool::new(true));
+    let echo = recorder.batch();
+    let first_never_ends: Batch<u32, u32> = Box::new(move |numbers| {
+        if is_first.swap(false, Ordering::SeqCst) { Box::pin(pending()) } else { echo(numbers) }
+    });
+    let lane = Lane::new("echo", Place::Caller, [first_never_ends]);
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (ending, other) = (runtime(), runtime());
+    let a_while = Duration::from_millis(20);
+    let begun = ending.block_on(async { timeout(a_while, lane.run(1)).await });
+    assert!(begun.is_err());
+    other.block_on(async {
+        let mut queued = Box::pin(lane.run(2));
+        assert!(timeout(a_while, &mut queued).await.is_err());
+        ending.shutdown_background();
+        assert!(matches!(queued.await, Err(StoreError::Unavailable(_))));
+        assert_eq!(lane.run(3).await.unwrap(), 3);
+    });
 }

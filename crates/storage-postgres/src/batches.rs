@@ -51,7 +51,8 @@ fn devices(session: LaneSession) -> Batch<(InstanceId, OtpDeviceId), Option<Seal
         Box::pin(async move {
             let distinct = distinct_devices(&places);
             let mut turn = session.turn().await?;
-            let found = timeout(UNIT, find_otp_devices(turn.connection(), &distinct.requests)).await;
+            let found =
+                timeout(UNIT, find_otp_devices(turn.connection(), &distinct.requests)).await;
             turn.end(found, StoreError::Read).map(|found| answers(distinct.spread(&found)))
         })
     })
@@ -88,9 +89,8 @@ async fn insert_otp_devices(
         firsts.entry(key(device)).or_insert(device);
     }
     // Those that met others: most often none.
-    let met = InsertOtpDevices::of(firsts.values().copied())
-        .load::<(String, String)>(connection)
-        .await;
+    let met =
+        InsertOtpDevices::of(firsts.values().copied()).load::<(String, String)>(connection).await;
     let met: Vec<_> = match met {
         Ok(met) => met,
         Err(Error::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _))

@@ -20,11 +20,11 @@ use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Text};
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use merchant_otp_ports::Stores;
+pub use merchant_otp_storage_diesel::MigrationError;
 use merchant_otp_storage_diesel::schema::__diesel_schema_migrations;
 use merchant_otp_storage_diesel::{
     Door, MIGRATIONS_TABLE, apply_migrations, migration_versions, pending_migrations, stores,
 };
-pub use merchant_otp_storage_diesel::MigrationError;
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
@@ -66,8 +66,10 @@ pub struct PostgresDatabase {
 }
 
 impl PostgresDatabase {
-    /// The database at a URL, with at most so many connections, and at least three: one for lookups,
-    /// one for devices that are stored, one for the rest.
+    /// How many connections it takes: one for lookups, one for devices that are stored, one for the rest.
+    pub const FEWEST_CONNECTIONS: u16 = 3;
+
+    /// The database at a URL, with at most so many connections, [`Self::FEWEST_CONNECTIONS`] at least.
     ///
     /// The URL is that of libpq: `postgres://USER:PASSWORD@HOST:PORT/DATABASE?PARAMETER=VALUE&…`,
     /// with `sslmode` (`disable`, `prefer`, `require`, `verify-full`) and `sslrootcert` among the
@@ -139,12 +141,12 @@ impl PostgresDatabase {
     /// Outside of a tokio runtime; the runtime has to outlive the stores.
     #[must_use]
     pub fn stores(&self) -> Stores {
-        let others = self.connections.saturating_sub(1);
-        let readers = LOOKUPS.min(others.saturating_sub(1)).max(1);
-        let writers = self.settings.writers.min(others.saturating_sub(readers)).max(1);
-        let others = self.connections.saturating_sub(readers).saturating_sub(writers).max(1);
-        let door = Arc::new(Door::new(self.connector.clone(), others, Handle::current()));
+        let connections = self.connections.max(Self::FEWEST_CONNECTIONS);
+        let readers = LOOKUPS.min(connections - 2);
+        let writers = self.settings.writers.clamp(1, connections - 1 - readers);
         let lanes = batches::lanes(&self.connector, readers, writers);
+        let others = connections - readers - writers;
+        let door = Arc::new(Door::new(self.connector.clone(), others, Handle::current()));
         stores(Arc::clone(&door), door, lanes, versions(), self.settings.token_cache)
     }
 

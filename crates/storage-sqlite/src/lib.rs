@@ -23,8 +23,7 @@ use merchant_otp_ports::Stores;
 pub use merchant_otp_storage_diesel::MigrationError;
 use merchant_otp_storage_diesel::schema::__diesel_schema_migrations;
 use merchant_otp_storage_diesel::{
-    Door, Lanes, MIGRATIONS_TABLE, apply_migrations, migration_versions,
-    pending_migrations, stores,
+    Door, Lanes, MIGRATIONS_TABLE, apply_migrations, migration_versions, pending_migrations, stores,
 };
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
