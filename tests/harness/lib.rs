@@ -2,6 +2,7 @@
 //! and spoken to over HTTP.
 #![expect(clippy::missing_panics_doc, reason = "a test fails by panicking")]
 #![expect(
+    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
@@ -10,10 +11,14 @@
 
 mod binary;
 mod client;
+mod disk;
+mod network;
 mod server;
 mod storage;
 
 pub use binary::{Output, binary, command};
 pub use client::{RawConnection, Reply};
+pub use disk::SmallDisk;
+pub use network::Network;
 pub use server::{Server, basic};
 pub use storage::{Storage, StorageKind};

@@ -1,6 +1,6 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, ChildStderr, ChildStdout, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
@@ -50,23 +50,30 @@ impl Server {
         settings: &[(&str, &str)],
         environment: &[(&str, &str)],
     ) -> Self {
-        Self::launch(storage, &["serve"], settings, environment)
+        Self::launch(storage, &["serve"], &[], settings, environment)
+    }
+
+    /// Starts a server by way of another program, which becomes it, with other variables.
+    #[must_use]
+    pub fn start_by(storage: &Storage, program: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::launch(storage, &["serve"], program, &[], environment)
     }
 
     /// Starts a server that refuses to migrate.
     #[must_use]
     pub fn start_without_migrating(storage: &Storage) -> Self {
-        Self::launch(storage, &["serve", "--no-migrate"], &[], &[])
+        Self::launch(storage, &["serve", "--no-migrate"], &[], &[], &[])
     }
 
     fn launch(
         storage: &Storage,
         arguments: &[&str],
+        program: &[&str],
         settings: &[(&str, &str)],
         environment: &[(&str, &str)],
     ) -> Self {
-        let mut process = storage
-            .command(arguments, &[&[("HTTP__LISTEN", "127.0.0.1:0")], settings].concat())
+        let settings = [&[("HTTP__LISTEN", "127.0.0.1:0")], settings].concat();
+        let mut process = started_by(program, storage.command(arguments, &settings))
             .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -88,6 +95,12 @@ impl Server {
         let agent = config.build().into();
         let (stdout, log_reader) = (Some(stdout), Some(log_reader));
         Self { process, address, agent, stdout, stderr, log_reader, log_closed }
+    }
+
+    /// The id of its process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.process.id()
     }
 
     /// Where it listens.
@@ -217,6 +230,20 @@ impl Drop for Server {
 #[must_use]
 pub fn basic(user: &str, password: &str) -> String {
     format!("Basic {}", BASE64.encode(format!("{user}:{password}").as_bytes()))
+}
+
+/// A command, by way of another program with its arguments, if there is one.
+fn started_by(program: &[&str], command: Command) -> Command {
+    let Some((program, arguments)) = program.split_first() else { return command };
+    let mut other = Command::new(program);
+    other.args(arguments).arg(command.get_program()).args(command.get_args()).stdin(Stdio::null());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => other.env(name, value),
+            None => other.env_remove(name),
+        };
+    }
+    other
 }
 
 /// Collects the log, and tells where the server listens once it serves.

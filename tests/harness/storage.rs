@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use diesel::connection::SimpleConnection;
@@ -13,6 +13,8 @@ pub struct Storage {
     kind: StorageKind,
     /// Where the master keys of PostgreSQL are.
     keys: TempDir,
+    /// Another way to the database than the one that it was made by.
+    url: Option<String>,
 }
 
 /// Which database it is.
@@ -30,6 +32,12 @@ impl Storage {
         Self::new(StorageKind::Sqlite(tempfile::tempdir().unwrap()))
     }
 
+    /// The same, in a folder of some disk.
+    #[must_use]
+    pub fn sqlite_in(folder: &Path) -> Self {
+        Self::new(StorageKind::Sqlite(tempfile::tempdir_in(folder).unwrap()))
+    }
+
     /// An empty database of PostgreSQL.
     #[must_use]
     pub fn postgres() -> Self {
@@ -43,11 +51,17 @@ impl Storage {
     }
 
     fn new(kind: StorageKind) -> Self {
-        let storage = Self { kind, keys: tempfile::tempdir().unwrap() };
+        let storage = Self { kind, keys: tempfile::tempdir().unwrap(), url: None };
         if let StorageKind::Postgres(_) = storage.kind {
             storage.make_master_key("master.key");
         }
         storage
+    }
+
+    /// The same database, which the binary finds by this URL from now on.
+    #[must_use]
+    pub fn through(self, url: String) -> Self {
+        Self { url: Some(url), ..self }
     }
 
     /// Makes a master key in a file; answers its path.
@@ -95,6 +109,9 @@ impl Storage {
     /// The URL of the database.
     #[must_use]
     pub fn url(&self) -> String {
+        if let Some(url) = &self.url {
+            return url.clone();
+        }
         match &self.kind {
             StorageKind::Sqlite(_) => format!("sqlite:{}", self.sqlite_path().display()),
             StorageKind::Postgres(database) => database.url(),

@@ -4,10 +4,12 @@
 
 mod apt;
 mod cargo_programs;
+mod libfaketime;
 mod oathtool;
 mod schemathesis;
 
 pub use apt::apt_install;
 pub use cargo_programs::{cargo_deny, cargo_fuzz};
+pub use libfaketime::libfaketime;
 pub use oathtool::oathtool;
 pub use schemathesis::schemathesis;

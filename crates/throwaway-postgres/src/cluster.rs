@@ -1,4 +1,6 @@
+use std::env;
 use std::fs;
+use std::iter;
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
@@ -45,8 +47,21 @@ impl Cluster {
     ///
     /// If PostgreSQL is missing and cannot be installed, or does not start.
     pub fn start_with(settings: &[(&str, &str)], files: &[(&str, &str)]) -> Result<Self> {
+        Self::start_in(&env::temp_dir(), settings, files)
+    }
+
+    /// The same, with its data in a folder of some disk, which everybody may enter.
+    ///
+    /// # Errors
+    ///
+    /// If PostgreSQL is missing and cannot be installed, or does not start.
+    pub fn start_in(
+        folder: &Path,
+        settings: &[(&str, &str)],
+        files: &[(&str, &str)],
+    ) -> Result<Self> {
         let binaries = binaries::find_or_install()?;
-        let folder = tempfile::Builder::new().prefix("merchant-otp-pg-").tempdir()?;
+        let folder = tempfile::Builder::new().prefix("merchant-otp-pg-").tempdir_in(folder)?;
         let owner = Owner::of_servers()?;
         owner.take(folder.path())?;
 
@@ -108,7 +123,15 @@ impl Cluster {
         let _status = self.server.wait();
     }
 
-    /// Starts the server again after a crash, on its data.
+    /// Stops the server as an operator does: who is connected is thrown out.
+    pub fn stop(&mut self) {
+        if let Ok(pid) = i32::try_from(self.server.id()) {
+            let _gone_already = kill(Pid::from_raw(pid), Signal::SIGINT);
+        }
+        let _status = self.server.wait();
+    }
+
+    /// Starts the server again after a stop or a crash, on its data.
     ///
     /// # Errors
     ///
@@ -169,17 +192,39 @@ impl Cluster {
         self.signal_all(Signal::SIGCONT);
     }
 
-    fn signal_all(&self, signal: Signal) {
+    /// The processes of the server, its own first.
+    #[must_use]
+    pub fn processes(&self) -> Vec<u32> {
         let server = self.server.id();
         let children = fs::read_to_string(format!("/proc/{server}/task/{server}/children"));
         let children = children.unwrap_or_default();
         let children = children.split_whitespace().filter_map(|child| child.parse().ok());
-        for process in i32::try_from(server).into_iter().chain(children) {
-            let _gone_already = kill(Pid::from_raw(process), signal);
+        iter::once(server).chain(children).collect()
+    }
+
+    /// Whether the server is still there: it ends by itself when it cannot go on.
+    ///
+    /// # Errors
+    ///
+    /// If the operating system does not say.
+    pub fn is_running(&mut self) -> Result<bool> {
+        Ok(self.server.try_wait()?.is_none())
+    }
+
+    fn signal_all(&self, signal: Signal) {
+        for process in self.processes() {
+            if let Ok(process) = i32::try_from(process) {
+                let _gone_already = kill(Pid::from_raw(process), signal);
+            }
         }
     }
 
-    fn wait_until_ready(&mut self) -> Result<()> {
+    /// Waits until the server takes connections.
+    ///
+    /// # Errors
+    ///
+    /// If it ended, or takes none within a minute.
+    pub fn wait_until_ready(&mut self) -> Result<()> {
         let deadline = Instant::now() + START_TIMEOUT;
         loop {
             let attempt = postgres::Client::connect(&self.url("postgres"), postgres::NoTls);

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use merchant_otp_test_tools::{cargo_deny, cargo_fuzz, oathtool, schemathesis};
+use merchant_otp_test_tools::{cargo_deny, cargo_fuzz, libfaketime, oathtool, schemathesis};
 use merchant_otp_throwaway_postgres::{Cluster, ENVIRONMENT};
 
 /// Tasks of the workspace.
@@ -15,7 +15,7 @@ use merchant_otp_throwaway_postgres::{Cluster, ENVIRONMENT};
 enum Task {
     /// Run every test of the workspace, on SQLite and on a PostgreSQL of its own.
     ///
-    /// PostgreSQL and oathtool are installed with apt if they are missing, schemathesis with pip below
+    /// PostgreSQL, oathtool and libfaketime are installed with apt if they are missing, schemathesis with pip below
     /// `target/`; the cluster is thrown away afterwards.
     Test {
         /// Arguments for `cargo test`, instead of `--workspace`.
@@ -61,7 +61,10 @@ fn main() -> Result<()> {
 }
 
 fn test(arguments: &[String]) -> Result<()> {
-    oathtool().and_then(|_| schemathesis()).context("installing what the tests run")?;
+    oathtool()
+        .and_then(|_| libfaketime())
+        .and_then(|_| schemathesis())
+        .context("installing what the tests run")?;
     let cluster = Cluster::start().context("starting a PostgreSQL for the tests")?;
     let mut tests = cargo(&["test", "--locked"]);
     if arguments.is_empty() {

@@ -1,0 +1,170 @@
+//! Clients that register devices all the time, and what they were told.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, sleep};
+use std::time::{Duration, Instant};
+
+use merchant_otp_tests::{Server, Storage};
+use serde_json::Value;
+
+use crate::audit::trail;
+use crate::log_in::DEVICES;
+
+/// How long the service may need to be back once its database is.
+const BACK: Duration = Duration::from_secs(2);
+
+/// How long any request may take, whatever the database does: the sum of all bounds on its way.
+const LONGEST: Duration = Duration::from_secs(36);
+
+/// Clients that register devices all the time, and what they were told.
+pub(crate) struct Load {
+    /// The details of a device of an id.
+    device: fn(&str) -> Value,
+    stop: AtomicBool,
+    last: AtomicU64,
+    acknowledged: Mutex<Vec<(Instant, String)>>,
+    refused: Mutex<BTreeSet<u64>>,
+    longest: Mutex<Duration>,
+}
+
+impl Load {
+    fn run(&self, server: &Server, token: &str) {
+        while !self.stop.load(Ordering::Relaxed) {
+            let id = format!("till-{}", self.last.fetch_add(1, Ordering::Relaxed));
+            let begin = Instant::now();
+            let reply = server.post("shop", token, (self.device)(&id).to_string());
+            let now = Instant::now();
+            let mut longest = self.longest.lock().unwrap();
+            *longest = longest.max(now - begin);
+            drop(longest);
+            if reply.status == 204 {
+                self.acknowledged.lock().unwrap().push((now, id));
+            } else {
+                // Nothing but that the database is not to be had, or broke off.
+                let code = reply.json()["code"].as_u64().unwrap();
+                assert!([51, 53, 54, 55].contains(&code), "{}", reply.body);
+                self.refused.lock().unwrap().insert(code);
+                sleep(Duration::from_millis(5));
+            }
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.acknowledged.lock().unwrap().len()
+    }
+
+    /// Waits until so many more were acknowledged.
+    #[track_caller]
+    pub(crate) fn wait_for(&self, more: usize) {
+        let until = self.count() + more;
+        self.wait_until(|| self.count() >= until);
+    }
+
+    /// Waits until a client was told of a fault; answers the codes.
+    #[track_caller]
+    pub(crate) fn wait_for_refusals(&self) -> BTreeSet<u64> {
+        self.wait_until(|| !self.refused.lock().unwrap().is_empty());
+        self.refused()
+    }
+
+    #[track_caller]
+    fn wait_until(&self, condition: impl Fn() -> bool) {
+        let deadline = Instant::now() + LONGEST;
+        while !condition() {
+            let (acknowledged, refused) = (self.count(), self.refused());
+            assert!(Instant::now() < deadline, "{acknowledged} acknowledged, refused: {refused:?}");
+            sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// The codes that clients were told, since they were taken the last time.
+    pub(crate) fn take_refused(&self) -> BTreeSet<u64> {
+        std::mem::take(&mut self.refused.lock().unwrap())
+    }
+
+    /// The codes that clients were told.
+    pub(crate) fn refused(&self) -> BTreeSet<u64> {
+        self.refused.lock().unwrap().clone()
+    }
+
+    /// Holds devices to be stored again soon after the database is back, which it is now.
+    #[track_caller]
+    pub(crate) fn expect_back(&self) {
+        let back = Instant::now();
+        self.wait_for(1);
+        let times = self.acknowledged.lock().unwrap();
+        let first = times.iter().map(|(time, _)| *time).filter(|time| *time > back).min();
+        let took = first.unwrap() - back;
+        assert!(took < BACK, "it took {took:?}");
+    }
+
+    /// The longest time without an acknowledgement.
+    pub(crate) fn outage(&self) -> Duration {
+        let mut times: Vec<_> =
+            self.acknowledged.lock().unwrap().iter().map(|(time, _)| *time).collect();
+        times.sort();
+        times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap()
+    }
+}
+
+/// Breaks the database under load, and holds what it has afterwards against what clients were told.
+///
+/// Each acknowledged device is there, none that nobody asked for, and each that is there has one event;
+/// and no client was left waiting.
+pub(crate) fn survive(
+    storage: &Storage,
+    server: &Server,
+    token: &str,
+    device: fn(&str) -> Value,
+    break_it: impl FnOnce(&Load),
+) -> Load {
+    let load = Load {
+        device,
+        stop: AtomicBool::default(),
+        last: AtomicU64::default(),
+        acknowledged: Mutex::default(),
+        refused: Mutex::default(),
+        longest: Mutex::default(),
+    };
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| load.run(server, token));
+        }
+        // Also if the test fails: the clients must not go on for ever.
+        let _stop = Stop(&load.stop);
+        load.wait_for(100);
+        break_it(&load);
+        load.wait_for(100);
+    });
+    let listed = server.call("GET", DEVICES, token, "").json();
+    let listed = listed["otp_devices"].as_array().unwrap().iter();
+    let held: BTreeSet<_> =
+        listed.map(|device| device["otp_device_id"].as_str().unwrap().to_owned()).collect();
+    let acknowledged: BTreeSet<_> =
+        load.acknowledged.lock().unwrap().iter().map(|(_, id)| id.clone()).collect();
+    let lost: Vec<_> = acknowledged.difference(&held).collect();
+    assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
+    let asked: BTreeSet<_> =
+        (0..load.last.load(Ordering::Relaxed)).map(|number| format!("till-{number}")).collect();
+    assert!(held.is_subset(&asked), "nobody asked for {:?}", held.difference(&asked));
+    let added = trail(storage, "shop", &[]).into_iter();
+    let added =
+        added.filter(|event| event["operation"] == "otp-device.add" && event["outcome"] == "done");
+    let mut added: Vec<_> = added.map(|one| one["device"].as_str().unwrap().to_owned()).collect();
+    added.sort();
+    assert_eq!(added, held.into_iter().collect::<Vec<_>>());
+    let longest = *load.longest.lock().unwrap();
+    assert!(longest < LONGEST, "a client waited for {longest:?}");
+    load
+}
+
+/// Stops clients when it is dropped.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
