@@ -35,7 +35,7 @@ const DEPENDENCIES: &[(&str, &str, &str)] = &[
     (
         "transport-http",
         "application domain",
-        "actix-web data-encoding fastrand flate2 futures-util metrics percent-encoding rustls serde serde_json thiserror tracing utoipa zeroize",
+        "actix-tls actix-web data-encoding fastrand flate2 futures-util metrics percent-encoding rustls serde serde_json socket2 thiserror tracing utoipa zeroize",
     ),
     (
         "server",

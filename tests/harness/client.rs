@@ -1,4 +1,4 @@
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
@@ -92,6 +92,15 @@ impl RawConnection {
             reply.extend_from_slice(&buffer[..length]);
         }
         String::from_utf8(reply).unwrap()
+    }
+
+    /// Whether the server has written something that was not read yet, or has closed.
+    #[must_use]
+    pub fn has_answer(&self) -> bool {
+        self.0.set_nonblocking(true).unwrap();
+        let peeked = self.0.peek(&mut [0]);
+        self.0.set_nonblocking(false).unwrap();
+        !peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// Reads the head of a reply.

@@ -22,13 +22,13 @@ on_both_databases! {
 }
 
 /// Holds a lock that keeps devices from being stored, until it is dropped.
-enum Lock {
+pub(crate) enum Lock {
     Sqlite(diesel::SqliteConnection),
     Postgres(Box<Client>),
 }
 
 impl Lock {
-    fn take(storage: &Storage) -> Self {
+    pub(crate) fn take(storage: &Storage) -> Self {
         match storage.kind() {
             StorageKind::Sqlite(_) => {
                 let mut session = storage.sqlite_session();
@@ -43,7 +43,7 @@ impl Lock {
         }
     }
 
-    fn release(self) {
+    pub(crate) fn release(self) {
         match self {
             Self::Sqlite(mut session) => session.batch_execute("ROLLBACK").unwrap(),
             Self::Postgres(mut session) => session.batch_execute("ROLLBACK").unwrap(),

@@ -79,11 +79,6 @@ impl Load {
         }
     }
 
-    /// The codes that clients were told, since they were taken the last time.
-    pub(crate) fn take_refused(&self) -> BTreeSet<u64> {
-        std::mem::take(&mut self.refused.lock().unwrap())
-    }
-
     /// The codes that clients were told.
     pub(crate) fn refused(&self) -> BTreeSet<u64> {
         self.refused.lock().unwrap().clone()

@@ -26,6 +26,7 @@ mod faults;
 mod first_start;
 mod instances;
 mod journey;
+mod limits;
 mod load;
 mod log_in;
 mod master_keys;

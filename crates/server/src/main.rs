@@ -6,6 +6,7 @@
 mod clock;
 mod command_line;
 mod commands;
+mod descriptors;
 mod enrolment;
 mod manual;
 mod master_keys;

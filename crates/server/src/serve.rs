@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use crate::commands::master_key_made;
 use crate::settings::Settings;
 use crate::storage::Database;
-use crate::{metrics, systemd, telemetry, welcome};
+use crate::{descriptors, metrics, systemd, telemetry, welcome};
 
 /// Answers requests until a signal.
 pub(crate) async fn serve(settings: Settings, no_migrate: bool) -> anyhow::Result<()> {
@@ -21,6 +21,7 @@ pub(crate) async fn serve(settings: Settings, no_migrate: bool) -> anyhow::Resul
         metrics::start(listen)?;
         tracing::info!(%listen, "telling metrics");
     }
+    descriptors::allow(settings.http()?.max_connections, settings.storage.connections()?);
     let database = Database::new(&settings.storage)?;
     if no_migrate {
         let pending = database.pending_migrations().await?;

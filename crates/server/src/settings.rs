@@ -1,19 +1,20 @@
+mod http;
 mod integer;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use config::{Config, ConfigError, Environment, File, FileFormat};
-use merchant_otp_domain::Amount;
-use merchant_otp_transport_http::{CurrencySpecification, HttpSettings, Listen, TlsFiles};
+use merchant_otp_transport_http::{CurrencySpecification, HttpSettings};
 use serde::{Deserialize, Serialize};
 
+use self::http::Http;
 use crate::master_keys::MasterKeySource;
 use crate::storage_url::StorageUrl;
 
@@ -34,26 +35,6 @@ pub(crate) struct Settings {
     metrics: Metrics,
     pub(crate) log: Log,
     currencies: Vec<CurrencySpecification>,
-}
-
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-struct Http {
-    listen: String,
-    #[serde(deserialize_with = "integer::deserialize")]
-    body_limit: u64,
-    behind_proxy: bool,
-    tls: Option<Tls>,
-    /// In seconds.
-    #[serde(deserialize_with = "integer::deserialize")]
-    shutdown_grace: u64,
-}
-
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-struct Tls {
-    certificate: PathBuf,
-    key: PathBuf,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -154,49 +135,7 @@ impl Settings {
 
     /// What the HTTP transport is to do.
     pub(crate) fn http(&self) -> anyhow::Result<HttpSettings> {
-        const LARGEST_BODY: u64 = 64 * 1024 * 1024;
-        let listen: Listen = self.http.listen.parse().context("http.listen")?;
-        let body_limit = match self.http.body_limit {
-            limit @ 1..=LARGEST_BODY => usize::try_from(limit)?,
-            _ => bail!("http.body_limit: it is 1 to {LARGEST_BODY} bytes"),
-        };
-        let shutdown_grace = match self.http.shutdown_grace {
-            seconds @ 0..=3600 => Duration::from_secs(seconds),
-            _ => bail!("http.shutdown_grace: it is 0 to 3600 seconds"),
-        };
-        let mut codes = BTreeSet::new();
-        for specification in &self.currencies {
-            if !codes.insert(&specification.currency) {
-                bail!("currencies: {} is there twice", specification.currency);
-            }
-            let code = &specification.currency;
-            // A code is what an amount begins with.
-            Amount::parse(&format!("{code}:0")).with_context(|| format!("currencies: {code}"))?;
-            if !specification.alt_unit_names.contains_key("0") {
-                bail!("currencies: {code}: alt_unit_names has the key \"0\"");
-            }
-        }
-        if codes.is_empty() {
-            bail!("currencies: there is at least one");
-        }
-        let (behind_proxy, currencies) = (self.http.behind_proxy, self.currencies.clone());
-        let tls = self.http.tls.as_ref().map(|Tls { certificate, key }| TlsFiles {
-            certificate: certificate.clone(),
-            key: key.clone(),
-        });
-        match &listen {
-            Listen::Unix(_) if tls.is_some() => bail!("http.tls: a Unix socket needs none"),
-            Listen::Tcp(address)
-                if tls.is_none() && !behind_proxy && !address.ip().is_loopback() =>
-            {
-                bail!(
-                    "http.listen: others than this machine reach it, and keys and tokens would go \
-                     unencrypted; set http.tls, or http.behind_proxy = true if a proxy terminates TLS"
-                )
-            }
-            Listen::Unix(_) | Listen::Tcp(_) => {}
-        }
-        Ok(HttpSettings { listen, body_limit, tls, behind_proxy, currencies, shutdown_grace })
+        self.http.settings(&self.currencies)
     }
 }
 
@@ -337,6 +276,8 @@ fn variables(
 
 #[cfg(test)]
 mod tests {
+    use merchant_otp_transport_http::Listen;
+
     use super::*;
 
     /// The settings of a file's text and of variables.

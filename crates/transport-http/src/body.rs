@@ -1,15 +1,17 @@
 use std::io::{ErrorKind, Read};
 use std::time::{Duration, Instant};
 
-use actix_web::HttpRequest;
 use actix_web::error::PayloadError;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use actix_web::rt::time::timeout;
 use actix_web::web::{self, Payload};
+use actix_web::{HttpMessage, HttpRequest};
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use futures_util::StreamExt;
 use thiserror::Error;
 use zeroize::Zeroizing;
+
+use crate::deadline::BodyArrival;
 
 /// Why a request body cannot be read.
 #[derive(Debug, Error)]
@@ -54,7 +56,9 @@ pub(crate) async fn read(
         return Err(BodyError::TooLarge);
     }
     let begin = Instant::now();
+    request.extensions_mut().insert(BodyArrival::Coming);
     let received = timeout(DEADLINE, receive(payload, limit)).await;
+    request.extensions_mut().insert(BodyArrival::Came(Instant::now()));
     let mut bytes = received.unwrap_or(Err(BodyError::Late))?;
     if let Some(compression) = Compression::of(request) {
         // Inflating keeps a processor busy: not on the thread that answers the others.

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
@@ -37,6 +39,12 @@ pub(crate) enum HttpError {
     /// The body is not the JSON that is expected.
     #[error(transparent)]
     Json(#[from] JsonError),
+    /// It is not answered in time. What it began may be done, now or later.
+    #[error("the request took longer than {} s", deadline.as_secs())]
+    Late {
+        /// How long it might take.
+        deadline: Duration,
+    },
     /// Nothing is at the path.
     #[error("unknown endpoint")]
     EndpointUnknown,
@@ -78,6 +86,8 @@ impl HttpError {
             },
             Self::Json(_) => (StatusCode::BAD_REQUEST, Code::GenericJsonInvalid),
             Self::Parameter(_) => (StatusCode::BAD_REQUEST, Code::GenericParameterMalformed),
+            // It is the database that takes so long.
+            Self::Late { .. } => (StatusCode::SERVICE_UNAVAILABLE, Code::GenericDbStartFailed),
             Self::EndpointUnknown => (StatusCode::NOT_FOUND, Code::GenericEndpointUnknown),
             Self::MethodInvalid { .. } => {
                 (StatusCode::METHOD_NOT_ALLOWED, Code::GenericMethodInvalid)
@@ -101,6 +111,7 @@ impl HttpError {
             | Self::Parameter(_)
             | Self::Body(_)
             | Self::Json(_)
+            | Self::Late { .. }
             | Self::EndpointUnknown
             | Self::MethodInvalid { .. } => None,
         }
@@ -125,14 +136,21 @@ impl HttpError {
                 (None, detail)
             }
             Self::Body(error @ BodyError::Late) => (None, Some(error.to_string())),
-            Self::Body(_) | Self::EndpointUnknown | Self::MethodInvalid { .. } => (None, None),
+            Self::Body(_)
+            | Self::Late { .. }
+            | Self::EndpointUnknown
+            | Self::MethodInvalid { .. } => (None, None),
         }
     }
 
     /// The header that goes with the status.
     fn header(&self) -> Option<(HeaderName, HeaderValue)> {
-        if let Self::MethodInvalid { allow } = self {
-            return Some((ALLOW, HeaderValue::from_static(allow)));
+        match self {
+            Self::MethodInvalid { allow } => {
+                return Some((ALLOW, HeaderValue::from_static(allow)));
+            }
+            Self::Late { .. } => return Some((RETRY_AFTER, HeaderValue::from_static("1"))),
+            _ => {}
         }
         match self.use_case()? {
             // Not `Basic`, though a log-in takes it: browsers would ask for a password.

@@ -11,8 +11,10 @@ mod access_tokens;
 mod body;
 mod client_address;
 mod compression;
+mod connection;
 mod cors;
 mod credentials;
+mod deadline;
 mod error;
 #[cfg(fuzzing)]
 #[doc(hidden)]

@@ -1,14 +1,19 @@
 use std::future::ready;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::header::LOCATION;
 use actix_web::http::uri::PathAndQuery;
+use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource, Route};
 use merchant_otp_application::Service;
 use merchant_otp_domain::InstanceId;
 
+use crate::deadline::answer_in_time;
 use crate::error::HttpError;
 use crate::version::CurrencySpecification;
 use crate::{access_tokens, health, instance, instances, openapi, otp_devices, version};
@@ -18,6 +23,8 @@ pub(crate) struct App {
     pub(crate) service: Arc<Service>,
     /// The largest request body, in bytes.
     pub(crate) body_limit: usize,
+    /// How long a request may take, its body excepted.
+    pub(crate) request_deadline: Duration,
     /// Whether a proxy tells in `X-Forwarded-For` who the client is.
     pub(crate) behind_proxy: bool,
     /// The currencies that clients are told of, the default first.
@@ -36,7 +43,7 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
     }
     for path in of_instance("/private/otp-devices") {
         config.service(
-            Resource::new(path)
+            resource(path)
                 .route(web::get().to(otp_devices::list))
                 .route(web::head().to(otp_devices::list_head))
                 .route(web::post().to(otp_devices::add))
@@ -45,7 +52,7 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
     }
     for path in of_instance("/private/otp-devices/{device}") {
         config.service(
-            Resource::new(path)
+            resource(path)
                 .route(web::get().to(otp_devices::show))
                 .route(web::head().to(otp_devices::show))
                 .route(web::patch().to(otp_devices::change))
@@ -55,7 +62,7 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
     }
     for path in of_instance("/private/token") {
         config.service(
-            Resource::new(path)
+            resource(path)
                 .route(web::post().to(access_tokens::log_in))
                 .route(web::delete().to(access_tokens::log_out))
                 .default_service(method_invalid("DELETE, POST")),
@@ -63,7 +70,7 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
     }
     for path in of_instance("/private/tokens") {
         config.service(
-            Resource::new(path)
+            resource(path)
                 .route(web::get().to(access_tokens::list))
                 .route(web::head().to(access_tokens::list))
                 .default_service(method_invalid("GET, HEAD")),
@@ -71,13 +78,13 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
     }
     for path in of_instance("/private/tokens/{serial}") {
         config.service(
-            Resource::new(path)
+            resource(path)
                 .route(web::delete().to(access_tokens::revoke))
                 .default_service(method_invalid("DELETE")),
         );
     }
     config.service(
-        Resource::new("/management/instances")
+        resource("/management/instances")
             .route(web::get().to(instances::list))
             .route(web::head().to(instances::list))
             .route(web::post().to(instances::add))
@@ -85,7 +92,7 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
     );
     for path in of_instance_or_managed("") {
         config.service(
-            Resource::new(path)
+            resource(path)
                 .route(web::get().to(instances::show))
                 .route(web::head().to(instances::show))
                 .route(web::patch().to(instances::change))
@@ -95,38 +102,53 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
     }
     for path in of_instance_or_managed("/auth") {
         config.service(
-            Resource::new(path)
+            resource(path)
                 .route(web::post().to(instances::set_password))
                 .default_service(method_invalid("POST")),
         );
     }
     for path in of_instance("/config") {
         config.service(
-            Resource::new(path)
+            resource(path)
                 .route(web::get().to(version::show))
                 .route(web::head().to(version::show))
                 .default_service(method_invalid("GET, HEAD")),
         );
     }
     config.service(
-        Resource::new("/healthz")
+        resource("/healthz")
             .route(web::get().to(health::live))
             .route(web::head().to(health::live))
             .default_service(method_invalid("GET, HEAD")),
     );
     config.service(
-        Resource::new("/readyz")
+        resource("/readyz")
             .route(web::get().to(health::ready))
             .route(web::head().to(health::ready))
             .default_service(method_invalid("GET, HEAD")),
     );
     config.service(
-        Resource::new("/openapi.json")
+        resource("/openapi.json")
             .route(web::get().to(openapi::show))
             .route(web::head().to(openapi::show))
             .default_service(method_invalid("GET, HEAD")),
     );
     config.default_service(web::to(|| ready(Err::<&'static str, _>(HttpError::EndpointUnknown))));
+}
+
+/// A resource at a path, whose requests are answered in time.
+fn resource(
+    path: impl Into<String>,
+) -> Resource<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<BoxBody>,
+        Error = actix_web::Error,
+        InitError = (),
+    >,
+> {
+    Resource::new(path.into()).wrap(from_fn(answer_in_time))
 }
 
 /// The two paths of a resource of an instance: of the instance `admin`, and of a named one.

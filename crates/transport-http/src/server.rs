@@ -1,7 +1,9 @@
 use std::io;
+use std::num::NonZeroUsize;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use actix_web::dev::Server;
@@ -14,6 +16,7 @@ use thiserror::Error;
 
 use crate::access_log::log_answer;
 use crate::compression::ignore_unacceptable;
+use crate::connection;
 use crate::cors::allow_every_origin;
 use crate::listen::Listen;
 use crate::routes::{App, configure};
@@ -25,6 +28,9 @@ use crate::version::CurrencySpecification;
 
 /// How many TLS handshakes a thread has under way at the most.
 const MOST_HANDSHAKES: usize = 4096;
+
+/// How many threads serve at the most, however many processors there are: as many as actix-server takes.
+const MOST_THREADS: usize = 512;
 
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -42,6 +48,10 @@ pub struct HttpSettings {
     pub behind_proxy: bool,
     /// The currencies that clients are told of, the default first.
     pub currencies: Vec<CurrencySpecification>,
+    /// How long a request may take, from the end of its body to the head of its answer.
+    pub request_deadline: Duration,
+    /// How many connections are served at a time; they are divided among the threads, rounded up.
+    pub max_connections: usize,
     /// How long requests in flight may take after shutdown began.
     pub shutdown_grace: Duration,
 }
@@ -79,17 +89,27 @@ pub enum BindError {
 /// If the address is not to be had: in use, not of this machine, or not allowed; or if there is no
 /// certificate where one is to be.
 pub fn bind(settings: HttpSettings, service: Arc<Service>) -> Result<Bound, BindError> {
-    let HttpSettings { listen, body_limit, tls, behind_proxy, currencies, shutdown_grace } =
-        settings;
+    let HttpSettings {
+        listen,
+        body_limit,
+        tls,
+        behind_proxy,
+        currencies,
+        request_deadline,
+        max_connections,
+        shutdown_grace,
+    } = settings;
     let certificate = tls.map(Certificate::read).transpose()?;
     let app = Data::new(App {
         service,
         body_limit,
+        request_deadline,
         behind_proxy,
         currencies,
         draining: AtomicBool::new(false),
     });
     let shared = app.clone();
+    let threads = available_parallelism().map_or(2, NonZeroUsize::get).min(MOST_THREADS);
     let server = HttpServer::new(move || {
         ActixApp::new()
             .app_data(app.clone())
@@ -103,6 +123,12 @@ pub fn bind(settings: HttpSettings, service: Arc<Service>) -> Result<Bound, Bind
             .wrap(from_fn(close_after_unread_body))
     })
     .disable_signals()
+    .workers(threads)
+    // Of each thread. Who comes when all are taken waits in the backlog of the operating system.
+    .max_connections(max_connections.div_ceil(threads))
+    .client_request_timeout(connection::HEAD)
+    .keep_alive(connection::KEEP_ALIVE)
+    .on_connect(connection::watch)
     // Of TLS: connections that stall in their handshake must not keep others from beginning theirs.
     .max_connection_rate(MOST_HANDSHAKES)
     .tls_handshake_timeout(HANDSHAKE)

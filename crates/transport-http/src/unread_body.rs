@@ -12,6 +12,8 @@ use actix_web::middleware::Next;
 use actix_web::web::Bytes;
 use futures_util::Stream;
 
+use crate::connection::Answering;
+
 /// Closes the connection after an answer that came before the end of the request's body.
 ///
 /// actix-http does so by itself when the length of the body was announced, or when the body is still
@@ -21,12 +23,13 @@ pub(crate) async fn close_after_unread_body(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<Answer>, actix_web::Error> {
+    let answering = Answering::begin(&request);
     let payload = Rc::new(RefCell::new(request.take_payload()));
     let shared = Box::pin(SharedPayload(Rc::clone(&payload)));
     request.set_payload(Payload::Stream { payload: shared });
     let response = next.call(request).await?;
     let unread = if has_ended(&payload).await { None } else { Some(payload) };
-    Ok(response.map_body(|_, body| Answer { body: body.boxed(), _unread: unread }))
+    Ok(response.map_body(|_, body| Answer { body: body.boxed(), _unread: unread, answering }))
 }
 
 /// Whether the rest of a body is there already: then it is skipped, and the connection is kept.
@@ -74,10 +77,11 @@ impl Stream for SharedPayload {
     }
 }
 
-/// The body of an answer, which holds that of its request if it was not read.
+/// The body of an answer, which holds that of its request if it was not read, and tells how far it is.
 pub(crate) struct Answer {
     body: BoxBody,
     _unread: Option<Rc<RefCell<Payload>>>,
+    answering: Option<Answering>,
 }
 
 impl MessageBody for Answer {
@@ -91,6 +95,10 @@ impl MessageBody for Answer {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        Pin::new(&mut self.body).poll_next(context)
+        let polled = Pin::new(&mut self.body).poll_next(context);
+        if let Some(answering) = &self.answering {
+            if polled.is_pending() { answering.work() } else { answering.hand_over() }
+        }
+        polled
     }
 }

@@ -1,0 +1,246 @@
+//! Bounds: slow clients, many clients, requests that take too long, and too many of them.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{self, available_parallelism, sleep};
+use std::time::{Duration, Instant};
+
+use merchant_otp_tests::{RawConnection, Server, Storage, StorageKind};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use serde_json::json;
+
+use crate::faults::Lock;
+use crate::log_in::DEVICES;
+use crate::{device, on_both_databases};
+
+on_both_databases! {
+    a_request_that_takes_too_long_is_answered,
+    too_many_that_wait_for_the_database_are_refused,
+}
+
+/// Writes a byte every 200 ms, until the server closes; answers what it said, and when it closed.
+fn trickle(connection: &mut RawConnection, bytes: &[u8]) -> (String, Duration) {
+    let begin = Instant::now();
+    for byte in bytes.iter().cycle() {
+        if !connection.write([*byte]) || connection.has_answer() {
+            break;
+        }
+        assert!(begin.elapsed() < Duration::from_secs(90), "it is never cut");
+        sleep(Duration::from_millis(200));
+    }
+    let took = begin.elapsed();
+    (connection.read_to_end(), took)
+}
+
+/// Lets this process have as many connections as it may.
+fn allow_descriptors() {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
+}
+
+fn post(token: &str, length: usize) -> String {
+    format!(
+        "POST {DEVICES} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\
+         Content-Length: {length}\r\n\r\n"
+    )
+}
+
+#[test]
+fn slow_clients_are_cut_while_others_are_served() {
+    let storage = Storage::sqlite();
+    let server = Server::start(&storage);
+    let token = storage.token("shop", "all", "forever");
+    // More than any socket buffers.
+    for number in 0..400 {
+        let mut device = device(&format!("till-{number}"));
+        device["otp_device_description"] = json!("d".repeat(60_000));
+        server.post("shop", &token, device.to_string()).expect_stored();
+    }
+    let ended = AtomicUsize::new(0);
+    let (server, token, ended) = (&server, &*token, &ended);
+    thread::scope(|scope| {
+        let slow = |seconds: u64, client: fn(&Server, &str) -> String, expected: &'static str| {
+            scope.spawn(move || {
+                let begin = Instant::now();
+                let reply = client(server, token);
+                let took = begin.elapsed();
+                assert!(took < Duration::from_secs(seconds), "{expected}: {took:?}");
+                assert!(reply.starts_with(expected), "{expected}: {reply}");
+                ended.fetch_add(1, Ordering::SeqCst);
+            })
+        };
+        let clients = [
+            // The head of the first request, and that of the second: whoever it is.
+            slow(
+                8,
+                |server, _| trickle(&mut server.connect(), b"GET /config HTTP/1.1\r\nA: a").0,
+                "HTTP/1.1 408 ",
+            ),
+            slow(
+                14,
+                |server, _| {
+                    let mut connection = server.connect();
+                    assert!(connection.write("HEAD /healthz HTTP/1.1\r\nHost: x\r\n\r\n"));
+                    assert!(connection.read_head().starts_with("HTTP/1.1 204 "));
+                    trickle(&mut connection, b"GET /config HTTP/1.1\r\nA: a").0
+                },
+                "",
+            ),
+            // A body, with a token and without.
+            slow(
+                65,
+                |server, token| {
+                    let mut connection = server.connect();
+                    assert!(connection.write(post(token, 100_000)));
+                    trickle(&mut connection, b" ").0
+                },
+                "HTTP/1.1 408 ",
+            ),
+            slow(
+                5,
+                |server, _| {
+                    let mut connection = server.connect();
+                    assert!(connection.write(post("secret-token:made-up", 100_000)));
+                    trickle(&mut connection, b" ").0
+                },
+                "HTTP/1.1 401 ",
+            ),
+            // An answer that nobody takes.
+            slow(
+                85,
+                |server, token| {
+                    let mut connection = server.connect();
+                    assert!(connection.write(format!(
+                        "GET {DEVICES} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n"
+                    )));
+                    sleep(Duration::from_secs(75));
+                    let reply = connection.read_to_end();
+                    assert!(!reply.ends_with("0\r\n\r\n"), "it came whole");
+                    reply
+                },
+                "HTTP/1.1 200 ",
+            ),
+        ];
+        let mut number = 0;
+        while clients.iter().any(|client| !client.is_finished()) {
+            let begin = Instant::now();
+            server
+                .post("shop", token, device(&format!("other-{number}")).to_string())
+                .expect_stored();
+            assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+            number += 1;
+            sleep(Duration::from_millis(100));
+        }
+        for client in clients {
+            client.join().unwrap();
+        }
+    });
+    assert_eq!(ended.load(Ordering::SeqCst), 5);
+}
+
+#[test]
+fn no_more_connections_than_allowed_are_served() {
+    let storage = Storage::sqlite();
+    let server = Server::start_with(&storage, &[("HTTP__MAX_CONNECTIONS", "1")]);
+    let request = "GET /config HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    // One for each thread.
+    let threads = available_parallelism().unwrap().get();
+    let idle: Vec<_> = (0..threads)
+        .map(|_| {
+            let mut connection = server.connect();
+            assert!(connection.write("GET /config HTTP/1.1\r\nHost: x\r\n\r\n"));
+            assert!(connection.read_head().starts_with("HTTP/1.1 200 "));
+            connection
+        })
+        .collect();
+    let mut waiting = server.connect();
+    assert!(waiting.write(request));
+    sleep(Duration::from_secs(2));
+    assert!(!waiting.has_answer(), "one more than allowed was served");
+    // Its turn comes when one of the others is closed.
+    drop(idle);
+    let begin = Instant::now();
+    assert!(waiting.read_head().starts_with("HTTP/1.1 200 "));
+    assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+
+    // Or when they are cut, for nobody may hold one for ever.
+    let held: Vec<_> = (0..threads).map(|_| server.connect()).collect();
+    let begin = Instant::now();
+    assert_eq!(server.request("GET", "/config", &[], b"").status, 200);
+    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
+    drop(held);
+}
+
+fn a_request_that_takes_too_long_is_answered(storage: &Storage) {
+    let server = Server::start_with(storage, &[("HTTP__REQUEST_DEADLINE", "1")]);
+    let token = storage.token("shop", "all", "forever");
+    let post_device = |id: &str| server.post("shop", &token, device(id).to_string());
+    post_device("before").expect_stored();
+    let lock = Lock::take(storage);
+    let begin = Instant::now();
+    let late = post_device("during");
+    let took = begin.elapsed();
+    late.expect_error(503, 51);
+    assert_eq!(late.header("Retry-After"), Some("1"));
+    assert!((Duration::from_secs(1)..Duration::from_secs(2)).contains(&took), "{took:?}");
+    lock.release();
+    // What was begun may be done or not; that it is asked for again is right in both cases.
+    post_device("during").expect_stored();
+
+    // A client may take its time for the body.
+    let body = device("slow").to_string();
+    let mut connection = server.connect();
+    assert!(connection.write(post(&token, body.len())));
+    for part in body.as_bytes().chunks(body.len().div_ceil(5)) {
+        sleep(Duration::from_millis(600));
+        assert!(connection.write(part));
+    }
+    assert!(connection.read_head().starts_with("HTTP/1.1 204 "));
+    let (_, log) = server.stop();
+    assert!(log.contains("the request took longer than 1 s"), "{log}");
+}
+
+/// More than 1,024 that wait for a connection are refused at once. PostgreSQL has one kind of connections: there
+/// the others wait for their tokens to be looked up, and for no longer than 5 s.
+fn too_many_that_wait_for_the_database_are_refused(storage: &Storage) {
+    const CLIENTS: usize = 1400;
+    let first_refusal = match storage.kind() {
+        StorageKind::Sqlite(_) => Duration::from_secs(3),
+        StorageKind::Postgres(_) => Duration::from_secs(8),
+    };
+    allow_descriptors();
+    let server = Server::start(storage);
+    let token = storage.token("shop", "all", "forever");
+    server.post("shop", &token, device("till").to_string()).expect_stored();
+    let lock = Lock::take(storage);
+    let mut clients: Vec<_> = (0..CLIENTS).map(|_| server.connect()).collect();
+    for (number, client) in clients.iter_mut().enumerate() {
+        assert!(client.write(format!(
+            "DELETE {DEVICES}/none-{number} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+             Authorization: Bearer {token}\r\n\r\n"
+        )));
+    }
+    let begin = Instant::now();
+    while !clients.iter().any(RawConnection::has_answer) {
+        assert!(begin.elapsed() < first_refusal, "nobody is refused");
+        sleep(Duration::from_millis(10));
+    }
+    let mut told = BTreeMap::<(String, String), usize>::new();
+    for client in &mut clients {
+        let reply = client.read_to_end();
+        let status = reply.split(' ').nth(1).unwrap().to_owned();
+        let code = reply.split("\"code\":").nth(1).unwrap().split(',').next().unwrap().to_owned();
+        assert_eq!(status == "503", reply.contains("\r\nretry-after: 1\r\n"), "{reply}");
+        *told.entry((status, code)).or_default() += 1;
+    }
+    // The deadline of a request.
+    assert!(begin.elapsed() < Duration::from_secs(32), "{:?}", begin.elapsed());
+    lock.release();
+    // Nobody hears anything but that the database is busy.
+    let busy = told.remove(&("503".to_owned(), "51".to_owned())).unwrap();
+    assert!(busy > CLIENTS / 2, "{busy}");
+    told.remove(&("500".to_owned(), "55".to_owned()));
+    told.remove(&("404".to_owned(), "2021".to_owned()));
+    assert!(told.is_empty(), "{told:?}");
+    server.post("shop", &token, device("till").to_string()).expect_stored();
+}
