@@ -54,7 +54,7 @@ const DEPENDENCIES: &[(&str, &str, &str)] = &[
     (
         "tests",
         "test-tools throwaway-postgres",
-        "data-encoding diesel fastrand flate2 libsqlite3-sys nix postgres rcgen rustls serde_json tempfile \
+        "clap data-encoding diesel fastrand flate2 libsqlite3-sys nix postgres rcgen rustls serde_json tempfile \
          ureq",
     ),
 ];

@@ -45,6 +45,13 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Load the service on each database and break what it stands on, then hold what clients were told against
+    /// what is there.
+    Soak {
+        /// Arguments for the run, such as `--minutes 3`; `--help` lists them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Run what continuous integration runs: lint, deny, then test.
     Ci,
 }
@@ -56,6 +63,7 @@ fn main() -> Result<()> {
         Task::Deny => deny(),
         Task::Fuzz { seconds } => fuzz(seconds),
         Task::Bench { arguments } => bench(&arguments),
+        Task::Soak { arguments } => soak(&arguments),
         Task::Ci => lint().and_then(|()| deny()).and_then(|()| test(&[])),
     }
 }
@@ -78,6 +86,11 @@ fn bench(arguments: &[String]) -> Result<()> {
     run(cargo(&["build", "--locked", "--release"]).args(packages))?;
     let bench = ["run", "--locked", "--release", "--package", "merchant-otp-bench", "--"];
     run(cargo(&bench).args(arguments))
+}
+
+fn soak(arguments: &[String]) -> Result<()> {
+    let soak = ["run", "--locked", "--package", "merchant-otp-tests", "--bin", "soak", "--"];
+    run(cargo(&soak).args(arguments))
 }
 
 fn lint() -> Result<()> {
