@@ -43,6 +43,72 @@ fn each_database_has_the_same_migrations() {
     }
 }
 
+/// No release had an older schema than that after this migration; those that come later upgrade it while the
+/// former version serves.
+const FIRST_RELEASED: &str = "2026-11-24-090000";
+
+/// What takes something away that the former version of the service uses, or refuses what it writes.
+fn contractions(sql: &str) -> Vec<String> {
+    let without_comments: String =
+        sql.lines().map(|line| line.split("--").next().unwrap()).collect::<Vec<_>>().join(" ");
+    let words = without_comments.to_uppercase();
+    let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    let of_old_tables = |statement: &&str| {
+        let contracts = [
+            "DROP TABLE",
+            "DROP COLUMN",
+            "DROP NOT NULL",
+            "SET NOT NULL",
+            "RENAME",
+            " TYPE ",
+            "ADD CONSTRAINT",
+            "ADD CHECK",
+            "CREATE UNIQUE INDEX",
+            "CREATE TRIGGER",
+        ];
+        let demands = statement.contains(" ADD ")
+            && statement.contains("NOT NULL")
+            && !statement.contains("DEFAULT");
+        demands || contracts.iter().any(|words| statement.contains(words))
+    };
+    words.split(';').filter(of_old_tables).map(|statement| statement.trim().to_owned()).collect()
+}
+
+/// Expand, then contract (migrations/README.md): what contracts says since when nothing uses it any more.
+#[test]
+fn migrations_leave_the_former_version_at_work() {
+    for path in files(&root().join("migrations"), "sql") {
+        let migration = path.parent().unwrap().file_name().unwrap().to_str().unwrap();
+        if !path.ends_with("up.sql") || &migration[..FIRST_RELEASED.len()] <= FIRST_RELEASED {
+            continue;
+        }
+        let sql = fs::read_to_string(&path).unwrap();
+        let says_why = sql.lines().any(|line| line.starts_with("-- Unused since "));
+        let found = contractions(&sql);
+        assert!(says_why || found.is_empty(), "{}: {found:?}", path.display());
+    }
+}
+
+#[test]
+fn contractions_are_recognised() {
+    for sql in [
+        "ALTER TABLE a DROP COLUMN b;",
+        "alter table a\n  rename column b to c;",
+        "ALTER TABLE a ADD COLUMN b TEXT NOT NULL;",
+        "ALTER TABLE a ALTER COLUMN b SET NOT NULL;",
+        "CREATE TABLE c (d TEXT NOT NULL); DROP TABLE a;",
+    ] {
+        assert_eq!(contractions(sql).len(), 1, "{sql}");
+    }
+    for sql in [
+        "ALTER TABLE a ADD COLUMN b TEXT; -- DROP TABLE a",
+        "ALTER TABLE a ADD COLUMN b BOOLEAN NOT NULL DEFAULT FALSE;",
+        "CREATE TABLE a (b TEXT NOT NULL); CREATE INDEX c ON a (b);",
+    ] {
+        assert!(contractions(sql).is_empty(), "{sql}");
+    }
+}
+
 /// A file is one concept: production code has at most about 400 lines, tests somewhat more.
 #[test]
 fn no_source_file_is_two_rooms_in_one() {

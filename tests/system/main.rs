@@ -40,6 +40,7 @@ mod secrets;
 mod shutdown;
 mod stalled_bodies;
 mod tls;
+mod upgrades;
 
 /// Makes two tests of each case: on SQLite and on PostgreSQL.
 macro_rules! on_both_databases {

@@ -1,8 +1,10 @@
 -- Keys are sealed by the application from here on. A key that is not cannot be sealed by SQL: this
 -- fails, and says so by its name, if there is one.
-CREATE TABLE remove_the_devices_whose_keys_are_not_sealed (devices INTEGER CHECK (devices = 0)) STRICT;
-INSERT INTO remove_the_devices_whose_keys_are_not_sealed SELECT count(*) FROM otp_devices;
-DROP TABLE remove_the_devices_whose_keys_are_not_sealed;
+CREATE TABLE sealing (
+    devices INTEGER CONSTRAINT remove_the_devices_whose_keys_are_not_sealed CHECK (devices = 0)
+) STRICT;
+INSERT INTO sealing SELECT count(*) FROM otp_devices;
+DROP TABLE sealing;
 
 ALTER TABLE otp_devices RENAME COLUMN otp_key TO sealed_key; -- master key id, nonce, ciphertext, tag
 
