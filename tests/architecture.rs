@@ -40,7 +40,7 @@ const DEPENDENCIES: &[(&str, &str, &str)] = &[
     (
         "server",
         "application domain ports sealing storage-postgres storage-sqlite transport-http",
-        "anyhow clap clap_complete clap_mangen config csv getrandom humantime metrics metrics-exporter-prometheus nix percent-encoding qrcode rpassword sd-notify serde serde_json thiserror tokio \
+        "anyhow clap clap_complete clap_mangen config csv getrandom humantime listenfd metrics metrics-exporter-prometheus nix percent-encoding qrcode rpassword sd-notify serde serde_json thiserror tokio \
          toml tracing tracing-subscriber zeroize",
     ),
     (

@@ -1,7 +1,8 @@
 use std::env;
 use std::io::Write;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::process::{self, Command, Stdio};
+use std::process::{self, Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
@@ -51,6 +52,29 @@ pub fn command(arguments: &[&str], settings: &[(&str, &str)]) -> Command {
     command
 }
 
+/// The same command as a service manager starts it: the process is told that what it is told is for it, and
+/// finds the socket, if there is one, as its file 3.
+#[must_use]
+pub fn managed(command: &Command, socket: Option<OwnedFd>) -> Command {
+    // Only the process itself knows its number beforehand.
+    const START: &str = "export LISTEN_PID=$$ WATCHDOG_PID=${WATCHDOG_PID:-$$}
+                         exec 3<&0 </dev/null
+                         exec \"$0\" \"$@\"";
+    let mut shell = Command::new("sh");
+    shell.args(["-c", START]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    match socket {
+        Some(socket) => shell.env("LISTEN_FDS", "1").stdin(socket),
+        None => shell.stdin(Stdio::null()),
+    };
+    shell
+}
+
 /// What a command said and how it ended.
 #[derive(Debug)]
 pub struct Output {
@@ -76,6 +100,16 @@ impl Output {
         let mut process = piped.spawn().unwrap();
         // Who does not read it may have ended already.
         let _not_read = process.stdin.take().unwrap().write_all(input.as_bytes());
+        Self::of_process(process)
+    }
+
+    /// Runs a [`managed`] command to its end, which has to come within a minute.
+    #[must_use]
+    pub fn of_managed(mut command: Command) -> Self {
+        Self::of_process(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+    }
+
+    fn of_process(process: Child) -> Self {
         let pid = Pid::from_raw(process.id().try_into().unwrap());
         let (ended, end) = channel::<()>();
         let guard = thread::spawn(move || {

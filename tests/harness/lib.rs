@@ -16,7 +16,7 @@ mod network;
 mod server;
 mod storage;
 
-pub use binary::{Output, binary, command};
+pub use binary::{Output, binary, command, managed};
 pub use client::{RawConnection, Reply};
 pub use disk::SmallDisk;
 pub use network::Network;

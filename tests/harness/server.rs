@@ -73,12 +73,15 @@ impl Server {
         environment: &[(&str, &str)],
     ) -> Self {
         let settings = [&[("HTTP__LISTEN", "127.0.0.1:0")], settings].concat();
-        let mut process = started_by(program, storage.command(arguments, &settings))
-            .envs(environment.iter().copied())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = started_by(program, storage.command(arguments, &settings));
+        command.envs(environment.iter().copied());
+        Self::spawn(command)
+    }
+
+    /// Starts a server by a command.
+    #[must_use]
+    pub fn spawn(mut command: Command) -> Self {
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stderr = Arc::new(Mutex::new(String::new()));
         let log_closed = Arc::new(AtomicBool::new(false));
         let (log_reader, serving) =

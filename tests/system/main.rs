@@ -37,6 +37,7 @@ mod reconciliation;
 mod registering;
 mod routing;
 mod secrets;
+mod service_manager;
 mod shutdown;
 mod stalled_bodies;
 mod tls;

@@ -1,7 +1,6 @@
-//! What operators use: health, request ids, metrics, systemd's messages.
+//! What operators use: health, request ids, metrics.
 
 use std::net::TcpListener;
-use std::os::unix::net::UnixDatagram;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -16,7 +15,6 @@ on_both_databases! {
     a_database_with_another_schema_is_not_ready,
     each_answer_has_an_id_that_the_log_knows,
     metrics_are_told_on_an_address_of_their_own,
-    systemd_is_told_that_the_service_serves_and_stops,
     a_hangup_without_a_certificate_is_no_end,
 }
 
@@ -117,23 +115,6 @@ fn metrics_are_told_on_an_address_of_their_own(storage: &Storage) {
     for secret in ["till", "secret", "BREW", token.strip_prefix("secret-token:").unwrap()] {
         assert!(!told.contains(secret), "{told}");
     }
-}
-
-fn systemd_is_told_that_the_service_serves_and_stops(storage: &Storage) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("notify.sock");
-    let socket = UnixDatagram::bind(&path).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let heard = || {
-        let mut message = [0; 256];
-        let length = socket.recv(&mut message).unwrap();
-        String::from_utf8_lossy(&message[..length]).trim().to_owned()
-    };
-    let path = path.to_str().unwrap();
-    let server = Server::start_with_environment(storage, &[], &[("NOTIFY_SOCKET", path)]);
-    assert_eq!(heard(), "READY=1");
-    server.stop();
-    assert_eq!(heard(), "STOPPING=1");
 }
 
 fn a_hangup_without_a_certificate_is_no_end(storage: &Storage) {

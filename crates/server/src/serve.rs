@@ -17,6 +17,7 @@ use crate::{descriptors, metrics, systemd, telemetry, welcome};
 /// Answers requests until a signal.
 pub(crate) async fn serve(settings: Settings, no_migrate: bool) -> anyhow::Result<()> {
     telemetry::start(&settings.log)?;
+    let socket = systemd::listening_socket()?;
     if let Some(listen) = settings.metrics_listen()? {
         metrics::start(listen)?;
         tracing::info!(%listen, "telling metrics");
@@ -39,7 +40,8 @@ pub(crate) async fn serve(settings: Settings, no_migrate: bool) -> anyhow::Resul
     }
     let service = Arc::new(service);
     // The address comes first: a start that fails must not use up the one showing of the token.
-    let bound = merchant_otp_transport_http::bind(settings.http()?, Arc::clone(&service))
+    let http = settings.http()?;
+    let bound = merchant_otp_transport_http::bind(http, Arc::clone(&service), socket)
         .context("http.listen")?;
     if database.is_embedded() && service.bootstrap().await? {
         welcome::greet(&service, bound.listen(), bound.certificate().is_some()).await?;

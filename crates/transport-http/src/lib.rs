@@ -38,7 +38,7 @@ mod unix_socket;
 mod unread_body;
 mod version;
 
-pub use listen::{Listen, ListenError};
+pub use listen::{Listen, ListenError, ListeningSocket};
 pub use openapi::openapi;
 pub use server::{BindError, Bound, HttpSettings, bind};
 pub use tls::{Certificate, TlsError, TlsFiles};

@@ -1,6 +1,8 @@
 use std::fmt;
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use thiserror::Error;
@@ -42,6 +44,41 @@ impl fmt::Display for Listen {
     }
 }
 
+impl Listen {
+    /// Whether a socket that has the other address is where this says.
+    pub(crate) fn admits(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Tcp(wanted), Self::Tcp(found)) => {
+                wanted.ip() == found.ip() && (wanted.port() == 0 || wanted.port() == found.port())
+            }
+            (wanted, found) => wanted == found,
+        }
+    }
+}
+
+/// A socket that listens already, made by whoever started the process.
+#[derive(Debug)]
+pub enum ListeningSocket {
+    /// On an address and port.
+    Tcp(TcpListener),
+    /// At a path, which stays when the server ends.
+    Unix(UnixListener),
+}
+
+impl ListeningSocket {
+    /// Where it listens.
+    pub(crate) fn address(&self) -> io::Result<Listen> {
+        match self {
+            Self::Tcp(listener) => Ok(Listen::Tcp(listener.local_addr()?)),
+            Self::Unix(listener) => {
+                let address = listener.local_addr()?;
+                let path = address.as_pathname().unwrap_or_else(|| Path::new(""));
+                Ok(Listen::Unix(path.to_owned()))
+            }
+        }
+    }
+}
+
 /// A text that is no [`Listen`].
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("it is neither ADDRESS:PORT, such as 127.0.0.1:9966 or [::1]:9966, nor unix:PATH")]
@@ -55,6 +92,18 @@ mod tests {
     fn addresses_and_sockets_come_back_from_their_text() {
         for text in ["127.0.0.1:9966", "[::1]:0", "unix:/run/merchant-otp.sock"] {
             assert_eq!(text.parse::<Listen>().unwrap().to_string(), text);
+        }
+        let listen = |text: &str| text.parse::<Listen>().unwrap();
+        for (wanted, found, admitted) in [
+            ("127.0.0.1:9966", "127.0.0.1:9966", true),
+            ("127.0.0.1:0", "127.0.0.1:9966", true),
+            ("127.0.0.1:9966", "127.0.0.1:9967", false),
+            ("127.0.0.1:0", "0.0.0.0:9966", false),
+            ("unix:/run/a", "unix:/run/a", true),
+            ("unix:/run/a", "unix:/run/b", false),
+            ("unix:/run/a", "127.0.0.1:9966", false),
+        ] {
+            assert_eq!(listen(wanted).admits(&listen(found)), admitted, "{wanted} {found}");
         }
         for text in ["", "9966", "localhost:9966", "127.0.0.1", "127.0.0.1:65536", "unix:"] {
             assert_eq!(text.parse::<Listen>(), Err(ListenError), "{text}");

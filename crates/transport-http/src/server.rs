@@ -18,7 +18,7 @@ use crate::access_log::log_answer;
 use crate::compression::ignore_unacceptable;
 use crate::connection;
 use crate::cors::allow_every_origin;
-use crate::listen::Listen;
+use crate::listen::{Listen, ListeningSocket};
 use crate::routes::{App, configure};
 use crate::security_headers::add_security_headers;
 use crate::tls::{Certificate, TlsError, TlsFiles};
@@ -77,18 +77,30 @@ pub enum BindError {
         /// Why.
         source: io::Error,
     },
+    /// The socket that was handed over listens somewhere else than it is to.
+    #[error("the socket that was handed over listens on {found} and not on {listen}")]
+    OtherSocket {
+        /// Where it is to listen.
+        listen: Listen,
+        /// Where it does.
+        found: Listen,
+    },
     /// There is no certificate to serve with.
     #[error("there is no certificate to serve with")]
     Tls(#[from] TlsError),
 }
 
-/// Takes the address of the settings.
+/// Takes the address of the settings, or a socket that has it already.
 ///
 /// # Errors
 ///
-/// If the address is not to be had: in use, not of this machine, or not allowed; or if there is no
-/// certificate where one is to be.
-pub fn bind(settings: HttpSettings, service: Arc<Service>) -> Result<Bound, BindError> {
+/// If the address is not to be had: in use, not of this machine, or not allowed; if the socket has
+/// another one; or if there is no certificate where one is to be.
+pub fn bind(
+    settings: HttpSettings,
+    service: Arc<Service>,
+    socket: Option<ListeningSocket>,
+) -> Result<Bound, BindError> {
     let HttpSettings {
         listen,
         body_limit,
@@ -134,13 +146,29 @@ pub fn bind(settings: HttpSettings, service: Arc<Service>) -> Result<Bound, Bind
     .tls_handshake_timeout(HANDSHAKE)
     .shutdown_timeout(shutdown_grace.as_secs());
 
-    let bound = match &listen {
-        Listen::Tcp(address) => match &certificate {
+    if let Some(socket) = &socket {
+        let found = socket.address();
+        let found =
+            found.map_err(|source| BindError::Address { listen: listen.clone(), source })?;
+        if !listen.admits(&found) {
+            return Err(BindError::OtherSocket { listen, found });
+        }
+    }
+    let bound = match (&listen, socket) {
+        (_, Some(ListeningSocket::Unix(listener))) => {
+            server.listen_uds(listener).map(|server| (server, None))
+        }
+        (_, Some(ListeningSocket::Tcp(listener))) => match &certificate {
+            None => server.listen(listener),
+            Some(certificate) => server.listen_rustls_0_23(listener, certificate.server_config()?),
+        }
+        .map(|server| (server, None)),
+        (Listen::Tcp(address), None) => match &certificate {
             None => server.bind(address),
             Some(certificate) => server.bind_rustls_0_23(address, certificate.server_config()?),
         }
         .map(|server| (server, None)),
-        Listen::Unix(path) => UnixSocket::bind(path).and_then(|(socket, listener)| {
+        (Listen::Unix(path), None) => UnixSocket::bind(path).and_then(|(socket, listener)| {
             server.listen_uds(listener).map(|server| (server, Some(socket)))
         }),
     };
