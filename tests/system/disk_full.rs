@@ -39,7 +39,7 @@ fn a_full_disk_of_sqlite_loses_nothing() {
     // Where the disk is a limit, the kernel would end the process that meets it.
     let server = Server::start_by(&storage, &["env", "--ignore-signal=XFSZ"], &[]);
     let token = storage.token("shop", "all", "forever");
-    survive(&storage, &server, &token, large_device, |load| {
+    survive(&storage, &[&server], &token, large_device, |load| {
         disk.fill(&[server.id()]);
         expect_full(&server, &token, load);
         disk.clear(&[server.id()]);
@@ -55,7 +55,7 @@ fn a_full_disk_of_postgresql_loses_nothing() {
     let storage = Storage::postgres_in(&cluster);
     let server = Server::start(&storage);
     let token = storage.token("shop", "all", "forever");
-    survive(&storage, &server, &token, large_device, |load| {
+    survive(&storage, &[&server], &token, large_device, |load| {
         disk.fill(&cluster.processes());
         expect_full(&server, &token, load);
         disk.clear(&cluster.processes());
@@ -72,7 +72,7 @@ fn a_full_disk_that_ends_postgresql_loses_nothing() {
     let storage = Storage::postgres_in(&cluster);
     let server = Server::start(&storage);
     let token = storage.token("shop", "all", "forever");
-    survive(&storage, &server, &token, device, |load| {
+    survive(&storage, &[&server], &token, device, |load| {
         disk.fill(&cluster.processes());
         // Until there is no segment of the log any more.
         let fill = "SELECT pg_logical_emit_message(false, '', repeat('a', 10000000))";

@@ -16,7 +16,7 @@ fn a_server_that_crashed_comes_back_with_all_that_was_acknowledged() {
     let storage = Storage::postgres_in(&cluster);
     let server = Server::start(&storage);
     let token = storage.token("shop", "all", "forever");
-    survive(&storage, &server, &token, device, |load| {
+    survive(&storage, &[&server], &token, device, |load| {
         cluster.crash();
         sleep(Duration::from_millis(500));
         cluster.start_again().unwrap();
@@ -30,7 +30,7 @@ fn a_server_that_was_stopped_and_started_is_used_again() {
     let storage = Storage::postgres_in(&cluster);
     let server = Server::start(&storage);
     let token = storage.token("shop", "all", "forever");
-    survive(&storage, &server, &token, device, |load| {
+    survive(&storage, &[&server], &token, device, |load| {
         cluster.stop();
         for _ in 0..3 {
             server.post("shop", &token, device("nowhere").to_string()).expect_error(500, 51);
@@ -41,7 +41,7 @@ fn a_server_that_was_stopped_and_started_is_used_again() {
 }
 
 #[test]
-fn a_standby_takes_over_with_all_that_was_acknowledged() {
+fn a_standby_takes_over_with_all_that_two_processes_acknowledged() {
     let mut primary = Cluster::start_with(&[], &[]).unwrap();
     let storage = Storage::postgres_in(&primary);
     let token = storage.token("shop", "all", "forever");
@@ -54,17 +54,20 @@ fn a_standby_takes_over_with_all_that_was_acknowledged() {
         "postgres://postgres@127.0.0.1:{first},127.0.0.1:{second}/{name}\
          ?target_session_attrs=read-write"
     );
-    let storage = storage.through(url);
-    let server = Server::start(&storage);
-    let load = survive(&storage, &server, &token, device, |_| {
+    let servers = [(); 2].map(|()| Server::start_with(&storage, &[("STORAGE__URL", &url)]));
+    let load = survive(&storage, &servers.each_ref(), &token, device, |_| {
         primary.crash();
         standby.promote().unwrap();
     });
-    let outage = load.outage();
+    let outage = load.outage(|_| true);
+    let of_each = [0, 1].map(|process| load.outage(|of| of == process));
     let refused = load.refused();
     let _for_whoever_runs_it = writeln!(
         io::stderr(),
-        "fail-over: no device was stored for {outage:?}; meanwhile the codes were {refused:?}"
+        "fail-over: no device was stored for {outage:?}, by each process for {of_each:?}; \
+         meanwhile the codes were {refused:?}"
     );
-    assert!(outage < Duration::from_secs(10), "{outage:?}");
+    for outage in of_each {
+        assert!(outage < Duration::from_secs(10), "{outage:?}");
+    }
 }

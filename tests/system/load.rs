@@ -24,13 +24,21 @@ pub(crate) struct Load {
     device: fn(&str) -> Value,
     stop: AtomicBool,
     last: AtomicU64,
-    acknowledged: Mutex<Vec<(Instant, String)>>,
+    acknowledged: Mutex<Vec<Acknowledgement>>,
     refused: Mutex<BTreeSet<u64>>,
     longest: Mutex<Duration>,
 }
 
+/// A device that was stored.
+struct Acknowledgement {
+    time: Instant,
+    /// By which of the processes.
+    process: usize,
+    id: String,
+}
+
 impl Load {
-    fn run(&self, server: &Server, token: &str) {
+    fn run(&self, process: usize, server: &Server, token: &str) {
         while !self.stop.load(Ordering::Relaxed) {
             let id = format!("till-{}", self.last.fetch_add(1, Ordering::Relaxed));
             let begin = Instant::now();
@@ -40,7 +48,8 @@ impl Load {
             *longest = longest.max(now - begin);
             drop(longest);
             if reply.status == 204 {
-                self.acknowledged.lock().unwrap().push((now, id));
+                let acknowledgement = Acknowledgement { time: now, process, id };
+                self.acknowledged.lock().unwrap().push(acknowledgement);
             } else {
                 // Nothing but that the database is not to be had, or broke off.
                 let code = reply.json()["code"].as_u64().unwrap();
@@ -90,27 +99,28 @@ impl Load {
         let back = Instant::now();
         self.wait_for(1);
         let times = self.acknowledged.lock().unwrap();
-        let first = times.iter().map(|(time, _)| *time).filter(|time| *time > back).min();
+        let first = times.iter().map(|one| one.time).filter(|time| *time > back).min();
         let took = first.unwrap() - back;
         assert!(took < BACK, "it took {took:?}");
     }
 
-    /// The longest time without an acknowledgement.
-    pub(crate) fn outage(&self) -> Duration {
-        let mut times: Vec<_> =
-            self.acknowledged.lock().unwrap().iter().map(|(time, _)| *time).collect();
+    /// The longest time without an acknowledgement by any of some processes.
+    pub(crate) fn outage(&self, of: impl Fn(usize) -> bool) -> Duration {
+        let acknowledged = self.acknowledged.lock().unwrap();
+        let counted = acknowledged.iter().filter(|acknowledged| of(acknowledged.process));
+        let mut times: Vec<_> = counted.map(|acknowledged| acknowledged.time).collect();
         times.sort();
         times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap()
     }
 }
 
-/// Breaks the database under load, and holds what it has afterwards against what clients were told.
+/// Breaks the database under the load of some processes, and holds what it has afterwards against what clients were told.
 ///
 /// Each acknowledged device is there, none that nobody asked for, and each that is there has one event;
 /// and no client was left waiting.
 pub(crate) fn survive(
     storage: &Storage,
-    server: &Server,
+    servers: &[&Server],
     token: &str,
     device: fn(&str) -> Value,
     break_it: impl FnOnce(&Load),
@@ -124,8 +134,9 @@ pub(crate) fn survive(
         longest: Mutex::default(),
     };
     thread::scope(|scope| {
-        for _ in 0..8 {
-            scope.spawn(|| load.run(server, token));
+        for client in 0..8 {
+            let (load, process) = (&load, client % servers.len());
+            scope.spawn(move || load.run(process, servers[process], token));
         }
         // Also if the test fails: the clients must not go on for ever.
         let _stop = Stop(&load.stop);
@@ -133,12 +144,15 @@ pub(crate) fn survive(
         break_it(&load);
         load.wait_for(100);
     });
-    let listed = server.call("GET", DEVICES, token, "").json();
-    let listed = listed["otp_devices"].as_array().unwrap().iter();
-    let held: BTreeSet<_> =
-        listed.map(|device| device["otp_device_id"].as_str().unwrap().to_owned()).collect();
+    let list = |server: &Server| -> BTreeSet<_> {
+        let listed = server.call("GET", DEVICES, token, "").json();
+        let listed = listed["otp_devices"].as_array().unwrap().iter();
+        listed.map(|device| device["otp_device_id"].as_str().unwrap().to_owned()).collect()
+    };
+    let held = list(servers[0]);
+    assert!(servers.iter().all(|server| list(server) == held));
     let acknowledged: BTreeSet<_> =
-        load.acknowledged.lock().unwrap().iter().map(|(_, id)| id.clone()).collect();
+        load.acknowledged.lock().unwrap().iter().map(|one| one.id.clone()).collect();
     let lost: Vec<_> = acknowledged.difference(&held).collect();
     assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
     let asked: BTreeSet<_> =

@@ -25,7 +25,7 @@ fn a_network_that_is_cut_is_given_up_and_used_again() {
     let storage = behind(&network, &cluster);
     let server = Server::start(&storage);
     let token = storage.token("shop", "all", "forever");
-    survive(&storage, &server, &token, device, |load| {
+    survive(&storage, &[&server], &token, device, |load| {
         // Nobody says that a connection is of no use: it shows by the time.
         network.cut();
         load.wait_for_refusals();
@@ -42,7 +42,7 @@ fn a_network_that_refuses_is_told_at_once() {
     let storage = behind(&network, &cluster);
     let server = Server::start(&storage);
     let token = storage.token("shop", "all", "forever");
-    survive(&storage, &server, &token, device, |load| {
+    survive(&storage, &[&server], &token, device, |load| {
         network.refuse();
         let begin = Instant::now();
         load.wait_for_refusals();
