@@ -33,6 +33,7 @@ mod master_keys;
 mod migrations;
 mod network;
 mod operations;
+mod pooler;
 mod reconciliation;
 mod registering;
 mod routing;

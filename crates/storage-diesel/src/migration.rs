@@ -16,6 +16,11 @@ pub enum MigrationError {
     /// The database does not store texts in UTF-8.
     #[error("the database has the encoding {0}; create it with ENCODING 'UTF8' TEMPLATE template0")]
     Encoding(String),
+    /// A session lost what it had prepared, or found what another one had.
+    #[error(
+        "a connection pooler gives one session's statements to another: it has to be in session mode"
+    )]
+    Pooled(#[source] Cause),
     /// A migration failed; it and all after it are not applied.
     #[error("migrating the database failed")]
     Migration(#[source] Cause),

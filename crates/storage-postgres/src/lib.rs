@@ -165,15 +165,26 @@ impl PostgresDatabase {
 fn pending(session: &mut PostgresSession) -> Result<Vec<String>, MigrationError> {
     let table = sql::<Nullable<Text>>(&format!("SELECT to_regclass('{MIGRATIONS_TABLE}')::text"))
         .get_result::<Option<String>>(&mut session.connection)
-        .map_err(MigrationError::failed)?;
+        .map_err(failed)?;
     let applied = match table {
         None => Vec::new(),
         Some(_) => __diesel_schema_migrations::table
             .select(__diesel_schema_migrations::version)
             .load(&mut session.connection)
-            .map_err(MigrationError::failed)?,
+            .map_err(failed)?,
     };
     pending_migrations::<Pg, _>(&applied, &MIGRATIONS)
+}
+
+/// A statement that failed: perhaps for want of a session of its own.
+fn failed(error: diesel::result::Error) -> MigrationError {
+    // The texts of 26000 and 42P05: diesel does not tell the codes.
+    let text = error.to_string();
+    let prepared = text.starts_with("prepared statement ");
+    if prepared && (text.ends_with(" does not exist") || text.ends_with(" already exists")) {
+        return MigrationError::Pooled(error.into());
+    }
+    MigrationError::failed(error)
 }
 
 #[diesel::declare_sql_function]

@@ -16,8 +16,8 @@ use tempfile::TempDir;
 
 use crate::binaries;
 
-/// How long a cluster may take to accept connections.
-const START_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long a cluster, or what is in front of it, may take to accept connections.
+pub(crate) const START_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A running server with a data folder of its own, stopped and removed when dropped.
 ///
@@ -267,13 +267,13 @@ impl Drop for Cluster {
 }
 
 /// Who runs the server: it refuses to run as root.
-enum Owner {
+pub(crate) enum Owner {
     Caller,
     Postgres { uid: u32, gid: u32, home: PathBuf },
 }
 
 impl Owner {
-    fn of_servers() -> Result<Self> {
+    pub(crate) fn of_servers() -> Result<Self> {
         if !geteuid().is_root() {
             return Ok(Self::Caller);
         }
@@ -282,14 +282,14 @@ impl Owner {
         Ok(Self::Postgres { uid: user.uid.as_raw(), gid: user.gid.as_raw(), home: user.dir })
     }
 
-    fn take(&self, path: &Path) -> Result<()> {
+    pub(crate) fn take(&self, path: &Path) -> Result<()> {
         if let Self::Postgres { uid, gid, .. } = self {
             chown(path, Some(*uid), Some(*gid))?;
         }
         Ok(())
     }
 
-    fn command(&self, program: &Path) -> Command {
+    pub(crate) fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command.stdin(Stdio::null()).current_dir("/");
         if let Self::Postgres { uid, gid, home } = self {

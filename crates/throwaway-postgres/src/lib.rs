@@ -7,7 +7,9 @@
 mod binaries;
 mod cluster;
 mod database;
+mod pooler;
 
 pub use binaries::program;
 pub use cluster::Cluster;
 pub use database::{Database, ENVIRONMENT};
+pub use pooler::Pooler;
