@@ -54,7 +54,8 @@ fn a_standby_takes_over_with_all_that_two_processes_acknowledged() {
         "postgres://postgres@127.0.0.1:{first},127.0.0.1:{second}/{name}\
          ?target_session_attrs=read-write"
     );
-    let servers = [(); 2].map(|()| Server::start_with(&storage, &[("STORAGE__URL", &url)]));
+    let storage = storage.through(url);
+    let servers = [(); 2].map(|()| Server::start(&storage));
     let load = survive(&storage, &servers.each_ref(), &token, device, |_| {
         primary.crash();
         standby.promote().unwrap();

@@ -25,6 +25,15 @@ pub fn cargo_fuzz() -> Result<PathBuf> {
     cargo_program("cargo-fuzz", "0.13.2")
 }
 
+/// The program `cargo-deb`, which makes packages for Debian; built below `target/` if it is missing.
+///
+/// # Errors
+///
+/// If it is missing and cannot be built.
+pub fn cargo_deb() -> Result<PathBuf> {
+    cargo_program("cargo-deb", "3.8.0")
+}
+
 /// A program of a crate of the same name, in one version.
 fn cargo_program(name: &str, version: &str) -> Result<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools").join(name);

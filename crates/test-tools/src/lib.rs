@@ -9,7 +9,7 @@ mod oathtool;
 mod schemathesis;
 
 pub use apt::apt_install;
-pub use cargo_programs::{cargo_deny, cargo_fuzz};
+pub use cargo_programs::{cargo_deb, cargo_deny, cargo_fuzz};
 pub use libfaketime::libfaketime;
 pub use oathtool::oathtool;
 pub use schemathesis::schemathesis;

@@ -1,12 +1,16 @@
 //! `cargo xtask …`: what a person would otherwise remember.
 
 use std::env;
+use std::fs::{self, File};
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use merchant_otp_test_tools::{cargo_deny, cargo_fuzz, libfaketime, oathtool, schemathesis};
+use merchant_otp_test_tools::{
+    cargo_deb, cargo_deny, cargo_fuzz, libfaketime, oathtool, schemathesis,
+};
 use merchant_otp_throwaway_postgres::{Cluster, ENVIRONMENT};
 
 /// Tasks of the workspace.
@@ -52,6 +56,14 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Make a package for Debian, below `target/debian/`.
+    ///
+    /// cargo-deb is built below `target/` if it is missing.
+    Package {
+        /// Arguments for cargo-deb, such as `--deb-version 0.1.0-2`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Run what continuous integration runs: lint, deny, then test.
     Ci,
 }
@@ -64,6 +76,10 @@ fn main() -> Result<()> {
         Task::Fuzz { seconds } => fuzz(seconds),
         Task::Bench { arguments } => bench(&arguments),
         Task::Soak { arguments } => soak(&arguments),
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+        Task::Package { arguments } => package(&arguments),
         Task::Ci => lint().and_then(|()| deny()).and_then(|()| test(&[])),
     }
 }
@@ -91,6 +107,31 @@ fn bench(arguments: &[String]) -> Result<()> {
 fn soak(arguments: &[String]) -> Result<()> {
     let soak = ["run", "--locked", "--package", "merchant-otp-tests", "--bin", "soak", "--"];
     run(cargo(&soak).args(arguments))
+}
+
+fn package(arguments: &[String]) -> Result<()> {
+    const SERVER: [&str; 2] = ["--package", "merchant-otp-server"];
+    let program = cargo_deb().context("building cargo-deb")?;
+    run(cargo(&["build", "--locked", "--release"]).args(SERVER))?;
+    // What the package has besides the binary, the binary itself writes.
+    let binary = |arguments: &[&str]| {
+        let mut command = cargo(&["run", "--locked", "--quiet", "--release"]);
+        command.args(SERVER).arg("--").args(arguments);
+        command
+    };
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/package");
+    let man = folder.join("man");
+    if man.exists() {
+        fs::remove_dir_all(&man)?;
+    }
+    fs::create_dir_all(&man)?;
+    run(binary(&["man"]).arg(&man))?;
+    for shell in ["bash", "fish", "zsh"] {
+        let script = File::create(folder.join("merchant-otp").with_extension(shell))?;
+        run(binary(&["completions", shell]).stdout(script))?;
+    }
+    let mut deb = Command::new(program);
+    run(deb.args(SERVER).arg("--no-build").args(arguments))
 }
 
 fn lint() -> Result<()> {
