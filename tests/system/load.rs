@@ -144,13 +144,13 @@ pub(crate) fn survive(
         break_it(&load);
         load.wait_for(100);
     });
-    let list = |server: &Server| -> BTreeSet<_> {
+    let devices_of = |server: &Server| -> BTreeSet<_> {
         let listed = server.call("GET", DEVICES, token, "").json();
         let listed = listed["otp_devices"].as_array().unwrap().iter();
         listed.map(|device| device["otp_device_id"].as_str().unwrap().to_owned()).collect()
     };
-    let held = list(servers[0]);
-    assert!(servers.iter().all(|server| list(server) == held));
+    let held = devices_of(servers[0]);
+    assert!(servers.iter().all(|server| devices_of(server) == held));
     let acknowledged: BTreeSet<_> =
         load.acknowledged.lock().unwrap().iter().map(|one| one.id.clone()).collect();
     let lost: Vec<_> = acknowledged.difference(&held).collect();

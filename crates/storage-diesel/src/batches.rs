@@ -7,6 +7,9 @@ use merchant_otp_ports::{AccessTokenLookup, OtpDeviceInsertion};
 
 use crate::Failure;
 
+/// What came of each request of a batch, in their order; or what the whole was doing when it failed.
+pub type Batched<A> = Result<Vec<Result<A, Failure>>, Failure>;
+
 /// The units of work that many ask for at a time, each for as many as ask.
 ///
 /// They answer what the methods of the stores of `merchant-otp-ports` answer, for each request, in the
@@ -17,22 +20,19 @@ pub trait Batches: Sized {
     /// Stores devices that are not there, and their events, in one transaction.
     ///
     /// Of several with the same id the first one is stored, and the others meet it.
-    fn insert_otp_devices(
-        &mut self,
-        devices: &[DeviceToInsert],
-    ) -> Result<Vec<Result<OtpDeviceInsertion, Failure>>, Failure>;
+    fn insert_otp_devices(&mut self, devices: &[DeviceToInsert]) -> Batched<OtpDeviceInsertion>;
 
     /// The devices of instances and ids.
     fn find_otp_devices(
         &mut self,
         places: &[(InstanceId, OtpDeviceId)],
-    ) -> Result<Vec<Result<Option<SealedOtpDevice>, Failure>>, Failure>;
+    ) -> Batched<Option<SealedOtpDevice>>;
 
     /// The access tokens of instances and digests.
     fn find_access_tokens(
         &mut self,
         tokens: &[(InstanceId, AccessTokenDigest)],
-    ) -> Result<Vec<Result<AccessTokenLookup, Failure>>, Failure>;
+    ) -> Batched<AccessTokenLookup>;
 }
 
 /// A device that is to be stored.

@@ -197,6 +197,7 @@ impl<C: Connector> Inside<C> {
 struct Late;
 
 /// What a failure is to whoever asked, and counts it.
+#[must_use]
 pub fn store_error<C: Connector>(failure: Failure) -> StoreError {
     let (kind, error) = match failure {
         Failure::Read(error) | Failure::Write(error) if is_contention::<C>(&error) => {

@@ -6,7 +6,7 @@ use merchant_otp_domain::{AccessTokenDigest, InstanceId, OtpDeviceId, SealedOtpD
 use merchant_otp_ports::{AccessTokenLookup, OtpDeviceInsertion};
 use tokio::runtime::Handle;
 
-use crate::batches::{Batches, DeviceToInsert};
+use crate::batches::{Batched, Batches, DeviceToInsert};
 use crate::door::store_error;
 use crate::{Batch, Connector, Door, Failure, Lane, Place};
 
@@ -64,7 +64,7 @@ impl Lanes {
 /// A batch that is done on a connection of a door, by a thread that may block.
 fn before<C: Connector, R: Send + Sync + 'static, A: Send + 'static>(
     door: &Arc<Door<C>>,
-    batch: fn(&mut C::Connection, &[R]) -> Result<Vec<Result<A, Failure>>, Failure>,
+    batch: fn(&mut C::Connection, &[R]) -> Batched<A>,
 ) -> Batch<R, A> {
     let door = Arc::clone(door);
     Box::new(move |requests| {

@@ -9,7 +9,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use merchant_otp_domain::{AccessTokenDigest, InstanceId, OtpDeviceId, SealedOtpDevice};
 use merchant_otp_ports::{AccessTokenLookup, OtpDeviceInsertion, StoreError};
 use merchant_otp_storage_diesel::audit_rows::NewAuditEventRow;
-use merchant_otp_storage_diesel::batches::DeviceToInsert;
+use merchant_otp_storage_diesel::batches::{Batched, DeviceToInsert};
 use merchant_otp_storage_diesel::rows::{AccessTokenRow, OtpDeviceRow};
 use merchant_otp_storage_diesel::units_of_work::device_in_the_way;
 use merchant_otp_storage_diesel::{
@@ -82,7 +82,7 @@ fn answers<A>(answers: Vec<Result<A, Failure>>) -> Vec<Result<A, StoreError>> {
 async fn insert_otp_devices(
     connection: &mut AsyncPgConnection,
     devices: &[DeviceToInsert],
-) -> Result<Vec<Result<OtpDeviceInsertion, Failure>>, Failure> {
+) -> Batched<OtpDeviceInsertion> {
     // In the order of their keys: two writers of the same ones do not wait for each other in a circle.
     let mut firsts = BTreeMap::new();
     for device in devices {
@@ -136,7 +136,7 @@ async fn insert_otp_devices(
 async fn find_otp_devices(
     connection: &mut AsyncPgConnection,
     places: &[(InstanceId, OtpDeviceId)],
-) -> Result<Vec<Result<Option<SealedOtpDevice>, Failure>>, Failure> {
+) -> Batched<Option<SealedOtpDevice>> {
     let query = FindOtpDevices {
         instances: places.iter().map(|(instance, _)| instance.as_str()).collect(),
         devices: places.iter().map(|(_, device)| device.as_str()).collect(),
@@ -153,7 +153,7 @@ async fn find_otp_devices(
 async fn find_access_tokens(
     connection: &mut AsyncPgConnection,
     tokens: &[(InstanceId, AccessTokenDigest)],
-) -> Result<Vec<Result<AccessTokenLookup, Failure>>, Failure> {
+) -> Batched<AccessTokenLookup> {
     let query = FindAccessTokens {
         instances: tokens.iter().map(|(instance, _)| instance.as_str()).collect(),
         digests: tokens.iter().map(|(_, digest)| digest.as_bytes().as_slice()).collect(),

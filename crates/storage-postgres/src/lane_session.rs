@@ -37,14 +37,15 @@ impl LaneSession {
         };
         let opened = match place.take().filter(is_usable) {
             Some(opened) => opened,
-            None => {
-                let after = self.connector.failures();
-                let connected = self.connector.connect().await;
-                let (connection, driver) = connected.map_err(StoreError::Unavailable)?;
-                Opened { connection, driver, after }
-            }
+            None => self.open().await.map_err(StoreError::Unavailable)?,
         };
         Ok(Turn { connector: &self.connector, place, opened })
+    }
+
+    async fn open(&self) -> Result<Opened, Cause> {
+        let after = self.connector.failures();
+        let (connection, driver) = self.connector.connect().await?;
+        Ok(Opened { connection, driver, after })
     }
 }
 

@@ -5,7 +5,7 @@ use merchant_otp_domain::{AccessTokenDigest, InstanceId, OtpDeviceId, SealedOtpD
 use merchant_otp_ports::{AccessTokenLookup, OtpDeviceInsertion};
 use merchant_otp_storage_diesel::Failure;
 use merchant_otp_storage_diesel::audit_rows::NewAuditEventRow;
-use merchant_otp_storage_diesel::batches::{Batches, DeviceToInsert};
+use merchant_otp_storage_diesel::batches::{Batched, Batches, DeviceToInsert};
 use merchant_otp_storage_diesel::rows::{AccessTokenRow, NewOtpDeviceRow, OtpDeviceRow};
 use merchant_otp_storage_diesel::schema::{access_tokens, audit_events, instances, otp_devices};
 use merchant_otp_storage_diesel::units_of_work::device_in_the_way;
@@ -14,10 +14,7 @@ use crate::connector::SqliteFile;
 
 /// A statement costs little here, and a transaction much: one after the other, in one transaction.
 impl Batches for SqliteFile {
-    fn insert_otp_devices(
-        &mut self,
-        devices: &[DeviceToInsert],
-    ) -> Result<Vec<Result<OtpDeviceInsertion, Failure>>, Failure> {
+    fn insert_otp_devices(&mut self, devices: &[DeviceToInsert]) -> Batched<OtpDeviceInsertion> {
         self.connection.immediate_transaction(|connection| {
             devices.iter().map(|device| of_one(insert(connection, device))).collect()
         })
@@ -26,7 +23,7 @@ impl Batches for SqliteFile {
     fn find_otp_devices(
         &mut self,
         places: &[(InstanceId, OtpDeviceId)],
-    ) -> Result<Vec<Result<Option<SealedOtpDevice>, Failure>>, Failure> {
+    ) -> Batched<Option<SealedOtpDevice>> {
         reading(&mut self.connection, |connection| {
             places.iter().map(|(instance, id)| of_one(find(connection, instance, id))).collect()
         })
@@ -35,7 +32,7 @@ impl Batches for SqliteFile {
     fn find_access_tokens(
         &mut self,
         tokens: &[(InstanceId, AccessTokenDigest)],
-    ) -> Result<Vec<Result<AccessTokenLookup, Failure>>, Failure> {
+    ) -> Batched<AccessTokenLookup> {
         reading(&mut self.connection, |connection| {
             tokens
                 .iter()

@@ -76,9 +76,6 @@ fn main() -> Result<()> {
         Task::Fuzz { seconds } => fuzz(seconds),
         Task::Bench { arguments } => bench(&arguments),
         Task::Soak { arguments } => soak(&arguments),
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<String>,
-    },
         Task::Package { arguments } => package(&arguments),
         Task::Ci => lint().and_then(|()| deny()).and_then(|()| test(&[])),
     }
