@@ -19,7 +19,7 @@ const DEPENDENCIES: &[(&str, &str, &str)] = &[
     (
         "storage-diesel",
         "domain ports",
-        "async-trait diesel diesel_migrations metrics thiserror tokio",
+        "async-trait diesel diesel_migrations futures-util metrics thiserror tokio",
     ),
     (
         "storage-sqlite",
@@ -70,6 +70,7 @@ const DEV_DEPENDENCIES: &[(&str, &str, &str)] = &[
     ("storage-postgres", "storage-contract throwaway-postgres", "postgres rcgen tempfile tokio"),
     ("transport-http", "", "proptest"),
     ("server", "", "rqrr tempfile"),
+    ("bench", "domain ports sealing transport-http", "criterion"),
 ];
 
 const PREFIX: &str = "merchant-otp-";

@@ -2,6 +2,7 @@ use std::collections::VecDeque;
 use std::error::Error;
 use std::fmt;
 use std::iter;
+use std::num::NonZero;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -55,17 +56,19 @@ pub struct Lane<R, A> {
     tracks: Vec<Arc<Track<R, A>>>,
 }
 
-/// A part of a lane: the requests of some threads, of which one batch is done at a time.
+/// A part of a lane: the requests of some threads.
 struct Track<R, A> {
-    batch: Batch<R, A>,
+    batches: Vec<Batch<R, A>>,
     batch_size: Histogram,
     queue: Mutex<Queue<R, A>>,
 }
 
 struct Queue<R, A> {
     waiting: VecDeque<Waiting<R, A>>,
-    /// Whether somebody takes requests out of it.
-    served: bool,
+    /// The batches that nobody does.
+    idle: Vec<usize>,
+    /// Whether somebody is about to take what waits.
+    taken_soon: bool,
 }
 
 struct Waiting<R, A> {
@@ -81,22 +84,34 @@ where
     R: Clone + Send + Sync + 'static,
     A: Send + 'static,
 {
-    /// Opens a lane that does so many batches at a time as are given, those of a thread by the same one.
+    /// Opens a lane that does so many batches at a time as are given.
     ///
-    /// When a batch fails, its requests are done one by one for a while, so that each gets the answer that
-    /// it would have got alone. Who waits for longer than 5 seconds is refused.
+    /// The threads of the machine's processors share them, so that what a thread asks for stays on it, if
+    /// there are as many. When a batch fails, its requests are done one by one for a while, so that each
+    /// gets the answer that it would have got alone. Who waits for longer than 5 seconds is refused.
     #[must_use]
     pub fn new(
         name: &'static str,
         place: Place,
         batches: impl IntoIterator<Item = Batch<R, A>>,
     ) -> Self {
-        let track = |batch| {
-            let queue = Mutex::new(Queue { waiting: VecDeque::new(), served: false });
+        let batches: Vec<_> = batches.into_iter().collect();
+        let threads = thread::available_parallelism().map_or(1, NonZero::get);
+        let mut shares: Vec<_> = (0..threads.min(batches.len())).map(|_| Vec::new()).collect();
+        let mut next = 0;
+        for batch in batches {
+            if let Some(share) = shares.get_mut(next) {
+                share.push(batch);
+            }
+            next = (next + 1).checked_rem(shares.len()).unwrap_or_default();
+        }
+        let track = |batches: Vec<_>| {
+            let idle = (0..batches.len()).collect();
+            let queue = Mutex::new(Queue { waiting: VecDeque::new(), idle, taken_soon: false });
             let batch_size = metrics::histogram!("merchant_otp_batch_requests", "lane" => name);
-            Arc::new(Track { batch, batch_size, queue })
+            Arc::new(Track { batches, batch_size, queue })
         };
-        Self { place, tracks: batches.into_iter().map(track).collect() }
+        Self { place, tracks: shares.into_iter().map(track).collect() }
     }
 
     /// Has a request done.
@@ -112,20 +127,20 @@ where
         let (answer, answered) = oneshot::channel();
         let track =
             self.track().ok_or_else(|| StoreError::Busy("a lane without a track".into()))?;
-        if track.push(request, answer)? {
-            let served = Served { track: Arc::clone(track), ended: false };
+        if let Some(batch) = track.push(request, answer)? {
+            let serving = Serving { track: Arc::clone(track), batch, ended: false };
             match &self.place {
-                Place::Caller => drop(tokio::spawn(serve(served, Place::Caller))),
+                Place::Caller => drop(tokio::spawn(serve(serving, Place::Caller))),
                 Place::Blocking(runtime) => {
                     let (handle, place) = (runtime.clone(), self.place.clone());
-                    drop(runtime.spawn_blocking(move || handle.block_on(serve(served, place))));
+                    drop(runtime.spawn_blocking(move || handle.block_on(serve(serving, place))));
                 }
             }
         }
         answered.await.unwrap_or_else(|stopped| Err(StoreError::Unavailable(stopped.into())))
     }
 
-    /// The track of this thread: what a thread asks for by itself stays on it.
+    /// The track of this thread.
     fn track(&self) -> Option<&Arc<Track<R, A>>> {
         thread_number().checked_rem(self.tracks.len()).and_then(|number| self.tracks.get(number))
     }
@@ -146,63 +161,76 @@ impl<R, A> Track<R, A> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues a request, unless too many wait; answers whether the queue has to be served from now on.
-    fn push(&self, request: R, answer: Answer<A>) -> Result<bool, StoreError> {
+    /// Queues a request, unless too many wait; answers which batch is to be done from now on, if any.
+    fn push(&self, request: R, answer: Answer<A>) -> Result<Option<usize>, StoreError> {
         let mut queue = self.lock();
         if queue.waiting.len() >= WAITING {
             return Err(StoreError::Busy("too many wait in the lane".into()));
         }
         queue.waiting.push_back(Waiting { since: Instant::now(), request, answer });
-        Ok(!std::mem::replace(&mut queue.served, true))
+        let batch = if queue.taken_soon { None } else { queue.idle.pop() };
+        queue.taken_soon |= batch.is_some();
+        Ok(batch)
     }
 }
 
-/// A track that is served, until this is dropped; nobody is left waiting then.
-struct Served<R, A> {
+/// A batch that somebody does, again and again, until this is dropped.
+struct Serving<R, A> {
     track: Arc<Track<R, A>>,
+    batch: usize,
     ended: bool,
 }
 
-impl<R, A> Served<R, A> {
-    /// Takes the requests that there are; `None` if there are none, and nobody serves the track any more.
+impl<R, A> Serving<R, A> {
+    /// Takes the requests that there are; `None` if there are none, and the batch is idle again.
     fn next(&mut self) -> Option<Vec<Waiting<R, A>>> {
         let mut queue = self.track.lock();
+        queue.taken_soon = false;
         let length = queue.waiting.len().min(BATCH);
-        self.ended = length == 0;
-        queue.served = !self.ended;
-        queue.served.then(|| queue.waiting.drain(..length).collect())
+        if length == 0 {
+            queue.idle.push(self.batch);
+            self.ended = true;
+            return None;
+        }
+        Some(queue.waiting.drain(..length).collect())
     }
 }
 
-impl<R, A> Drop for Served<R, A> {
-    /// Where the runtime ends before the work does, those who wait hear of it.
+impl<R, A> Drop for Serving<R, A> {
+    /// Where the runtime ends before the work does, nobody is left waiting for it.
     fn drop(&mut self) {
         if !self.ended {
             let mut queue = self.track.lock();
-            queue.served = false;
-            queue.waiting.clear();
+            queue.taken_soon = false;
+            queue.idle.push(self.batch);
+            if queue.idle.len() == self.track.batches.len() {
+                queue.waiting.clear();
+            }
         }
     }
 }
 
 /// Does what is asked for, until nothing is.
-async fn serve<R, A>(mut served: Served<R, A>, place: Place)
+async fn serve<R, A>(mut serving: Serving<R, A>, place: Place)
 where
     R: Clone + Send + Sync + 'static,
     A: Send + 'static,
 {
+    let track = Arc::clone(&serving.track);
+    let Some(batch) = track.batches.get(serving.batch) else { return };
     loop {
         // Whoever got an answer just now may ask again, and gets the processor first for that.
         match place {
             Place::Caller => yield_now().await,
             Place::Blocking(_) => thread::yield_now(),
         }
-        let Some(waiting) = served.next() else { return };
+        let Some(waiting) = serving.next() else { return };
         // At most 256.
-        served.track.batch_size.record(u32::try_from(waiting.len()).unwrap_or(u32::MAX));
-        work(&served.track.batch, waiting).await;
+        track.batch_size.record(u32::try_from(waiting.len()).unwrap_or(u32::MAX));
+        work(batch, waiting).await;
     }
 }
+
 /// Does requests at once, or if that fails one by one, and answers them.
 async fn work<R, A>(batch: &Batch<R, A>, waiting: Vec<Waiting<R, A>>)
 where

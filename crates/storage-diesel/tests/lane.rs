@@ -3,7 +3,7 @@
 
 use std::future::pending;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -18,6 +18,8 @@ use tokio::time::timeout;
 #[derive(Clone, Default)]
 struct Recorder {
     batches: Arc<std::sync::Mutex<Vec<usize>>>,
+    under_way: Arc<AtomicUsize>,
+    most_under_way: Arc<AtomicUsize>,
     refuses: bool,
 }
 
@@ -29,7 +31,10 @@ impl Recorder {
         if self.refuses {
             return Err(StoreError::Unavailable("refused".into()));
         }
+        let under_way = self.under_way.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_under_way.fetch_max(under_way, Ordering::SeqCst);
         sleep(Duration::from_millis(if numbers.contains(&1000) { 2_500 } else { 20 }));
+        self.under_way.fetch_sub(1, Ordering::SeqCst);
         assert!(!numbers.contains(&99), "on purpose");
         if numbers.contains(&13) {
             return Err(StoreError::Write(Error::NotFound.into()));
@@ -178,6 +183,23 @@ async fn a_lane_of_those_who_ask_does_what_comes_meanwhile_at_once_too() {
     }
     // All of one thread, however many tracks there are.
     assert_eq!(*recorder.batches.lock().unwrap(), [256, 44]);
+}
+
+#[tokio::test]
+async fn a_thread_has_its_share_of_the_batches() {
+    let recorder = Recorder::default();
+    let threads = std::thread::available_parallelism().unwrap().get();
+    let batches = (0..2 * threads).map(|_| recorder.batch());
+    let lane = Arc::new(Lane::new("echo", Place::Blocking(Handle::current()), batches));
+    let mut tasks = JoinSet::new();
+    for number in 0..6 {
+        let lane = Arc::clone(&lane);
+        tasks.spawn(async move { lane.run(number).await.unwrap() });
+        // One after the other: each would be a batch of its own.
+        tokio::time::sleep(Duration::from_millis(3)).await;
+    }
+    tasks.join_all().await;
+    assert_eq!(recorder.most_under_way.load(Ordering::SeqCst), 2);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What fuzz targets call, in builds for the fuzzer alone: each reads its input as that of a client.
+//! What fuzz targets and benchmarks call, in builds for them alone: each reads its input as that of a client.
 
 use actix_web::http::Uri;
 use actix_web::http::header::{AUTHORIZATION, HeaderValue};
@@ -19,6 +19,12 @@ pub fn body(data: &[u8]) {
     let _token = LoginTokenRequest::read(data).map(LoginTokenRequest::into_new_access_token);
     let _instance = InstanceConfigurationMessage::read(data);
     let _name = InstanceReconfigurationMessage::read(data);
+}
+
+/// Reads the body of a device, and says whether it is one.
+#[must_use]
+pub fn device(data: &[u8]) -> bool {
+    OtpDeviceAddDetails::read(data).and_then(OtpDeviceAddDetails::into_device).is_ok()
 }
 
 /// Reads a path and its query.

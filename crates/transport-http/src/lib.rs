@@ -16,7 +16,7 @@ mod cors;
 mod credentials;
 mod deadline;
 mod error;
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, feature = "benchmarks"))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod health;
