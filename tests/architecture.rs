@@ -29,7 +29,7 @@ const DEPENDENCIES: &[(&str, &str, &str)] = &[
     (
         "storage-postgres",
         "domain ports storage-diesel",
-        "diesel diesel-async diesel_migrations percent-encoding rustls rustls-native-certs \
+        "diesel diesel-async diesel_migrations futures-util percent-encoding rustls rustls-native-certs \
          thiserror tokio tokio-postgres tokio-postgres-rustls tracing",
     ),
     (

@@ -64,6 +64,12 @@ impl Load {
         self.acknowledged.lock().unwrap().len()
     }
 
+    /// How many devices a process stored.
+    fn count_of(&self, process: usize) -> usize {
+        let acknowledged = self.acknowledged.lock().unwrap();
+        acknowledged.iter().filter(|one| one.process == process).count()
+    }
+
     /// Waits until so many more were acknowledged.
     #[track_caller]
     pub(crate) fn wait_for(&self, more: usize) {
@@ -97,10 +103,12 @@ impl Load {
     #[track_caller]
     pub(crate) fn expect_back(&self) {
         let back = Instant::now();
-        self.wait_for(1);
-        let times = self.acknowledged.lock().unwrap();
-        let first = times.iter().map(|one| one.time).filter(|time| *time > back).min();
-        let took = first.unwrap() - back;
+        let first = || {
+            let acknowledged = self.acknowledged.lock().unwrap();
+            acknowledged.iter().map(|one| one.time).filter(|time| *time > back).min()
+        };
+        self.wait_until(|| first().is_some());
+        let took = first().unwrap() - back;
         assert!(took < BACK, "it took {took:?}");
     }
 
@@ -142,7 +150,11 @@ pub(crate) fn survive(
         let _stop = Stop(&load.stop);
         load.wait_for(100);
         break_it(&load);
-        load.wait_for(100);
+        let before: Vec<_> = (0..servers.len()).map(|process| load.count_of(process)).collect();
+        load.wait_until(|| {
+            let more = |(process, before): (usize, &usize)| load.count_of(process) >= before + 50;
+            before.iter().enumerate().all(more)
+        });
     });
     let devices_of = |server: &Server| -> BTreeSet<_> {
         let listed = server.call("GET", DEVICES, token, "").json();

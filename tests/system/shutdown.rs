@@ -1,12 +1,14 @@
 //! The end of the service by a signal.
 
 use std::net::TcpStream;
-use std::thread::sleep;
+use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
 use merchant_otp_tests::{RawConnection, Server, Storage};
+use merchant_otp_throwaway_postgres::Cluster;
 use nix::sys::signal::Signal;
 
+use crate::faults::Lock;
 use crate::{device, on_both_databases};
 
 on_both_databases! {
@@ -14,6 +16,7 @@ on_both_databases! {
     idle_connections_do_not_delay_the_end,
     a_second_signal_ends_at_once,
     the_grace_has_an_end,
+    writes_are_done_while_other_threads_end,
 }
 
 fn requests_in_flight_are_answered(storage: &Storage) {
@@ -92,4 +95,64 @@ fn the_grace_has_an_end(storage: &Storage) {
     server.stop();
     assert!(start.elapsed() < Duration::from_secs(10), "it took {:?}", start.elapsed());
     drop(connection);
+}
+
+/// A thread without connections ends at once, and what others use of it goes with it.
+fn writes_are_done_while_other_threads_end(storage: &Storage) {
+    // Connections go to one thread after the other: to that of the first one, and to others.
+    for between in 0..2 {
+        let server = Server::start_with(storage, &[("STORAGE__WRITERS", "1")]);
+        let token = storage.token("shop", "all", "forever");
+        let post = |id: &str| {
+            let body = device(id).to_string();
+            let mut connection = server.connect();
+            assert!(connection.write(format!(
+                "POST /instances/shop/private/otp-devices HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+                 Authorization: Bearer {token}\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            )));
+            connection
+        };
+        assert!(post("first").read_to_end().starts_with("HTTP/1.1 204 "));
+        for _ in 0..between {
+            drop(server.connect());
+        }
+        let lock = Lock::take(storage);
+        let mut connection = post(&format!("second-{between}"));
+        sleep(Duration::from_millis(300));
+        server.signal(Signal::SIGTERM);
+        sleep(Duration::from_millis(300));
+        lock.release();
+        let reply = connection.read_to_end();
+        assert!(reply.starts_with("HTTP/1.1 204 "), "{reply}");
+        let (status, _, log) = server.wait();
+        assert_eq!(status, Some(0), "{log}");
+    }
+}
+
+#[test]
+fn a_frozen_database_does_not_keep_the_service_from_ending() {
+    let cluster = Cluster::start().unwrap();
+    let storage = Storage::postgres_in(&cluster);
+    let server = Server::start_with(&storage, &[("HTTP__SHUTDOWN_GRACE", "1")]);
+    assert_eq!(server.request("GET", "/readyz", &[], b"").status, 204);
+    cluster.freeze();
+    let mut connection = server.connect();
+    assert!(connection.write("GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n"));
+    sleep(Duration::from_millis(300));
+    drop(connection);
+    server.signal(Signal::SIGTERM);
+    let start = Instant::now();
+    let ended = thread::scope(|scope| {
+        let ended = scope.spawn(|| {
+            server.wait();
+            start.elapsed()
+        });
+        while !ended.is_finished() && start.elapsed() < Duration::from_secs(20) {
+            sleep(Duration::from_millis(50));
+        }
+        cluster.thaw();
+        ended.join().unwrap()
+    });
+    assert!(ended < Duration::from_secs(12), "it took {ended:?}");
 }

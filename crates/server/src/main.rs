@@ -22,23 +22,36 @@ mod welcome;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
+use tokio::runtime::Runtime;
 
 use crate::command_line::{Command, CommandLine};
 use crate::settings::Settings;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+/// How long is waited at the end for what nobody waits for any more, on a database that does not answer.
+const LAST_WAIT: Duration = Duration::from_secs(5);
+
+fn main() -> ExitCode {
     memory::keep_private();
-    match run(CommandLine::parse()).await {
+    let command_line = CommandLine::parse();
+    let runtime = match Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error.into()),
+    };
+    let done = runtime.block_on(run(command_line));
+    runtime.shutdown_timeout(LAST_WAIT);
+    match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // `{:#}`: with the causes, on one line.
-            let _nowhere_else_to_tell = writeln!(io::stderr(), "merchant-otp: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(&error),
     }
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    // `{:#}`: with the causes, on one line.
+    let _nowhere_else_to_tell = writeln!(io::stderr(), "merchant-otp: {error:#}");
+    ExitCode::FAILURE
 }
 
 async fn run(command_line: CommandLine) -> anyhow::Result<()> {

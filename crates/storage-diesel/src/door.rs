@@ -166,9 +166,11 @@ impl<C: Connector> Inside<C> {
     ) -> Result<T, StoreError> {
         let mut connection = self.connection().map_err(StoreError::Unavailable)?;
         let interrupter = self.connector.interrupter(&connection);
-        let _watch = interrupter.map(|interrupter| self.watchdog.watch(interrupter));
+        let watch = interrupter.map(|interrupter| self.watchdog.watch(interrupter));
         // A unit of work that panics takes its connection with it.
         let result = unit(&mut connection).map_err(store_error::<C>);
+        // Before somebody else has the connection.
+        drop(watch);
         // After a failure the connection may be broken and not know it yet.
         if !matches!(result, Err(StoreError::Read(_) | StoreError::Write(_))) {
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);

@@ -23,11 +23,15 @@ const BATCH: usize = 256;
 /// How many requests wait at the most; more are refused, for nothing is gained by waiting longer.
 const WAITING: usize = 4096;
 
-/// How long requests wait, or are tried, at the most: who asked has given up long before it is minutes.
+/// Who waited for longer when it is his turn is refused: whoever asked may have given up.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// For how long the requests of a batch that failed are tried one by one.
 const ONE_BY_ONE: Duration = Duration::from_secs(2);
+
+/// How often a request is asked while the runtimes end on which it is done: those of a server end one after
+/// the other.
+const ATTEMPTS: u32 = 3;
 
 /// Does requests in one unit of work, all or nothing of it; answers each, in their order.
 ///
@@ -50,7 +54,8 @@ pub enum Place {
 /// A queue before a database: does, at a time, all requests that came while the last ones were done.
 ///
 /// What a transaction or a round trip costs is shared by those who come at once, and nobody waits for
-/// others to come. A request that was begun is done, whatever becomes of the future that waits for it.
+/// others to come. A request that was begun is done, whatever becomes of the future that waits for it;
+/// where the runtime ends on which it is done, it is asked again, and may be done twice.
 pub struct Lane<R, A> {
     place: Place,
     tracks: Vec<Arc<Track<R, A>>>,
@@ -124,20 +129,28 @@ where
     ///
     /// Outside of a tokio runtime.
     pub async fn run(&self, request: R) -> Result<A, StoreError> {
-        let (answer, answered) = oneshot::channel();
         let track =
             self.track().ok_or_else(|| StoreError::Busy("a lane without a track".into()))?;
-        if let Some(batch) = track.push(request, answer)? {
-            let serving = Serving { track: Arc::clone(track), batch, ended: false };
-            match &self.place {
-                Place::Caller => drop(tokio::spawn(serve(serving, Place::Caller))),
-                Place::Blocking(runtime) => {
-                    let (handle, place) = (runtime.clone(), self.place.clone());
-                    drop(runtime.spawn_blocking(move || handle.block_on(serve(serving, place))));
-                }
+        for _ in 1..ATTEMPTS {
+            if let Ok(answer) = self.ask(track, request.clone())?.await {
+                return answer;
             }
         }
-        answered.await.unwrap_or_else(|stopped| Err(StoreError::Unavailable(stopped.into())))
+        let answer = self.ask(track, request)?.await;
+        answer.unwrap_or_else(|stopped| Err(StoreError::Unavailable(stopped.into())))
+    }
+
+    /// Queues a request; the answer does not come if the runtime ends on which it is done.
+    fn ask(
+        &self,
+        track: &Arc<Track<R, A>>,
+        request: R,
+    ) -> Result<oneshot::Receiver<Result<A, StoreError>>, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        if let Some(batch) = track.push(request, answer)? {
+            begin(track, batch, &self.place);
+        }
+        Ok(answered)
     }
 
     /// The track of this thread.
@@ -182,8 +195,9 @@ struct Serving<R, A> {
 }
 
 impl<R, A> Serving<R, A> {
-    /// Takes the requests that there are; `None` if there are none, and the batch is idle again.
-    fn next(&mut self) -> Option<Vec<Waiting<R, A>>> {
+    /// Takes the requests that there are, and says which batch is to be begun for the rest, if any; `None` if
+    /// there are none, and the batch is idle again.
+    fn next(&mut self) -> Option<(Vec<Waiting<R, A>>, Option<usize>)> {
         let mut queue = self.track.lock();
         queue.taken_soon = false;
         let length = queue.waiting.len().min(BATCH);
@@ -192,7 +206,10 @@ impl<R, A> Serving<R, A> {
             self.ended = true;
             return None;
         }
-        Some(queue.waiting.drain(..length).collect())
+        let taken = queue.waiting.drain(..length).collect();
+        let another = if queue.waiting.is_empty() { None } else { queue.idle.pop() };
+        queue.taken_soon = another.is_some();
+        Some((taken, another))
     }
 }
 
@@ -206,6 +223,23 @@ impl<R, A> Drop for Serving<R, A> {
             if queue.idle.len() == self.track.batches.len() {
                 queue.waiting.clear();
             }
+        }
+    }
+}
+
+/// Has a batch done until nothing is asked for.
+fn begin<R, A>(track: &Arc<Track<R, A>>, batch: usize, place: &Place)
+where
+    R: Clone + Send + Sync + 'static,
+    A: Send + 'static,
+{
+    let serving = Serving { track: Arc::clone(track), batch, ended: false };
+    let serve = serve(serving, place.clone());
+    match place {
+        Place::Caller => drop(tokio::spawn(serve)),
+        Place::Blocking(runtime) => {
+            let handle = runtime.clone();
+            drop(runtime.spawn_blocking(move || handle.block_on(serve)));
         }
     }
 }
@@ -224,7 +258,10 @@ where
             Place::Caller => yield_now().await,
             Place::Blocking(_) => thread::yield_now(),
         }
-        let Some(waiting) = serving.next() else { return };
+        let Some((waiting, another)) = serving.next() else { return };
+        if let Some(another) = another {
+            begin(&track, another, &place);
+        }
         // At most 256.
         track.batch_size.record(u32::try_from(waiting.len()).unwrap_or(u32::MAX));
         work(batch, waiting).await;

@@ -119,7 +119,7 @@ async fn where_there_is_no_connection_nobody_waits_for_one_of_his_own() {
 async fn who_gives_up_changes_nothing_for_the_others() {
     let recorder = Recorder::default();
     let lane = lane(&recorder);
-    let patience = Duration::from_millis(5);
+    let patience = Duration::from_millis(15);
     let (given_up, other) = tokio::join!(timeout(patience, lane.run(1)), lane.run(2));
     assert!(given_up.is_err());
     assert_eq!(other.unwrap(), 2);
@@ -219,7 +219,7 @@ fn a_runtime_that_ends_leaves_nobody_waiting() {
         let mut queued = Box::pin(lane.run(2));
         assert!(timeout(a_while, &mut queued).await.is_err());
         ending.shutdown_background();
-        assert!(matches!(queued.await, Err(StoreError::Unavailable(_))));
-        assert_eq!(lane.run(3).await.unwrap(), 3);
+        // It is asked again, on its own.
+        assert_eq!(queued.await.unwrap(), 2);
     });
 }

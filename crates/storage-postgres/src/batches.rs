@@ -6,6 +6,7 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::{DatabaseErrorKind, Error};
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, SmallInt, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use futures_util::FutureExt;
 use merchant_otp_domain::{AccessTokenDigest, InstanceId, OtpDeviceId, SealedOtpDevice};
 use merchant_otp_ports::{AccessTokenLookup, OtpDeviceInsertion, StoreError};
 use merchant_otp_storage_diesel::audit_rows::NewAuditEventRow;
@@ -15,9 +16,8 @@ use merchant_otp_storage_diesel::units_of_work::device_in_the_way;
 use merchant_otp_storage_diesel::{
     Batch, Failure, Lane, Lanes, Place, distinct_devices, distinct_tokens, store_error,
 };
-use tokio::time::timeout;
 
-use crate::connector::{PostgresConnector, UNIT};
+use crate::connector::PostgresConnector;
 use crate::lane_session::LaneSession;
 
 /// The lanes of a database: so many sessions that look up, and so many that write.
@@ -38,9 +38,12 @@ fn insertions(session: LaneSession) -> Batch<DeviceToInsert, OtpDeviceInsertion>
     Box::new(move |devices| {
         let session = session.clone();
         Box::pin(async move {
-            let mut turn = session.turn().await?;
-            let done = timeout(UNIT, insert_otp_devices(turn.connection(), &devices)).await;
-            turn.end(done, StoreError::Write).map(answers)
+            let done = session.run(
+                &devices,
+                |connection, devices| insert_otp_devices(connection, devices).boxed(),
+                StoreError::Write,
+            );
+            done.await.map(answers)
         })
     })
 }
@@ -50,10 +53,12 @@ fn devices(session: LaneSession) -> Batch<(InstanceId, OtpDeviceId), Option<Seal
         let session = session.clone();
         Box::pin(async move {
             let distinct = distinct_devices(&places);
-            let mut turn = session.turn().await?;
-            let found =
-                timeout(UNIT, find_otp_devices(turn.connection(), &distinct.requests)).await;
-            turn.end(found, StoreError::Read).map(|found| answers(distinct.spread(&found)))
+            let found = session.run(
+                &distinct.requests,
+                |connection, places| find_otp_devices(connection, places).boxed(),
+                StoreError::Read,
+            );
+            Ok(answers(distinct.spread(&found.await?)))
         })
     })
 }
@@ -63,10 +68,12 @@ fn tokens(session: LaneSession) -> Batch<(InstanceId, AccessTokenDigest), Access
         let session = session.clone();
         Box::pin(async move {
             let distinct = distinct_tokens(&tokens);
-            let mut turn = session.turn().await?;
-            let found =
-                timeout(UNIT, find_access_tokens(turn.connection(), &distinct.requests)).await;
-            turn.end(found, StoreError::Read).map(|found| answers(distinct.spread(&found)))
+            let found = session.run(
+                &distinct.requests,
+                |connection, tokens| find_access_tokens(connection, tokens).boxed(),
+                StoreError::Read,
+            );
+            Ok(answers(distinct.spread(&found.await?)))
         })
     })
 }

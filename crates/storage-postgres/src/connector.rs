@@ -6,9 +6,10 @@ use diesel::connection::{Connection, TransactionManager};
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind};
 use diesel_async::AsyncPgConnection;
 use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
+use futures_util::FutureExt;
 use merchant_otp_ports::Cause;
 use merchant_otp_storage_diesel::{Connector, Interrupter, units_of_work};
-use tokio::task::{JoinHandle, yield_now};
+use tokio::task::{JoinHandle, spawn_blocking, yield_now};
 use tokio::time::timeout;
 
 use crate::PostgresUrlError;
@@ -77,6 +78,12 @@ impl Driver {
     pub(crate) fn has_ended(&self) -> bool {
         self.0.is_finished()
     }
+
+    /// Whether it is there no more for want of the runtime that it was opened on.
+    pub(crate) fn lost_its_runtime(&mut self) -> bool {
+        let ended = (&mut self.0).now_or_never();
+        matches!(ended, Some(Err(error)) if error.is_cancelled())
+    }
 }
 
 impl Drop for Driver {
@@ -97,10 +104,13 @@ impl PostgresConnector {
         self.failures.load(Ordering::Relaxed)
     }
 
-    /// Says that the server did not answer.
-    pub(crate) fn does_not_answer(&self) {
+    /// Says that the server did not answer on a connection that was opened after so many times.
+    pub(crate) fn does_not_answer(&self, opened_after: u64) {
         tracing::warn!("the database does not answer; giving the connection up");
-        self.failures.fetch_add(1, Ordering::Relaxed);
+        // Of several connections from the same time the first one counts: those opened since may be good.
+        let (now, next) = (opened_after, opened_after + 1);
+        let _others_said_so =
+            self.failures.compare_exchange(now, next, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     /// Opens a session; blocks, on a thread that may do so.
@@ -118,7 +128,9 @@ impl PostgresConnector {
     }
 
     async fn connect_and_set(&self) -> Result<(AsyncPgConnection, Driver), Cause> {
-        let tls = tls::connector(&self.url.verification)?;
+        // Certificates are read from files.
+        let verification = self.url.verification.clone();
+        let tls = spawn_blocking(move || tls::connector(&verification)).await??;
         let (client, stream) = self.url.config.connect(tls).await?;
         let driver = Driver(tokio::spawn(async move {
             if let Err(error) = stream.await {
@@ -160,8 +172,9 @@ impl Connector for PostgresConnector {
     /// cut off.
     fn interrupter(&self, session: &PostgresSession) -> Option<Interrupter> {
         let (driver, connector) = (session.driver.0.abort_handle(), self.clone());
+        let opened_after = session.opened_after;
         Some(Box::new(move || {
-            connector.does_not_answer();
+            connector.does_not_answer(opened_after);
             driver.abort();
         }))
     }

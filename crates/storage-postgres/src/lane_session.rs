@@ -1,12 +1,13 @@
 use std::sync::Arc;
 
 use diesel_async::AsyncPgConnection;
+use futures_util::future::BoxFuture;
 use merchant_otp_ports::{Cause, StoreError};
 use merchant_otp_storage_diesel::{Failure, store_error};
-use tokio::sync::{Mutex, MutexGuard};
-use tokio::time::error::Elapsed;
+use tokio::sync::Mutex;
+use tokio::time::timeout;
 
-use crate::connector::{Driver, PostgresConnector};
+use crate::connector::{Driver, PostgresConnector, UNIT};
 
 /// A session for batches, on the runtime of those who ask.
 ///
@@ -24,61 +25,58 @@ struct Opened {
     after: u64,
 }
 
+/// What is done for requests with a connection.
+type Unit<R, T> =
+    for<'a> fn(&'a mut AsyncPgConnection, &'a [R]) -> BoxFuture<'a, Result<T, Failure>>;
+
 impl LaneSession {
     pub(crate) fn new(connector: PostgresConnector) -> Self {
         Self { connector, opened: Arc::default() }
     }
 
-    /// The connection for a batch, when it is its turn.
-    pub(crate) async fn turn(&self) -> Result<Turn<'_>, StoreError> {
+    /// Does a unit of work for requests, when it is its turn; `late` says that it took too long.
+    ///
+    /// It may be done twice: where the connection went with the runtime of another thread, it is done on a
+    /// new one.
+    pub(crate) async fn run<R, T>(
+        &self,
+        requests: &[R],
+        unit: Unit<R, T>,
+        late: fn(Cause) -> StoreError,
+    ) -> Result<T, StoreError> {
         let mut place = self.opened.lock().await;
-        let is_usable = |opened: &Opened| {
-            opened.after == self.connector.failures() && !opened.driver.has_ended()
-        };
-        let opened = match place.take().filter(is_usable) {
-            Some(opened) => opened,
-            None => self.open().await.map_err(StoreError::Unavailable)?,
-        };
-        Ok(Turn { connector: &self.connector, place, opened })
+        loop {
+            // Whoever fails, panics or is dropped takes the connection along, which may be broken.
+            let mut opened = match place.take().filter(|opened| self.is_usable(opened)) {
+                Some(opened) => opened,
+                None => self.open().await.map_err(StoreError::Unavailable)?,
+            };
+            let done = match timeout(UNIT, unit(&mut opened.connection, requests)).await {
+                Ok(done) => done.map_err(store_error::<PostgresConnector>),
+                Err(elapsed) => {
+                    self.connector.does_not_answer(opened.after);
+                    return Err(late(elapsed.into()));
+                }
+            };
+            match done {
+                Err(StoreError::Read(_) | StoreError::Write(_))
+                    if opened.driver.lost_its_runtime() => {}
+                Err(StoreError::Read(_) | StoreError::Write(_)) => return done,
+                _ => {
+                    *place = Some(opened);
+                    return done;
+                }
+            }
+        }
+    }
+
+    fn is_usable(&self, opened: &Opened) -> bool {
+        opened.after == self.connector.failures() && !opened.driver.has_ended()
     }
 
     async fn open(&self) -> Result<Opened, Cause> {
         let after = self.connector.failures();
         let (connection, driver) = self.connector.connect().await?;
         Ok(Opened { connection, driver, after })
-    }
-}
-
-/// A batch's time with the connection.
-pub(crate) struct Turn<'a> {
-    connector: &'a PostgresConnector,
-    place: MutexGuard<'a, Option<Opened>>,
-    opened: Opened,
-}
-
-impl Turn<'_> {
-    pub(crate) fn connection(&mut self) -> &mut AsyncPgConnection {
-        &mut self.opened.connection
-    }
-
-    /// Ends the turn with what came of it, or with `late` if nothing did in time.
-    ///
-    /// A turn that is not ended, or failed, takes its connection with it, which may be broken.
-    pub(crate) fn end<T>(
-        mut self,
-        done: Result<Result<T, Failure>, Elapsed>,
-        late: fn(Cause) -> StoreError,
-    ) -> Result<T, StoreError> {
-        let done = match done {
-            Ok(done) => done.map_err(store_error::<PostgresConnector>),
-            Err(elapsed) => {
-                self.connector.does_not_answer();
-                return Err(late(elapsed.into()));
-            }
-        };
-        if !matches!(done, Err(StoreError::Read(_) | StoreError::Write(_))) {
-            *self.place = Some(self.opened);
-        }
-        done
     }
 }

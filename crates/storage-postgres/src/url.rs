@@ -16,6 +16,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long sent data may stay without an answer of the other machine, if the URL does not say.
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// After how long without a word the other machine is asked whether it is there, how often and at what
+/// intervals until it is given up, if the URL does not say.
+const KEEPALIVES_IDLE: Duration = Duration::from_secs(30);
+const KEEPALIVES_INTERVAL: Duration = Duration::from_secs(10);
+const KEEPALIVES: u32 = 3;
+
 /// Where the database is and how the way to it is protected. `Debug` tells neither.
 #[derive(Clone)]
 pub(crate) struct PostgresUrl {
@@ -77,6 +83,11 @@ impl PostgresUrl {
         if config.get_tcp_user_timeout().is_none() {
             config.tcp_user_timeout(TCP_USER_TIMEOUT);
         }
+        if !others.iter().any(|parameter| parameter.starts_with("keepalives")) {
+            config.keepalives_idle(KEEPALIVES_IDLE);
+            config.keepalives_interval(KEEPALIVES_INTERVAL);
+            config.keepalives_retries(KEEPALIVES);
+        }
         if config.get_application_name().is_none() {
             config.application_name("merchant-otp");
         }
@@ -92,6 +103,18 @@ fn decoded(value: &str) -> Result<PathBuf, PostgresUrlError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_machine_that_is_gone_is_noticed_as_soon_as_the_url_says() {
+        let retries = |parameters: &str| {
+            let url = PostgresUrl::parse(&format!("postgres://h/d{parameters}")).unwrap();
+            (url.config.get_keepalives_idle(), url.config.get_keepalives_retries())
+        };
+        assert_eq!(retries(""), (KEEPALIVES_IDLE, Some(KEEPALIVES)));
+        let minute = Duration::from_mins(1);
+        assert_eq!(retries("?keepalives_idle=60&keepalives_retries=5"), (minute, Some(5)));
+        assert_eq!(retries("?keepalives_idle=60"), (minute, None));
+    }
 
     #[test]
     fn the_modes_of_tls() {

@@ -29,7 +29,12 @@ pub(crate) async fn close_after_unread_body(
     request.set_payload(Payload::Stream { payload: shared });
     let response = next.call(request).await?;
     let unread = if has_ended(&payload).await { None } else { Some(payload) };
-    Ok(response.map_body(|_, body| Answer { body: body.boxed(), _unread: unread, answering }))
+    Ok(response.map_body(|_, body| Answer {
+        body: body.boxed(),
+        rest: Bytes::new(),
+        _unread: unread,
+        answering,
+    }))
 }
 
 /// Whether the rest of a body is there already: then it is skipped, and the connection is kept.
@@ -77,9 +82,14 @@ impl Stream for SharedPayload {
     }
 }
 
+/// How much of an answer is handed over at a time, in bytes: a client that takes so much in time is not too slow.
+const PIECE: usize = 16 * 1024;
+
 /// The body of an answer, which holds that of its request if it was not read, and tells how far it is.
 pub(crate) struct Answer {
     body: BoxBody,
+    /// What is left of the last part of the body.
+    rest: Bytes,
     _unread: Option<Rc<RefCell<Payload>>>,
     answering: Option<Answering>,
 }
@@ -95,7 +105,15 @@ impl MessageBody for Answer {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        let polled = Pin::new(&mut self.body).poll_next(context);
+        let polled = if self.rest.is_empty() {
+            Pin::new(&mut self.body).poll_next(context)
+        } else {
+            Poll::Ready(Some(Ok(std::mem::take(&mut self.rest))))
+        };
+        let polled = polled.map_ok(|mut part| {
+            self.rest = part.split_off(part.len().min(PIECE));
+            part
+        });
         if let Some(answering) = &self.answering {
             if polled.is_pending() { answering.work() } else { answering.hand_over() }
         }
