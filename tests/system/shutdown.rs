@@ -145,7 +145,8 @@ fn a_frozen_database_does_not_keep_the_service_from_ending() {
     let start = Instant::now();
     let ended = thread::scope(|scope| {
         let ended = scope.spawn(|| {
-            server.wait();
+            let (status, _, log) = server.wait();
+            assert_eq!(status, Some(0), "{log}");
             start.elapsed()
         });
         while !ended.is_finished() && start.elapsed() < Duration::from_secs(20) {

@@ -194,10 +194,16 @@ struct Serving<R, A> {
     ended: bool,
 }
 
+/// What was taken out of a queue.
+struct Taken<R, A> {
+    requests: Vec<Waiting<R, A>>,
+    /// The batch that is to be begun for the rest, if there is one of each.
+    another: Option<usize>,
+}
+
 impl<R, A> Serving<R, A> {
-    /// Takes the requests that there are, and says which batch is to be begun for the rest, if any; `None` if
-    /// there are none, and the batch is idle again.
-    fn next(&mut self) -> Option<(Vec<Waiting<R, A>>, Option<usize>)> {
+    /// Takes the requests that there are; `None` if there are none, and the batch is idle again.
+    fn next(&mut self) -> Option<Taken<R, A>> {
         let mut queue = self.track.lock();
         queue.taken_soon = false;
         let length = queue.waiting.len().min(BATCH);
@@ -206,10 +212,10 @@ impl<R, A> Serving<R, A> {
             self.ended = true;
             return None;
         }
-        let taken = queue.waiting.drain(..length).collect();
+        let requests = queue.waiting.drain(..length).collect();
         let another = if queue.waiting.is_empty() { None } else { queue.idle.pop() };
         queue.taken_soon = another.is_some();
-        Some((taken, another))
+        Some(Taken { requests, another })
     }
 }
 
@@ -258,13 +264,13 @@ where
             Place::Caller => yield_now().await,
             Place::Blocking(_) => thread::yield_now(),
         }
-        let Some((waiting, another)) = serving.next() else { return };
+        let Some(Taken { requests, another }) = serving.next() else { return };
         if let Some(another) = another {
             begin(&track, another, &place);
         }
         // At most 256.
-        track.batch_size.record(u32::try_from(waiting.len()).unwrap_or(u32::MAX));
-        work(batch, waiting).await;
+        track.batch_size.record(u32::try_from(requests.len()).unwrap_or(u32::MAX));
+        work(batch, requests).await;
     }
 }
 
