@@ -1,7 +1,8 @@
 //! The storage adapter for production: PostgreSQL.
 //!
-//! Plain, synchronous diesel over the client of tokio-postgres: no libpq, so the build needs no
-//! library of the system, and TLS is rustls.
+//! diesel over the client of tokio-postgres: no libpq, so the build needs no library of the system, and
+//! TLS is rustls. What many ask for at once is asynchronous (`batches`); the rest is plain, synchronous
+//! diesel, a closure over a connection.
 
 mod batches;
 mod connector;

@@ -202,15 +202,6 @@ impl Cluster {
         iter::once(server).chain(children).collect()
     }
 
-    /// Whether the server is still there: it ends by itself when it cannot go on.
-    ///
-    /// # Errors
-    ///
-    /// If the operating system does not say.
-    pub fn is_running(&mut self) -> Result<bool> {
-        Ok(self.server.try_wait()?.is_none())
-    }
-
     fn signal_all(&self, signal: Signal) {
         for process in self.processes() {
             if let Ok(process) = i32::try_from(process) {
