@@ -165,10 +165,10 @@ fn old_events_are_removed(storage: &Storage) {
     assert_eq!(trail(storage, "shop", &[]).len(), 3);
     let server = Server::start_with(storage, &[("AUDIT__RETENTION", "1")]);
     let deadline = Instant::now() + Duration::from_secs(30);
-    while trail(storage, "shop", &[]).len() > 2 {
+    while !server.log().contains("removed audit events that are too old") {
         assert!(Instant::now() < deadline, "the old event is still there");
         sleep(Duration::from_millis(50));
     }
-    let (_, log) = server.stop();
-    assert!(log.contains("removed audit events that are too old"), "{log}");
+    // Those of the instance and the token may be old enough meanwhile.
+    assert!(trail(storage, "shop", &[]).len() <= 2);
 }
