@@ -14,6 +14,9 @@ use crate::log_in::DEVICES;
 /// How long a segment of the log of PostgreSQL is, in MiB.
 const LOG_SEGMENT: u32 = 16;
 
+/// Writes 10 MB to the log of PostgreSQL.
+const FILL_LOG: &str = "SELECT pg_logical_emit_message(false, '', repeat('a', 10000000))";
+
 /// A device that needs room, and cannot be compressed.
 fn large_device(id: &str) -> Value {
     let mut device = device(id);
@@ -50,8 +53,14 @@ fn a_full_disk_of_sqlite_loses_nothing() {
 #[test]
 fn a_full_disk_of_postgresql_loses_nothing() {
     let disk = SmallDisk::new(512, LOG_SEGMENT);
-    let settings = [("min_wal_size", "32MB"), ("max_wal_size", "64MB")];
+    let settings = [("min_wal_size", "128MB"), ("max_wal_size", "192MB")];
     let cluster = Cluster::start_in(disk.path(), &settings, &[]).unwrap();
+    // Room for the log is there beforehand: what a checkpoint leaves is used again.
+    let mut session = Client::connect(&cluster.url("postgres"), NoTls).unwrap();
+    for _ in 0..12 {
+        session.batch_execute(FILL_LOG).unwrap();
+    }
+    session.batch_execute("CHECKPOINT").unwrap();
     let storage = Storage::postgres_in(&cluster);
     let server = Server::start(&storage);
     let token = storage.token("shop", "all", "forever");
@@ -75,10 +84,9 @@ fn a_full_disk_that_ends_postgresql_loses_nothing() {
     survive(&storage, &[&server], &token, device, |load| {
         disk.fill(&cluster.processes());
         // Until there is no segment of the log any more.
-        let fill = "SELECT pg_logical_emit_message(false, '', repeat('a', 10000000))";
         let maintenance = cluster.url("postgres");
         let session = || Client::connect(&maintenance, NoTls);
-        while session().is_ok_and(|mut session| session.batch_execute(fill).is_ok()) {}
+        while session().is_ok_and(|mut session| session.batch_execute(FILL_LOG).is_ok()) {}
         load.wait_for_refusals();
         disk.clear(&cluster.processes());
         // It recovers by itself, unless there is no room for that either.
