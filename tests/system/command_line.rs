@@ -194,6 +194,18 @@ fn a_wrong_setting_is_named() {
 }
 
 #[test]
+fn too_few_connections_for_postgresql_are_refused() {
+    let url = ("STORAGE__URL", "postgres://u:hunter2@127.0.0.1:1/d");
+    let list = |connections| {
+        Output::of(command(&["instance", "list"], &[url, ("STORAGE__CONNECTIONS", connections)]))
+    };
+    let refused = list("2");
+    assert!(!refused.stderr.contains("hunter2"), "{}", refused.stderr);
+    fails(refused, "storage.connections: PostgreSQL needs 3 at least");
+    fails(list("3"), "the database cannot be reached");
+}
+
+#[test]
 fn a_database_that_does_not_answer_is_told_without_its_url() {
     let url = "postgres://u:hunter2@127.0.0.1:1/d";
     let output = Output::of(command(&["instance", "list"], &[("STORAGE__URL", url)]));
