@@ -41,7 +41,7 @@ fn insertions(session: LaneSession) -> Batch<DeviceToInsert, OtpDeviceInsertion>
             let done = session.run(
                 &devices,
                 |connection, devices| insert_otp_devices(connection, devices).boxed(),
-                StoreError::Write,
+                Failure::Write,
             );
             done.await.map(answers)
         })
@@ -56,7 +56,7 @@ fn devices(session: LaneSession) -> Batch<(InstanceId, OtpDeviceId), Option<Seal
             let found = session.run(
                 &distinct.requests,
                 |connection, places| find_otp_devices(connection, places).boxed(),
-                StoreError::Read,
+                Failure::Read,
             );
             Ok(answers(distinct.spread(&found.await?)))
         })
@@ -71,7 +71,7 @@ fn tokens(session: LaneSession) -> Batch<(InstanceId, AccessTokenDigest), Access
             let found = session.run(
                 &distinct.requests,
                 |connection, tokens| find_access_tokens(connection, tokens).boxed(),
-                StoreError::Read,
+                Failure::Read,
             );
             Ok(answers(distinct.spread(&found.await?)))
         })

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use diesel::result::{DatabaseErrorKind, Error};
 use diesel_async::AsyncPgConnection;
 use futures_util::future::BoxFuture;
 use merchant_otp_ports::{Cause, StoreError};
@@ -42,7 +43,7 @@ impl LaneSession {
         &self,
         requests: &[R],
         unit: Unit<R, T>,
-        late: fn(Cause) -> StoreError,
+        late: fn(Error) -> Failure,
     ) -> Result<T, StoreError> {
         let mut place = self.opened.lock().await;
         loop {
@@ -55,7 +56,9 @@ impl LaneSession {
                 Ok(done) => done.map_err(store_error::<PostgresConnector>),
                 Err(elapsed) => {
                     self.connector.does_not_answer(opened.after);
-                    return Err(late(elapsed.into()));
+                    let text = Box::new(elapsed.to_string());
+                    let error = Error::DatabaseError(DatabaseErrorKind::ClosedConnection, text);
+                    return Err(store_error::<PostgresConnector>(late(error)));
                 }
             };
             match done {
