@@ -15,11 +15,11 @@ use crate::schema::audit_events;
 /// A new row of `audit_events`; the database gives it its serial.
 #[derive(Clone, Debug, Insertable)]
 #[diesel(table_name = audit_events)]
-pub struct NewAuditEventRow {
+pub struct NewAuditEventRow<'a> {
     /// Seconds since the epoch.
     pub happened_at: i64,
     /// The instance that it was done to.
-    pub instance_id: String,
+    pub instance_id: &'a str,
     /// The kind of the actor.
     pub actor: &'static str,
     /// The serial of the actor's token.
@@ -31,7 +31,7 @@ pub struct NewAuditEventRow {
     /// The name of the operation.
     pub operation: &'static str,
     /// The device that it was done to.
-    pub device_id: Option<String>,
+    pub device_id: Option<&'a str>,
     /// The serial of the token that was issued or revoked.
     pub access_token: Option<i64>,
     /// The name of the outcome.
@@ -40,8 +40,8 @@ pub struct NewAuditEventRow {
     pub unrecorded: i64,
 }
 
-impl From<&AuditEvent> for NewAuditEventRow {
-    fn from(event: &AuditEvent) -> Self {
+impl<'a> From<&'a AuditEvent> for NewAuditEventRow<'a> {
+    fn from(event: &'a AuditEvent) -> Self {
         let token = match event.actor {
             Actor::Token { serial, scope } => Some((serial.value(), scope.to_string())),
             Actor::Unknown | Actor::Operator | Actor::Password => None,
@@ -50,13 +50,13 @@ impl From<&AuditEvent> for NewAuditEventRow {
         Self {
             // A timestamp is below 2^53.
             happened_at: event.time.seconds().cast_signed(),
-            instance_id: event.instance.as_str().to_owned(),
+            instance_id: event.instance.as_str(),
             actor: event.actor.kind(),
             actor_serial,
             actor_scope,
             address: event.address.map(|address| address.to_string()),
             operation: event.operation.name(),
-            device_id: event.device.as_ref().map(|device| device.as_str().to_owned()),
+            device_id: event.device.as_ref().map(OtpDeviceId::as_str),
             access_token: event.access_token.map(AccessTokenSerial::value),
             outcome: event.outcome.name(),
             unrecorded: event.unrecorded.into(),

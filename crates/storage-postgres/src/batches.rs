@@ -1,15 +1,11 @@
 use std::collections::{BTreeMap, HashMap};
 
-use diesel::pg::Pg;
 use diesel::prelude::QueryResult;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::{DatabaseErrorKind, Error};
-use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, SmallInt, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::FutureExt;
 use merchant_otp_domain::{AccessTokenDigest, InstanceId, OtpDeviceId, SealedOtpDevice};
 use merchant_otp_ports::{AccessTokenLookup, OtpDeviceInsertion, StoreError};
-use merchant_otp_storage_diesel::audit_rows::NewAuditEventRow;
 use merchant_otp_storage_diesel::batches::{Batched, DeviceToInsert};
 use merchant_otp_storage_diesel::rows::{AccessTokenRow, OtpDeviceRow};
 use merchant_otp_storage_diesel::units_of_work::device_in_the_way;
@@ -19,6 +15,10 @@ use merchant_otp_storage_diesel::{
 
 use crate::connector::PostgresConnector;
 use crate::lane_session::LaneSession;
+use crate::statements::{
+    FindAccessToken, FindAccessTokens, FindOtpDevice, FindOtpDevices, InsertOtpDevice,
+    InsertOtpDevices,
+};
 
 /// The lanes of a database: so many sessions that look up, and so many that write.
 ///
@@ -96,9 +96,7 @@ async fn insert_otp_devices(
         firsts.entry(key(device)).or_insert(device);
     }
     // Those that met others: most often none.
-    let met =
-        InsertOtpDevices::of(firsts.values().copied()).load::<(String, String)>(connection).await;
-    let met: Vec<_> = match met {
+    let met = match insert_new(connection, firsts.values().copied()).await {
         Ok(met) => met,
         Err(Error::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _))
             if devices.len() == 1 =>
@@ -139,16 +137,40 @@ async fn insert_otp_devices(
     Ok(devices.iter().map(answer).collect())
 }
 
+/// Stores devices that are not there; answers with the instances and ids of those that are.
+async fn insert_new(
+    connection: &mut AsyncPgConnection,
+    devices: impl Iterator<Item = &DeviceToInsert>,
+) -> QueryResult<Vec<(String, String)>> {
+    let rows: Vec<_> = devices.map(InsertOtpDevice::from).collect();
+    match rows.as_slice() {
+        [alone] => Ok(match alone.execute(connection).await? {
+            0 => vec![(alone.instance.to_owned(), alone.device.to_owned())],
+            _ => Vec::new(),
+        }),
+        rows => InsertOtpDevices::of(rows).load(connection).await,
+    }
+}
+
 /// The devices of instances and ids.
 async fn find_otp_devices(
     connection: &mut AsyncPgConnection,
     places: &[(InstanceId, OtpDeviceId)],
 ) -> Batched<Option<SealedOtpDevice>> {
-    let query = FindOtpDevices {
-        instances: places.iter().map(|(instance, _)| instance.as_str()).collect(),
-        devices: places.iter().map(|(_, device)| device.as_str()).collect(),
+    let rows = match places {
+        [(instance, device)] => {
+            let query = FindOtpDevice { instance: instance.as_str(), device: device.as_str() };
+            query.load(connection).await
+        }
+        places => {
+            let query = FindOtpDevices {
+                instances: places.iter().map(|(instance, _)| instance.as_str()).collect(),
+                devices: places.iter().map(|(_, device)| device.as_str()).collect(),
+            };
+            query.load(connection).await
+        }
     };
-    let rows: Vec<(i64, OtpDeviceRow)> = query.load(connection).await.map_err(Failure::Read)?;
+    let rows: Vec<(i64, OtpDeviceRow)> = rows.map_err(Failure::Read)?;
     let mut found: Vec<_> = places.iter().map(|_| Ok(None)).collect();
     for (number, row) in rows {
         *place(&mut found, number)? = row.into_device().map(Some);
@@ -161,12 +183,20 @@ async fn find_access_tokens(
     connection: &mut AsyncPgConnection,
     tokens: &[(InstanceId, AccessTokenDigest)],
 ) -> Batched<AccessTokenLookup> {
-    let query = FindAccessTokens {
-        instances: tokens.iter().map(|(instance, _)| instance.as_str()).collect(),
-        digests: tokens.iter().map(|(_, digest)| digest.as_bytes().as_slice()).collect(),
+    let rows = match tokens {
+        [(instance, digest)] => {
+            let query = FindAccessToken { digest: digest.as_bytes(), instance: instance.as_str() };
+            query.load(connection).await
+        }
+        tokens => {
+            let query = FindAccessTokens {
+                instances: tokens.iter().map(|(instance, _)| instance.as_str()).collect(),
+                digests: tokens.iter().map(|(_, digest)| digest.as_bytes().as_slice()).collect(),
+            };
+            query.load(connection).await
+        }
     };
-    let rows: Vec<(i64, bool, Option<AccessTokenRow>)> =
-        query.load(connection).await.map_err(Failure::Read)?;
+    let rows: Vec<(i64, bool, Option<AccessTokenRow>)> = rows.map_err(Failure::Read)?;
     let mut found: Vec<_> = tokens.iter().map(|_| Ok(AccessTokenLookup::NoSuchInstance)).collect();
     for (number, deleted, row) in rows {
         *place(&mut found, number)? = AccessTokenRow::into_lookup(Some((deleted, row)));
@@ -184,157 +214,4 @@ fn place<T>(answers: &mut [T], number: i64) -> Result<&mut T, Failure> {
     position
         .and_then(|position| answers.get_mut(position))
         .ok_or_else(|| Failure::Corrupt("an answer to no request".into()))
-}
-
-/// Makes a statement of SQL that diesel prepares once for each connection: its text never changes.
-macro_rules! statement {
-    ($name:ident($($field:ident: $type:ty),+ $(,)?) -> $answer:ty, $sql:expr) => {
-        impl QueryId for $name<'_> {
-            type QueryId = $name<'static>;
-            const HAS_STATIC_QUERY_ID: bool = true;
-        }
-
-        impl Query for $name<'_> {
-            type SqlType = $answer;
-        }
-
-        impl QueryFragment<Pg> for $name<'_> {
-            fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-                out.push_sql($sql[0]);
-                let mut sql = $sql.iter().skip(1);
-                $(
-                    out.push_bind_param::<Array<$type>, _>(&self.$field)?;
-                    out.push_sql(sql.next().copied().unwrap_or_default());
-                )+
-                Ok(())
-            }
-        }
-    };
-}
-
-struct FindOtpDevices<'a> {
-    instances: Vec<&'a str>,
-    devices: Vec<&'a str>,
-}
-
-statement!(
-    FindOtpDevices(instances: Text, devices: Text)
-        -> (BigInt, (Text, Text, Binary, SmallInt, BigInt)),
-    [
-        "SELECT asked.number, found.device_id, found.description, found.sealed_key, \
-                found.algorithm, found.counter \
-         FROM unnest(",
-        ", ",
-        ") WITH ORDINALITY AS asked (instance_id, device_id, number) \
-         JOIN otp_devices AS found USING (instance_id, device_id)"
-    ]
-);
-
-struct FindAccessTokens<'a> {
-    instances: Vec<&'a str>,
-    digests: Vec<&'a [u8]>,
-}
-
-statement!(
-    FindAccessTokens(instances: Text, digests: Binary)
-        -> (BigInt, Bool, Nullable<(BigInt, Text, BigInt, Nullable<BigInt>, Text)>),
-    [
-        "SELECT asked.number, instances.deleted, found.serial, found.scope, found.created_at, \
-                found.expires_at, found.description \
-         FROM unnest(",
-        ", ",
-        ") WITH ORDINALITY AS asked (instance_id, digest, number) \
-         JOIN instances ON instances.id = asked.instance_id \
-         LEFT JOIN access_tokens AS found \
-            ON found.instance_id = asked.instance_id AND found.digest = asked.digest"
-    ]
-);
-
-/// The columns of devices and of their events, row for row.
-#[derive(Default)]
-struct InsertOtpDevices<'a> {
-    instances: Vec<&'a str>,
-    devices: Vec<&'a str>,
-    descriptions: Vec<&'a str>,
-    keys: Vec<&'a [u8]>,
-    algorithms: Vec<i16>,
-    counters: Vec<i64>,
-    times: Vec<i64>,
-    actors: Vec<&'static str>,
-    actor_serials: Vec<Option<i64>>,
-    actor_scopes: Vec<Option<String>>,
-    addresses: Vec<Option<String>>,
-    operations: Vec<&'static str>,
-    event_instances: Vec<String>,
-    event_devices: Vec<Option<String>>,
-    outcomes: Vec<&'static str>,
-    unrecorded: Vec<i64>,
-}
-
-statement!(
-    InsertOtpDevices(
-        instances: Text,
-        devices: Text,
-        descriptions: Text,
-        keys: Binary,
-        algorithms: SmallInt,
-        counters: BigInt,
-        times: BigInt,
-        actors: Text,
-        actor_serials: Nullable<BigInt>,
-        actor_scopes: Nullable<Text>,
-        addresses: Nullable<Text>,
-        operations: Text,
-        event_instances: Text,
-        event_devices: Nullable<Text>,
-        outcomes: Text,
-        unrecorded: BigInt,
-    ) -> (Text, Text),
-    [
-        "WITH asked AS MATERIALIZED (SELECT * FROM unnest(",
-        ", ", ", ", ", ", ", ", ", ", ", ", ", ", ", ", ", ", ", ", ", ", ", ", ", ", ", ", ", ",
-        ") AS asked (instance_id, device_id, description, sealed_key, algorithm, counter, \
-            happened_at, actor, actor_serial, actor_scope, address, operation, event_instance_id, \
-            event_device_id, outcome, unrecorded)), \
-         stored AS (\
-            INSERT INTO otp_devices \
-                (instance_id, device_id, description, sealed_key, algorithm, counter) \
-            SELECT instance_id, device_id, description, sealed_key, algorithm, counter FROM asked \
-            ON CONFLICT DO NOTHING RETURNING instance_id, device_id), \
-         told AS (\
-            INSERT INTO audit_events \
-                (happened_at, instance_id, actor, actor_serial, actor_scope, address, operation, \
-                 device_id, outcome, unrecorded) \
-            SELECT happened_at, event_instance_id, actor, actor_serial, actor_scope, address, \
-                operation, event_device_id, outcome, unrecorded \
-            FROM asked JOIN stored USING (instance_id, device_id)) \
-         SELECT instance_id, device_id FROM asked \
-         WHERE (instance_id, device_id) NOT IN (SELECT instance_id, device_id FROM stored)"
-    ]
-);
-
-impl<'a> InsertOtpDevices<'a> {
-    fn of(rows: impl Iterator<Item = &'a DeviceToInsert>) -> Self {
-        let mut columns = Self::default();
-        for row in rows {
-            let (device, event) = (&row.device, NewAuditEventRow::from(&row.event));
-            columns.instances.push(row.instance.as_str());
-            columns.devices.push(device.id.as_str());
-            columns.descriptions.push(device.description.as_str());
-            columns.keys.push(device.key.as_bytes());
-            columns.algorithms.push(device.algorithm.number().into());
-            columns.counters.push(device.counter.value());
-            columns.times.push(event.happened_at);
-            columns.actors.push(event.actor);
-            columns.actor_serials.push(event.actor_serial);
-            columns.actor_scopes.push(event.actor_scope);
-            columns.addresses.push(event.address);
-            columns.operations.push(event.operation);
-            columns.event_instances.push(event.instance_id);
-            columns.event_devices.push(event.device_id);
-            columns.outcomes.push(event.outcome);
-            columns.unrecorded.push(event.unrecorded);
-        }
-        columns
-    }
 }

@@ -8,6 +8,7 @@ mod batches;
 mod connector;
 mod lane_session;
 mod runtime;
+mod statements;
 mod tls;
 mod url;
 
