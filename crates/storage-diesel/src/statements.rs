@@ -67,7 +67,7 @@ macro_rules! units_of_work {
                     let existing = instances::table
                         .find(row.id())
                         .select(InstanceRow::as_select())
-                        .first(&mut self.$connection)
+                        .get_result(&mut self.$connection)
                         .optional()
                         .map_err(Failure::Read)?;
                     instance_in_the_way(existing).map(ports::InstanceInsertion::Exists)
@@ -80,7 +80,7 @@ macro_rules! units_of_work {
                     instances::table
                         .find(id)
                         .select(InstanceRow::as_select())
-                        .first(&mut self.$connection)
+                        .get_result(&mut self.$connection)
                         .optional()
                         .map_err(Failure::Read)?
                         .map(InstanceRow::into_instance)

@@ -13,6 +13,8 @@ use merchant_otp_storage_diesel::units_of_work::device_in_the_way;
 use crate::connector::SqliteFile;
 
 /// A statement costs little here, and a transaction much: one after the other, in one transaction.
+///
+/// The lookups do without `first`: SQLite prepares a statement with a bound `LIMIT` again each time that it is run.
 impl Batches for SqliteFile {
     fn insert_otp_devices(&mut self, devices: &[DeviceToInsert]) -> Batched<OtpDeviceInsertion> {
         self.connection.immediate_transaction(|connection| {
@@ -85,7 +87,7 @@ fn find(
     otp_devices::table
         .find((instance.as_str(), id.as_str()))
         .select(OtpDeviceRow::as_select())
-        .first(connection)
+        .get_result(connection)
         .optional()
         .map_err(Failure::Read)?
         .map(OtpDeviceRow::into_device)
@@ -104,7 +106,7 @@ fn find_token(
         .left_join(access_tokens::table.on(of_instance))
         .filter(instances::id.eq(instance.as_str()))
         .select((instances::deleted, Option::<AccessTokenRow>::as_select()))
-        .first::<(bool, Option<AccessTokenRow>)>(connection)
+        .get_result::<(bool, Option<AccessTokenRow>)>(connection)
         .optional()
         .map_err(Failure::Read)?;
     AccessTokenRow::into_lookup(found)
