@@ -1,4 +1,4 @@
--- What wrk sends: POST registers a new device with each request, anything else is sent as it is.
+-- What wrk sends: POST registers a new device with each request, GET asks for one of many at random.
 local counter = 0
 local prefix = os.getenv("BENCH_PREFIX")
 local path = os.getenv("BENCH_PATH")
@@ -8,7 +8,8 @@ local after = '","otp_device_description":"Till at the door",' ..
     '"otp_key":"GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ","otp_algorithm":1}'
 local post = "POST " .. path .. " HTTP/1.1\r\n" .. head ..
     "Content-Length: " .. (#before + 10 + #after) .. "\r\n\r\n" .. before
-local get = "GET " .. path .. " HTTP/1.1\r\n" .. head .. "\r\n"
+local step = tonumber(os.getenv("BENCH_STEP"))
+local tail = " HTTP/1.1\r\n" .. head .. "\r\n"
 
 if os.getenv("BENCH_METHOD") == "POST" then
     request = function()
@@ -16,7 +17,9 @@ if os.getenv("BENCH_METHOD") == "POST" then
         return post .. string.format("%010d", counter) .. after
     end
 else
-    request = function() return get end
+    request = function()
+        return "GET " .. path .. prefix .. step * math.random(1000) .. tail
+    end
 end
 
 done = function(summary, latency, requests)

@@ -15,8 +15,10 @@ pub(crate) struct Load<'a> {
     pub(crate) method: &'a str,
     pub(crate) path: &'a str,
     pub(crate) token: &'a str,
-    /// What the ids of new devices begin with.
+    /// What the ids of devices begin with.
     pub(crate) prefix: &'a str,
+    /// The numbers of a thousand devices that are asked for are multiples of it.
+    pub(crate) step: u32,
     pub(crate) connections: u16,
     pub(crate) seconds: u64,
 }
@@ -55,7 +57,8 @@ impl Load<'_> {
             .env("BENCH_METHOD", self.method)
             .env("BENCH_PATH", self.path)
             .env("BENCH_TOKEN", self.token)
-            .env("BENCH_PREFIX", self.prefix))?;
+            .env("BENCH_PREFIX", self.prefix)
+            .env("BENCH_STEP", self.step.to_string()))?;
         let report = output.lines().rfind(|line| line.starts_with('{')).context("wrk's report")?;
         let report: Report = serde_json::from_str(report)?;
         ensure!(report.failed == 0, "{} requests failed: {output}", report.failed);

@@ -11,6 +11,7 @@ mod yardsticks;
 
 use std::fs;
 use std::io::{self, Write};
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -28,8 +29,8 @@ use crate::yardsticks::{EmptyHandler, Pgbench};
 
 const DEVICES: &str = "/instances/shop/private/otp-devices";
 
-/// The device that is looked for.
-const TILL: &str = "/instances/shop/private/otp-devices/till";
+/// What the ids of the devices begin with that there are before anything is measured.
+const TILL: &str = "till-";
 
 /// Measure the service.
 #[derive(Parser)]
@@ -108,17 +109,39 @@ impl Bench<'_> {
         self.arguments.only.is_empty() || self.arguments.only.contains(&part)
     }
 
-    fn postgres(&self) -> Result<(Service, Database)> {
+    /// The service on a PostgreSQL with so many thousand devices.
+    fn postgres(&self, thousands: u32) -> Result<Filled> {
         let (database, folder) = (Database::create_in(&self.cluster), self.subfolder("postgres")?);
         let service = Service::start(&database.url(), &folder, &self.settings())?;
-        Ok((service, database))
+        add_devices(&service, thousands, &folder)?;
+        let numbers = format!("generate_series(1, {thousands} * 1000) AS numbers (n)");
+        let mut session = database.session();
+        session.batch_execute(&copies(&numbers))?;
+        session.batch_execute("VACUUM ANALYZE otp_devices")?;
+        Ok(Filled { service, thousands, _database: Some(database) })
     }
 
-    fn sqlite(&self) -> Result<(Service, PathBuf)> {
+    /// The same on a SQLite.
+    fn sqlite(&self, thousands: u32) -> Result<Filled> {
         let folder = self.subfolder("sqlite")?;
-        let path = folder.join("otp.db");
-        let url = format!("sqlite:{}", path.display());
-        Ok((Service::start(&url, &folder, &self.settings())?, path))
+        let path = folder.join("otp.db").display().to_string();
+        let service = Service::start(&format!("sqlite:{path}"), &folder, &self.settings())?;
+        add_devices(&service, thousands, &folder)?;
+        let mut session = SqliteConnection::establish(&path)?;
+        session.batch_execute("PRAGMA busy_timeout = 60000")?;
+        session.batch_execute(&copies(&format!(
+            "(WITH RECURSIVE numbers (n) AS \
+             (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {thousands} * 1000) \
+             SELECT n FROM numbers) AS numbers"
+        )))?;
+        Ok(Filled { service, thousands, _database: None })
+    }
+
+    /// How long the service takes to its first answer on a new SQLite, in milliseconds.
+    fn start(&self) -> Result<f64> {
+        let folder = self.subfolder("start")?;
+        let url = format!("sqlite:{}", folder.join("otp.db").display());
+        Ok(Service::start(&url, &folder, &self.settings())?.start.as_secs_f64() * 1e3)
     }
 
     fn settings(&self) -> [(&'static str, String); 2] {
@@ -140,19 +163,28 @@ impl Bench<'_> {
         let (folder, seconds) = (self.folder, self.arguments.seconds);
         let pgbench = Pgbench::new(Database::create_in(&self.cluster))?;
         let empty = EmptyHandler::start()?;
-        let postgres = with_postgres.then(|| self.postgres()).transpose()?;
-        let sqlite = with_sqlite.then(|| self.sqlite()).transpose()?;
-        for service in postgres.iter().map(|one| &one.0).chain(sqlite.iter().map(|one| &one.0)) {
-            add_till(service)?;
-        }
+        let postgres = with_postgres.then(|| self.postgres(yardsticks::ROWS / 1000)).transpose()?;
+        let sqlite = with_sqlite.then(|| self.sqlite(yardsticks::ROWS / 1000)).transpose()?;
         for round in 0..self.arguments.rounds {
             progress(round, "an empty handler");
-            let nothing =
-                |connections| load(empty.port, "-", "GET", "/", "", connections, seconds, folder);
+            let nothing = |connections| {
+                Load {
+                    port: empty.port,
+                    method: "GET",
+                    path: "/",
+                    token: "-",
+                    prefix: "",
+                    step: 1,
+                    connections,
+                    seconds,
+                }
+                .run(folder)
+            };
             self.samples.add("empty handler 64: rate", nothing(64)?.rate);
             self.samples.add("empty handler 256: rate", nothing(256)?.rate);
-            if let Some((service, _)) = &postgres {
+            if let Some(filled) = &postgres {
                 progress(round, "pgbench");
+                pgbench.checkpoint()?;
                 let insert = pgbench.insert(32, seconds, folder)?;
                 self.samples.add("pgbench insert 32: rate", insert.rate);
                 self.samples.add("pgbench insert 32: mean ms", insert.latency);
@@ -161,40 +193,39 @@ impl Bench<'_> {
                 let select = pgbench.select(32, seconds, folder)?;
                 self.samples.add("pgbench select 32: rate", select.rate);
                 progress(round, "PostgreSQL");
-                let one = self.post(service, round, 1)?;
+                let one = self.post(filled, round, 1)?;
                 self.samples.add("PostgreSQL POST 1: median ms", one.median);
-                let many = self.post(service, round, 64)?;
+                let many = self.post(filled, round, 64)?;
                 self.samples.add("PostgreSQL POST 64: rate", many.rate);
                 self.samples.add("PostgreSQL POST 64: p99 ms", many.p99);
-                let more = self.post(service, round, 256)?;
+                let more = self.post(filled, round, 256)?;
                 self.samples.add("PostgreSQL POST 256: rate", more.rate);
                 self.samples.add("PostgreSQL POST 256: p99 ms", more.p99);
-                let shown = self.get(service)?;
+                let shown = self.get(filled)?;
                 self.samples.add("PostgreSQL GET 64: rate", shown.rate);
                 self.samples.add("PostgreSQL GET 64: p99 ms", shown.p99);
             }
-            if let Some((service, _)) = &sqlite {
+            if let Some(filled) = &sqlite {
                 progress(round, "SQLite");
                 let insertions = yardsticks::sqlite_insertions(folder, seconds)?;
                 self.samples.add("SQLite insert: rate", insertions);
-                let one = self.post(service, round, 1)?;
+                let one = self.post(filled, round, 1)?;
                 self.samples.add("SQLite POST 1: median ms", one.median);
-                let many = self.post(service, round, 64)?;
+                let many = self.post(filled, round, 64)?;
                 self.samples.add("SQLite POST 64: rate", many.rate);
                 self.samples.add("SQLite POST 64: p99 ms", many.p99);
-                let more = self.post(service, round, 256)?;
+                let more = self.post(filled, round, 256)?;
                 self.samples.add("SQLite POST 256: rate", more.rate);
-                let shown = self.get(service)?;
+                let shown = self.get(filled)?;
                 self.samples.add("SQLite GET 64: rate", shown.rate);
                 self.samples.add("SQLite GET 64: p99 ms", shown.p99);
-                let (again, _) = self.sqlite()?;
-                self.samples.add("SQLite: start ms", again.start.as_secs_f64() * 1e3);
+                self.samples.add("SQLite: start ms", self.start()?);
             }
         }
-        if let Some((service, _)) = &postgres {
+        if let Some(Filled { service, .. }) = &postgres {
             self.samples.add("PostgreSQL: peak MiB", mib(service.peak_memory()?));
         }
-        if let Some((service, _)) = &sqlite {
+        if let Some(Filled { service, .. }) = &sqlite {
             self.samples.add("SQLite: peak MiB", mib(service.peak_memory()?));
         }
         Ok(())
@@ -202,52 +233,35 @@ impl Bench<'_> {
 
     /// A million devices against a thousand.
     fn flat(&mut self) -> Result<()> {
-        let (thousand, million) = (self.postgres()?, self.postgres()?);
-        for ((service, database), devices) in [(&thousand, 1_000), (&million, 1_000_000)] {
-            add_till(service)?;
-            let mut session = database.session();
-            session
-                .batch_execute(&bulk(&format!("generate_series(1, {devices}) AS numbers (n)")))?;
-            session.batch_execute("VACUUM ANALYZE otp_devices")?;
-        }
-        let (small, large) = (self.sqlite()?, self.sqlite()?);
-        for ((service, path), devices) in [(&small, 1_000), (&large, 1_000_000)] {
-            add_till(service)?;
-            let mut session = SqliteConnection::establish(&path.display().to_string())?;
-            session.batch_execute("PRAGMA busy_timeout = 60000")?;
-            session.batch_execute(&bulk(&format!(
-                "(WITH RECURSIVE numbers (n) AS \
-                 (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {devices}) \
-                 SELECT n FROM numbers) AS numbers"
-            )))?;
-        }
+        let (thousand, million) = (self.postgres(1)?, self.postgres(1000)?);
+        let (small, large) = (self.sqlite(1)?, self.sqlite(1000)?);
         for round in 0..self.arguments.rounds {
             progress(round, "a million devices");
             let names = [
                 (
-                    &thousand.0,
+                    &thousand,
                     "PostgreSQL thousand POST 64: rate",
                     "PostgreSQL thousand GET 64: rate",
                 ),
-                (&million.0, "PostgreSQL million POST 64: rate", "PostgreSQL million GET 64: rate"),
-                (&small.0, "SQLite thousand POST 64: rate", "SQLite thousand GET 64: rate"),
-                (&large.0, "SQLite million POST 64: rate", "SQLite million GET 64: rate"),
+                (&million, "PostgreSQL million POST 64: rate", "PostgreSQL million GET 64: rate"),
+                (&small, "SQLite thousand POST 64: rate", "SQLite thousand GET 64: rate"),
+                (&large, "SQLite million POST 64: rate", "SQLite million GET 64: rate"),
             ];
-            for (service, post, get) in names {
-                let posted = self.post(service, round, 64)?;
+            for (filled, post, get) in names {
+                let posted = self.post(filled, round, 64)?;
                 self.samples.add(post, posted.rate);
-                let shown = self.get(service)?;
+                let shown = self.get(filled)?;
                 self.samples.add(get, shown.rate);
             }
             let names = [
                 (
-                    &million.0,
+                    &million,
                     "PostgreSQL million list: first byte ms",
                     "PostgreSQL million list: added MiB",
                 ),
-                (&large.0, "SQLite million list: first byte ms", "SQLite million list: added MiB"),
+                (&large, "SQLite million list: first byte ms", "SQLite million list: added MiB"),
             ];
-            for (service, first_byte, added) in names {
+            for (Filled { service, .. }, first_byte, added) in names {
                 let before = service.peak_memory()?;
                 let (_, first) = service.get(DEVICES)?;
                 self.samples.add(first_byte, first.as_secs_f64() * 1e3);
@@ -257,16 +271,29 @@ impl Bench<'_> {
         Ok(())
     }
 
-    fn post(&self, service: &Service, round: u32, connections: u16) -> Result<Answered> {
+    fn post(&self, filled: &Filled, round: u32, connections: u16) -> Result<Answered> {
         // No id twice, whatever was measured before.
         let prefix = format!("{round}-{connections}-");
-        let (port, token, seconds) = (service.port, &service.token, self.arguments.seconds);
-        load(port, token, "POST", DEVICES, &prefix, connections, seconds, self.folder)
+        let load = Load { method: "POST", path: DEVICES, connections, ..self.load(filled) };
+        Load { prefix: &prefix, ..load }.run(self.folder)
     }
 
-    fn get(&self, service: &Service) -> Result<Answered> {
-        let (port, token, seconds) = (service.port, &service.token, self.arguments.seconds);
-        load(port, token, "GET", TILL, "", 64, seconds, self.folder)
+    fn get(&self, filled: &Filled) -> Result<Answered> {
+        let path = format!("{DEVICES}/");
+        Load { method: "GET", path: &path, prefix: TILL, ..self.load(filled) }.run(self.folder)
+    }
+
+    fn load<'a>(&self, Filled { service, thousands, .. }: &'a Filled) -> Load<'a> {
+        Load {
+            port: service.port,
+            method: "GET",
+            path: "/",
+            token: &service.token,
+            prefix: "",
+            step: *thousands,
+            connections: 64,
+            seconds: self.arguments.seconds,
+        }
     }
 
     /// What the figures are of.
@@ -299,34 +326,37 @@ fn progress(round: u32, what: &str) {
     let _nobody_watches = writeln!(io::stderr(), "round {}: {what}", round + 1);
 }
 
-/// Registers the device that is looked for.
-fn add_till(service: &Service) -> Result<()> {
-    let key = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
-    let add = ["device", "add", "--instance", "shop", "--id", "till", "--description", "Till"];
-    service.command(&[&add[..], &["--key", key]].concat()).map(|_| ())
+/// The service on a database with devices.
+struct Filled {
+    service: Service,
+    /// How many there are: numbered from 1, of which a thousand, at equal distances, can be asked for.
+    thousands: u32,
+    _database: Option<Database>,
 }
 
-/// Copies the one device, with ids that end in the numbers of a table expression.
-fn bulk(numbers: &str) -> String {
+/// Registers a thousand devices, the numbers of which are as far apart as there are thousands.
+fn add_devices(service: &Service, thousands: u32, folder: &Path) -> Result<()> {
+    let header = "otp_device_id,otp_device_description,otp_key\n".to_owned();
+    let row = |number| {
+        let id = format!("{TILL}{}", number * thousands);
+        format!("{id},Till at the door,GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ\n")
+    };
+    let csv: String = iter::once(header).chain((1..=1000).map(row)).collect();
+    let file = folder.join("devices.csv");
+    fs::write(&file, csv)?;
+    let file = file.display().to_string();
+    service.command(&["device", "import", "--instance", "shop", &file]).map(|_| ())
+}
+
+/// Puts copies of one device between them, with the other numbers of a table expression. Their keys do not open:
+/// they are sealed for another id.
+fn copies(numbers: &str) -> String {
     format!(
         "INSERT INTO otp_devices (instance_id, device_id, description, sealed_key, algorithm, counter) \
-         SELECT instance_id, 'bulk-' || n, description, sealed_key, algorithm, counter \
-         FROM otp_devices CROSS JOIN {numbers} WHERE device_id = 'till'"
+         SELECT instance_id, '{TILL}' || n, description, sealed_key, algorithm, counter \
+         FROM otp_devices CROSS JOIN {numbers} \
+         WHERE device_id = (SELECT min(device_id) FROM otp_devices) ON CONFLICT DO NOTHING"
     )
-}
-
-#[expect(clippy::too_many_arguments, reason = "each names a field")]
-fn load(
-    port: u16,
-    token: &str,
-    method: &str,
-    path: &str,
-    prefix: &str,
-    connections: u16,
-    seconds: u64,
-    folder: &Path,
-) -> Result<Answered> {
-    Load { port, method, path, token, prefix, connections, seconds }.run(folder)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "less than 2^52 KiB")]

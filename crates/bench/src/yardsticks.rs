@@ -25,8 +25,8 @@ const TABLE: &str = "CREATE TABLE yardstick (
 const KEY: &str = "0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20\
                    2122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f4041424344";
 
-/// How many rows a select chooses among.
-const ROWS: u32 = 100_000;
+/// How many rows a select chooses among; there are as many devices.
+pub(crate) const ROWS: u32 = 100_000;
 
 /// pgbench on a database of its own.
 pub(crate) struct Pgbench {
@@ -52,6 +52,12 @@ impl Pgbench {
         ))?;
         session.batch_execute("VACUUM ANALYZE yardstick")?;
         Ok(Self { database })
+    }
+
+    /// Lets the server use the files of its log again, as one does that runs for longer: to make a new one of
+    /// 16 MiB takes a while, in which all commits wait.
+    pub(crate) fn checkpoint(&self) -> Result<()> {
+        Ok(self.database.session().batch_execute("CHECKPOINT")?)
     }
 
     /// One durable insertion a transaction.
