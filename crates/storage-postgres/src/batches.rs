@@ -20,13 +20,18 @@ use crate::statements::{
     InsertOtpDevices,
 };
 
+/// What is set where something is looked up: by its key, row for row. A plan is kept, and one that was good
+/// while the table was small would read all of it for each batch.
+const LOOKUPS: &str =
+    "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off";
+
 /// The lanes of a database: so many sessions that look up, and so many that write.
 ///
 /// A round trip costs much here, and a row little: one statement for all, over arrays of their values.
 pub(crate) fn lanes(connector: &PostgresConnector, readers: u16, writers: u16) -> Lanes {
-    let session = |_| LaneSession::new(connector.clone());
-    let readers: Vec<_> = (0..readers).map(session).collect();
-    let writers = (0..writers).map(session);
+    let session = |settings| LaneSession::new(connector.clone(), settings);
+    let readers: Vec<_> = (0..readers).map(|_| session(Some(LOOKUPS))).collect();
+    let writers = (0..writers).map(|_| session(None));
     Lanes {
         insertions: Lane::new("insert", Place::Caller, writers.map(insertions)),
         devices: Lane::new("find-device", Place::Caller, readers.iter().cloned().map(devices)),

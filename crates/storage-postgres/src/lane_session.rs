@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use diesel::result::{DatabaseErrorKind, Error};
-use diesel_async::AsyncPgConnection;
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::future::BoxFuture;
 use merchant_otp_ports::{Cause, StoreError};
 use merchant_otp_storage_diesel::{Failure, store_error};
@@ -16,6 +16,7 @@ use crate::connector::{Driver, PostgresConnector, UNIT};
 #[derive(Clone)]
 pub(crate) struct LaneSession {
     connector: PostgresConnector,
+    settings: Option<&'static str>,
     opened: Arc<Mutex<Option<Opened>>>,
 }
 
@@ -31,8 +32,9 @@ type Unit<R, T> =
     for<'a> fn(&'a mut AsyncPgConnection, &'a [R]) -> BoxFuture<'a, Result<T, Failure>>;
 
 impl LaneSession {
-    pub(crate) fn new(connector: PostgresConnector) -> Self {
-        Self { connector, opened: Arc::default() }
+    /// A session in which some more is set than in each.
+    pub(crate) fn new(connector: PostgresConnector, settings: Option<&'static str>) -> Self {
+        Self { connector, settings, opened: Arc::default() }
     }
 
     /// Does a unit of work for requests, when it is its turn; `late` says that it took too long.
@@ -79,7 +81,10 @@ impl LaneSession {
 
     async fn open(&self) -> Result<Opened, Cause> {
         let after = self.connector.failures();
-        let (connection, driver) = self.connector.connect().await?;
+        let (mut connection, driver) = self.connector.connect().await?;
+        if let Some(settings) = self.settings {
+            connection.batch_execute(settings).await?;
+        }
         Ok(Opened { connection, driver, after })
     }
 }
