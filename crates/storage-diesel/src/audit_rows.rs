@@ -15,8 +15,9 @@ use crate::Failure;
 use crate::schema::audit_events;
 
 /// A new row of `audit_events`; the database gives it its serial.
+///
+/// What is `None` is written as NULL, so that the text of the statement is always the same, and is prepared once.
 #[derive(Clone, Debug, Insertable)]
-// One statement for all, which is prepared once: what is NULL by default is no other statement.
 #[diesel(table_name = audit_events, treat_none_as_default_value = false)]
 pub struct NewAuditEventRow<'a> {
     /// Seconds since the epoch.

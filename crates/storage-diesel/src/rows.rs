@@ -165,12 +165,18 @@ impl OtpDeviceSummaryRow {
 #[derive(AsChangeset, Clone, Copy, Insertable)]
 #[diesel(table_name = otp_devices)]
 pub struct NewOtpDeviceRow<'a> {
-    instance_id: &'a str,
-    device_id: &'a str,
-    description: &'a str,
-    sealed_key: &'a [u8],
-    algorithm: i16,
-    counter: i64,
+    /// The instance.
+    pub instance_id: &'a str,
+    /// The id in it.
+    pub device_id: &'a str,
+    /// The description.
+    pub description: &'a str,
+    /// The id of the master key, the nonce, the ciphertext and the tag.
+    pub sealed_key: &'a [u8],
+    /// The number of the algorithm in the protocol.
+    pub algorithm: i16,
+    /// The counter.
+    pub counter: i64,
 }
 
 impl<'a> NewOtpDeviceRow<'a> {

@@ -20,40 +20,64 @@ use crate::statements::{
     InsertOtpDevices,
 };
 
-/// What is set where something is looked up: by its key, row for row. A plan is kept, and one that was good
-/// while the table was small would read all of it for each batch.
-const LOOKUPS: &str =
-    "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off";
+/// What is set where something is looked up by its key: no table is read as a whole (`statements`).
+const LOOKUP_SETTINGS: &str = "SET enable_seqscan = off";
+
+/// An instance, and the id of a device.
+type DevicePlace = (InstanceId, OtpDeviceId);
 
 /// The lanes of a database: so many sessions that look up, and so many that write.
 ///
-/// A round trip costs much here, and a row little: one statement for all, over arrays of their values.
+/// A round trip costs much here, and a row little: one statement for all that is asked for at once.
 pub(crate) fn lanes(connector: &PostgresConnector, readers: u16, writers: u16) -> Lanes {
     let session = |settings| LaneSession::new(connector.clone(), settings);
-    let readers: Vec<_> = (0..readers).map(|_| session(Some(LOOKUPS))).collect();
-    let writers = (0..writers).map(|_| session(None));
+    let readers: Vec<_> = (0..readers).map(|_| session(LOOKUP_SETTINGS)).collect();
+    let writers = readers.iter().cycle().take(writers.into());
+    let writers = writers.map(|reader| insertions(session(""), reader.clone()));
     Lanes {
-        insertions: Lane::new("insert", Place::Caller, writers.map(insertions)),
+        insertions: Lane::new("insert", Place::Caller, writers),
         devices: Lane::new("find-device", Place::Caller, readers.iter().cloned().map(devices)),
         tokens: Lane::new("find-token", Place::Caller, readers.iter().cloned().map(tokens)),
     }
 }
 
-fn insertions(session: LaneSession) -> Batch<DeviceToInsert, OtpDeviceInsertion> {
+/// Stores devices in a session, and looks up in another one those that were there.
+fn insertions(
+    writer: LaneSession,
+    reader: LaneSession,
+) -> Batch<DeviceToInsert, OtpDeviceInsertion> {
     Box::new(move |devices| {
-        let session = session.clone();
+        let (writer, reader) = (writer.clone(), reader.clone());
         Box::pin(async move {
-            let done = session.run(
+            let met = writer.run(
                 &devices,
                 |connection, devices| insert_otp_devices(connection, devices).boxed(),
                 Failure::Write,
             );
-            done.await.map(answers)
+            let Some(met) = met.await? else {
+                return Ok(devices
+                    .iter()
+                    .map(|_| Ok(OtpDeviceInsertion::NoSuchInstance))
+                    .collect());
+            };
+            let mut existing = Vec::new();
+            if !met.is_empty() {
+                let found = reader.run(
+                    &met,
+                    |connection, places| find_otp_devices(connection, places).boxed(),
+                    Failure::Read,
+                );
+                // Those that are stored are committed, whatever comes of this.
+                existing = found.await.unwrap_or_else(|error| {
+                    met.iter().map(|_| Err(Failure::Contention(error.to_string().into()))).collect()
+                });
+            }
+            Ok(answers(what_came_of(&devices, &met, existing)))
         })
     })
 }
 
-fn devices(session: LaneSession) -> Batch<(InstanceId, OtpDeviceId), Option<SealedOtpDevice>> {
+fn devices(session: LaneSession) -> Batch<DevicePlace, Option<SealedOtpDevice>> {
     Box::new(move |places| {
         let session = session.clone();
         Box::pin(async move {
@@ -88,41 +112,54 @@ fn answers<A>(answers: Vec<Result<A, Failure>>) -> Vec<Result<A, StoreError>> {
     answers.into_iter().map(answer).collect()
 }
 
-/// Stores devices that are not there, and their events, in one transaction.
+/// Stores devices that are not there, and their events, in one transaction; answers with the places of the
+/// others, or `None` if there is one device only, and not its instance.
 ///
-/// Of several with the same id the first one is stored, and the others meet it.
+/// Of several with the same id the first one is stored.
 async fn insert_otp_devices(
     connection: &mut AsyncPgConnection,
     devices: &[DeviceToInsert],
-) -> Batched<OtpDeviceInsertion> {
-    // In the order of their keys: two writers of the same ones do not wait for each other in a circle.
+) -> Result<Option<Vec<DevicePlace>>, Failure> {
+    let firsts = firsts(devices);
+    let rows: Vec<_> = firsts.values().copied().map(InsertOtpDevice::from).collect();
+    let met: QueryResult<Vec<(String, String)>> = match rows.as_slice() {
+        [alone] => alone.execute(connection).await.map(|events| match events {
+            0 => vec![(alone.device.instance_id.to_owned(), alone.device.device_id.to_owned())],
+            _ => Vec::new(),
+        }),
+        rows => InsertOtpDevices::of(rows).load(connection).await,
+    };
+    match met {
+        Ok(met) => {
+            let met = met.iter().filter_map(|(instance, id)| firsts.get(&(&**instance, &**id)));
+            Ok(Some(met.map(|one| (one.instance.clone(), one.device.id.clone())).collect()))
+        }
+        Err(Error::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _)) if rows.len() == 1 => {
+            Ok(None)
+        }
+        Err(error) => Err(Failure::Write(error)),
+    }
+}
+
+/// The first device of each key.
+///
+/// In the order of their keys: two writers of the same ones do not wait for each other in a circle.
+fn firsts(devices: &[DeviceToInsert]) -> BTreeMap<(&str, &str), &DeviceToInsert> {
     let mut firsts = BTreeMap::new();
     for device in devices {
         firsts.entry(key(device)).or_insert(device);
     }
-    // Those that met others: most often none.
-    let met = match insert_new(connection, firsts.values().copied()).await {
-        Ok(met) => met,
-        Err(Error::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _))
-            if devices.len() == 1 =>
-        {
-            return Ok(vec![Ok(OtpDeviceInsertion::NoSuchInstance)]);
-        }
-        Err(error) => return Err(Failure::Write(error)),
-    };
-    let others: Vec<_> =
-        met.iter().filter_map(|(instance, id)| firsts.get(&(&**instance, &**id))).collect();
-    let places: Vec<_> =
-        others.iter().map(|one| (one.instance.clone(), one.device.id.clone())).collect();
-    let mut found = HashMap::new();
-    if !places.is_empty() {
-        // Those that are stored are committed, whatever comes of this.
-        let existing = find_otp_devices(connection, &places).await.unwrap_or_else(|failure| {
-            let cause = failure.to_string();
-            places.iter().map(|_| Err(Failure::Contention(cause.clone().into()))).collect()
-        });
-        found.extend(others.into_iter().map(|device| key(device)).zip(existing));
-    }
+    firsts
+}
+
+/// What is answered about each device: of those that met others, what is there.
+fn what_came_of(
+    devices: &[DeviceToInsert],
+    met: &[DevicePlace],
+    existing: Vec<Result<Option<SealedOtpDevice>, Failure>>,
+) -> Vec<Result<OtpDeviceInsertion, Failure>> {
+    let met = met.iter().map(|(instance, id)| (instance.as_str(), id.as_str()));
+    let (firsts, found) = (firsts(devices), met.zip(existing).collect::<HashMap<_, _>>());
     let answer = |device| {
         let key = key(device);
         match (found.get(&key), firsts.get(&key)) {
@@ -139,28 +176,13 @@ async fn insert_otp_devices(
             (None, _) => Ok(OtpDeviceInsertion::Stored),
         }
     };
-    Ok(devices.iter().map(answer).collect())
-}
-
-/// Stores devices that are not there; answers with the instances and ids of those that are.
-async fn insert_new(
-    connection: &mut AsyncPgConnection,
-    devices: impl Iterator<Item = &DeviceToInsert>,
-) -> QueryResult<Vec<(String, String)>> {
-    let rows: Vec<_> = devices.map(InsertOtpDevice::from).collect();
-    match rows.as_slice() {
-        [alone] => Ok(match alone.execute(connection).await? {
-            0 => vec![(alone.instance.to_owned(), alone.device.to_owned())],
-            _ => Vec::new(),
-        }),
-        rows => InsertOtpDevices::of(rows).load(connection).await,
-    }
+    devices.iter().map(answer).collect()
 }
 
 /// The devices of instances and ids.
 async fn find_otp_devices(
     connection: &mut AsyncPgConnection,
-    places: &[(InstanceId, OtpDeviceId)],
+    places: &[DevicePlace],
 ) -> Batched<Option<SealedOtpDevice>> {
     let rows = match places {
         [(instance, device)] => {

@@ -117,17 +117,17 @@ impl PostgresConnector {
     pub(crate) fn open(&self) -> Result<PostgresSession, Cause> {
         let runtime = SessionRuntime::new()?;
         let opened_after = self.failures();
-        let (client, driver) = runtime.get().block_on(self.connect())?;
+        let (client, driver) = runtime.get().block_on(self.connect(""))?;
         let connection = runtime.wrap(|| PgConnection::from(client));
         Ok(PostgresSession { connection, driver, opened_after, runtime })
     }
 
-    /// Opens a connection, whose bytes are moved on the runtime of the caller.
-    pub(crate) async fn connect(&self) -> Result<(AsyncPgConnection, Driver), Cause> {
-        timeout(SESSION_TIMEOUT, self.connect_and_set()).await?
+    /// Opens a connection, whose bytes are moved on the runtime of the caller; `more` is set in it besides.
+    pub(crate) async fn connect(&self, more: &str) -> Result<(AsyncPgConnection, Driver), Cause> {
+        timeout(SESSION_TIMEOUT, self.connect_and_set(more)).await?
     }
 
-    async fn connect_and_set(&self) -> Result<(AsyncPgConnection, Driver), Cause> {
+    async fn connect_and_set(&self, more: &str) -> Result<(AsyncPgConnection, Driver), Cause> {
         // Certificates are read from files.
         let verification = self.url.verification.clone();
         let tls = spawn_blocking(move || tls::connector(&verification)).await??;
@@ -138,7 +138,7 @@ impl PostgresConnector {
                 tracing::warn!(cause, "a connection to the database broke");
             }
         }));
-        client.batch_execute(SETTINGS).await?;
+        client.batch_execute(&[SETTINGS, more].concat()).await?;
         if client.batch_execute(ENGLISH).await.is_err() {
             tracing::debug!("the server does not let this role choose the language of messages");
         }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use diesel::result::{DatabaseErrorKind, Error};
-use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+use diesel_async::AsyncPgConnection;
 use futures_util::future::BoxFuture;
 use merchant_otp_ports::{Cause, StoreError};
 use merchant_otp_storage_diesel::{Failure, store_error};
@@ -16,7 +16,7 @@ use crate::connector::{Driver, PostgresConnector, UNIT};
 #[derive(Clone)]
 pub(crate) struct LaneSession {
     connector: PostgresConnector,
-    settings: Option<&'static str>,
+    settings: &'static str,
     opened: Arc<Mutex<Option<Opened>>>,
 }
 
@@ -32,8 +32,8 @@ type Unit<R, T> =
     for<'a> fn(&'a mut AsyncPgConnection, &'a [R]) -> BoxFuture<'a, Result<T, Failure>>;
 
 impl LaneSession {
-    /// A session in which some more is set than in each.
-    pub(crate) fn new(connector: PostgresConnector, settings: Option<&'static str>) -> Self {
+    /// A session with settings besides those of every session.
+    pub(crate) fn new(connector: PostgresConnector, settings: &'static str) -> Self {
         Self { connector, settings, opened: Arc::default() }
     }
 
@@ -81,10 +81,7 @@ impl LaneSession {
 
     async fn open(&self) -> Result<Opened, Cause> {
         let after = self.connector.failures();
-        let (mut connection, driver) = self.connector.connect().await?;
-        if let Some(settings) = self.settings {
-            connection.batch_execute(settings).await?;
-        }
+        let (connection, driver) = self.connector.connect(self.settings).await?;
         Ok(Opened { connection, driver, after })
     }
 }

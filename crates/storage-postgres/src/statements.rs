@@ -1,6 +1,10 @@
 //! The statements of the lanes, each for one request and for many.
 //!
 //! What takes arrays costs the database more than what takes values: a request that is alone does not pay for it.
+//!
+//! A plan is kept until the next `ANALYZE`, and most are made while a table is small. `OFFSET 0` keeps PostgreSQL from
+//! joining in another order than that of what is asked, and `LOOKUP_SETTINGS` from reading a table as a whole, so
+//! that the one plan that is left is good when the table has grown.
 
 use diesel::pg::Pg;
 use diesel::prelude::QueryResult;
@@ -8,26 +12,30 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, SmallInt, Text};
 use merchant_otp_storage_diesel::audit_rows::NewAuditEventRow;
 use merchant_otp_storage_diesel::batches::DeviceToInsert;
+use merchant_otp_storage_diesel::rows::NewOtpDeviceRow;
 
 /// Makes a statement of SQL that diesel prepares once for each connection: its text never changes.
+///
+/// The values come between the parts of the text.
 macro_rules! statement {
-    ($name:ident($($($field:ident).+: $type:ty),+ $(,)?) -> $answer:ty, $sql:expr) => {
+    ($name:ident($($($field:ident).+: $type:ty),+ $(,)?) $(-> $answer:ty)?, $sql:expr) => {
         impl QueryId for $name<'_> {
             type QueryId = $name<'static>;
             const HAS_STATIC_QUERY_ID: bool = true;
         }
 
-        impl Query for $name<'_> {
+        $(impl Query for $name<'_> {
             type SqlType = $answer;
-        }
+        })?
 
         impl QueryFragment<Pg> for $name<'_> {
             fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-                out.push_sql($sql[0]);
-                let mut sql = $sql.iter().skip(1);
+                const SQL: [&str; [$(stringify!($($field).+)),+].len() + 1] = $sql;
+                let mut sql = SQL.into_iter();
+                out.push_sql(sql.next().unwrap_or_default());
                 $(
                     out.push_bind_param::<$type, _>(&self.$($field).+)?;
-                    out.push_sql(sql.next().copied().unwrap_or_default());
+                    out.push_sql(sql.next().unwrap_or_default());
                 )+
                 Ok(())
             }
@@ -48,6 +56,7 @@ statement!(
         "SELECT 1::bigint, device_id, description, sealed_key, algorithm, counter \
          FROM otp_devices WHERE instance_id = ",
         " AND device_id = ",
+        "",
     ]
 );
 
@@ -66,7 +75,9 @@ statement!(
          FROM unnest(",
         ", ",
         ") WITH ORDINALITY AS asked (instance_id, device_id, number) \
-         JOIN otp_devices AS found USING (instance_id, device_id)"
+         CROSS JOIN LATERAL (\
+            SELECT device_id, description, sealed_key, algorithm, counter FROM otp_devices \
+            WHERE instance_id = asked.instance_id AND device_id = asked.device_id OFFSET 0) AS found"
     ]
 );
 
@@ -83,8 +94,10 @@ statement!(
         "SELECT 1::bigint, instances.deleted, found.serial, found.scope, found.created_at, \
                 found.expires_at, found.description \
          FROM instances \
-         LEFT JOIN access_tokens AS found ON found.instance_id = instances.id AND found.digest = ",
-        " WHERE instances.id = ",
+         LEFT JOIN (SELECT * FROM access_tokens WHERE digest = ",
+        " OFFSET 0) AS found ON found.instance_id = instances.id \
+         WHERE instances.id = ",
+        "",
     ]
 );
 
@@ -103,45 +116,34 @@ statement!(
          FROM unnest(",
         ", ",
         ") WITH ORDINALITY AS asked (instance_id, digest, number) \
-         JOIN instances ON instances.id = asked.instance_id \
-         LEFT JOIN access_tokens AS found \
-            ON found.instance_id = asked.instance_id AND found.digest = asked.digest"
+         CROSS JOIN LATERAL (\
+            SELECT deleted FROM instances WHERE id = asked.instance_id OFFSET 0) AS instances \
+         LEFT JOIN LATERAL (\
+            SELECT * FROM access_tokens WHERE digest = asked.digest OFFSET 0) AS found \
+            ON found.instance_id = asked.instance_id"
     ]
 );
 
-/// Stores a device that is not there, and its event; answers with as many rows as events were stored.
+/// Stores a device that is not there, and its event; changes as many rows as events were stored.
 pub(crate) struct InsertOtpDevice<'a> {
-    pub(crate) instance: &'a str,
-    pub(crate) device: &'a str,
-    description: &'a str,
-    key: &'a [u8],
-    algorithm: i16,
-    counter: i64,
+    pub(crate) device: NewOtpDeviceRow<'a>,
     event: NewAuditEventRow<'a>,
 }
 
 impl<'a> From<&'a DeviceToInsert> for InsertOtpDevice<'a> {
     fn from(DeviceToInsert { instance, device, event }: &'a DeviceToInsert) -> Self {
-        Self {
-            instance: instance.as_str(),
-            device: device.id.as_str(),
-            description: device.description.as_str(),
-            key: device.key.as_bytes(),
-            algorithm: device.algorithm.number().into(),
-            counter: device.counter.value(),
-            event: event.into(),
-        }
+        Self { device: NewOtpDeviceRow::new(instance.as_str(), device), event: event.into() }
     }
 }
 
 statement!(
     InsertOtpDevice(
-        instance: Text,
-        device: Text,
-        description: Text,
-        key: Binary,
-        algorithm: SmallInt,
-        counter: BigInt,
+        device.instance_id: Text,
+        device.device_id: Text,
+        device.description: Text,
+        device.sealed_key: Binary,
+        device.algorithm: SmallInt,
+        device.counter: BigInt,
         event.happened_at: BigInt,
         event.instance_id: Text,
         event.actor: Text,
@@ -152,7 +154,7 @@ statement!(
         event.device_id: Nullable<Text>,
         event.outcome: Text,
         event.unrecorded: BigInt,
-    ) -> (),
+    ),
     [
         "WITH stored AS (\
             INSERT INTO otp_devices \
@@ -201,12 +203,12 @@ impl<'a> InsertOtpDevices<'a> {
             rows.iter().map(value).collect()
         }
         Self {
-            instances: column(rows, |row| row.instance),
-            devices: column(rows, |row| row.device),
-            descriptions: column(rows, |row| row.description),
-            keys: column(rows, |row| row.key),
-            algorithms: column(rows, |row| row.algorithm),
-            counters: column(rows, |row| row.counter),
+            instances: column(rows, |row| row.device.instance_id),
+            devices: column(rows, |row| row.device.device_id),
+            descriptions: column(rows, |row| row.device.description),
+            keys: column(rows, |row| row.device.sealed_key),
+            algorithms: column(rows, |row| row.device.algorithm),
+            counters: column(rows, |row| row.device.counter),
             times: column(rows, |row| row.event.happened_at),
             actors: column(rows, |row| row.event.actor),
             actor_serials: column(rows, |row| row.event.actor_serial),

@@ -1,71 +1,113 @@
-//! What is looked up by key is found by an index, whatever the size of the table when that was planned.
+//! What is looked up by its key is found by an index of it, whatever the size of the table when that was planned.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use merchant_otp_domain::{AccessToken, InstanceId, OtpDeviceId};
+use merchant_otp_ports::AccessTokenLookup;
 use merchant_otp_storage_postgres::{PostgresDatabase, StoreSettings};
 use merchant_otp_throwaway_postgres::Database;
+use postgres::Client;
+use tokio::runtime::Runtime;
 
-/// How often the tables of the lookups were read as a whole, and how often by an index.
-fn scans(session: &mut postgres::Client) -> (i64, i64) {
-    let counted = "SELECT sum(seq_scan)::bigint, sum(idx_scan)::bigint FROM pg_stat_user_tables \
-                   WHERE relname IN ('access_tokens', 'instances', 'otp_devices')";
-    let row = session.query_one(counted, &[]).unwrap();
-    (row.get(0), row.get(1))
+/// How many are looked up at once.
+const TOGETHER: u32 = 20;
+
+/// How many rows the server read in the tables of the lookups, as far as it has counted.
+fn rows_read(session: &mut Client) -> i64 {
+    let tables = "('access_tokens', 'instances', 'otp_devices')";
+    let sum = |of: &str, table: &str| {
+        format!("(SELECT sum({of}) FROM {table} WHERE relname IN {tables})")
+    };
+    let (whole, by_index) =
+        (sum("seq_tup_read", "pg_stat_user_tables"), sum("idx_tup_read", "pg_stat_user_indexes"));
+    session.query_one(&format!("SELECT ({whole} + {by_index})::bigint"), &[]).unwrap().get(0)
 }
 
-/// Looks up some devices and tokens, alone and together, until the server has counted it.
-async fn look_up(adapter: &PostgresDatabase, database: &Database) {
-    let (stores, shop) = (adapter.stores(), InstanceId::parse("shop").unwrap());
-    let digest = AccessToken::parse("secret-token:abc").unwrap().digest();
-    let counted = || {
-        let (whole, by_index) = tokio::task::block_in_place(|| scans(&mut database.session()));
-        whole + by_index
-    };
-    let (before, begin) = (counted(), Instant::now());
-    while counted() < before + 10 {
-        assert!(begin.elapsed() < Duration::from_mins(1), "the server counts nothing");
-        for together in [1, 20] {
-            let devices = (1..=together).map(|number| {
-                let id = OtpDeviceId::parse(format!("till-{number}")).unwrap();
-                let (stores, shop) = (&stores, &shop);
-                async move {
-                    assert!(stores.otp_devices.find(shop, &id).await.unwrap().is_some());
-                    stores.access_tokens.find(shop, &digest).await.unwrap();
-                }
-            });
-            join_all(devices).await;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+/// Waits until all other sessions are over, and what they did is counted.
+fn be_alone(session: &mut Client) {
+    let others = "SELECT count(*) FROM pg_stat_activity \
+                  WHERE datname = current_database() AND pid <> pg_backend_pid() \
+                    AND backend_type = 'client backend'";
+    let begin = Instant::now();
+    while session.query_one(others, &[]).unwrap().get::<_, i64>(0) > 0 {
+        assert!(begin.elapsed() < Duration::from_mins(1), "a session does not end");
+        sleep(Duration::from_millis(20));
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn keys_are_found_by_an_index() {
-    let database = tokio::task::block_in_place(Database::create);
+fn token(number: u32) -> AccessToken {
+    let mut bytes = [0; 32];
+    bytes[..4].copy_from_slice(&number.to_be_bytes());
+    AccessToken::from_random(&bytes.into())
+}
+
+/// Rows of these numbers: a device and a token each.
+fn fill(session: &mut Client, numbers: std::ops::RangeInclusive<u32>) {
+    session
+        .execute(
+            "INSERT INTO otp_devices \
+                (instance_id, device_id, description, sealed_key, algorithm, counter) \
+             SELECT 'shop', 'till-' || n, 'Till', decode(repeat('ab', 68), 'hex'), 1, 0 \
+             FROM generate_series($1::bigint, $2) AS numbers (n)",
+            &[&i64::from(*numbers.start()), &i64::from(*numbers.end())],
+        )
+        .unwrap();
+    let digests: Vec<_> =
+        numbers.map(|number| token(number).digest().as_bytes().to_vec()).collect();
+    session
+        .execute(
+            "INSERT INTO access_tokens (instance_id, digest, scope, created_at, description) \
+             SELECT 'shop', digest, 'readonly', 0, '' FROM unnest($1::bytea[]) AS digests (digest)",
+            &[&digests],
+        )
+        .unwrap();
+}
+
+/// Looks up devices and tokens, alone and together.
+async fn look_up(adapter: &PostgresDatabase) {
+    let (stores, shop) = (adapter.stores(), InstanceId::parse("shop").unwrap());
+    for together in [1, TOGETHER] {
+        let lookups = (1..=together).map(|number| {
+            let id = OtpDeviceId::parse(format!("till-{number}")).unwrap();
+            let digest = token(number).digest();
+            let (stores, shop) = (&stores, &shop);
+            async move {
+                let device = stores.otp_devices.find(shop, &id).await.unwrap().unwrap();
+                assert_eq!(device.id, id);
+                let lookup = stores.access_tokens.find(shop, &digest).await.unwrap();
+                assert!(matches!(lookup, AccessTokenLookup::Found(_)), "{lookup:?}");
+            }
+        });
+        join_all(lookups).await;
+    }
+}
+
+#[test]
+fn keys_are_found_by_their_index() {
+    let runtime = Runtime::new().unwrap();
+    let database = Database::create();
+    let mut session = database.session();
     let adapter = PostgresDatabase::new(&database.url(), 8, StoreSettings::default()).unwrap();
-    adapter.migrate().await.unwrap();
-    let before = tokio::task::block_in_place(|| {
-        let mut session = database.session();
-        session
-            .batch_execute(
-                "INSERT INTO instances (id, name) VALUES ('shop', 'Shop');
-                 INSERT INTO otp_devices \
-                    (instance_id, device_id, description, sealed_key, algorithm, counter) \
-                 SELECT 'shop', 'till-' || n, 'Till', decode(repeat('ab', 68), 'hex'), 1, 0 \
-                 FROM generate_series(1, 20) AS numbers (n);
-                 ANALYZE",
-            )
-            .unwrap();
-        // What this session did is counted before the lookups are.
-        session.batch_execute("SELECT pg_stat_force_next_flush()").unwrap();
-        scans(&mut session).0
-    });
+    runtime.block_on(adapter.migrate()).unwrap();
+    session.batch_execute("INSERT INTO instances (id, name) VALUES ('shop', 'Shop')").unwrap();
+    fill(&mut session, 1..=TOGETHER);
+    session.batch_execute("ANALYZE").unwrap();
+    // Planned while the tables are small.
+    runtime.block_on(look_up(&adapter));
+    fill(&mut session, TOGETHER + 1..=10_000);
+    session.batch_execute("SELECT pg_stat_force_next_flush()").unwrap();
+    let before = rows_read(&mut session);
 
-    look_up(&adapter, &database).await;
+    runtime.block_on(look_up(&adapter));
 
-    let after = tokio::task::block_in_place(|| scans(&mut database.session()).0);
-    assert_eq!(after, before, "a table was read as a whole");
+    drop(adapter);
+    drop(runtime);
+    be_alone(&mut session);
+    let read = rows_read(&mut session) - before;
+    // A device, an instance and a token for each lookup; those of the first time may be counted late.
+    let wanted = i64::from(3 * (1 + TOGETHER));
+    assert!((wanted..4 * wanted).contains(&read), "{read} rows were read");
 }
