@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use merchant_otp_domain::{AccessToken, InstanceId, OtpDeviceId};
-use merchant_otp_ports::AccessTokenLookup;
+use merchant_otp_ports::{AccessTokenLookup, Stores};
 use merchant_otp_storage_postgres::{PostgresDatabase, StoreSettings};
 use merchant_otp_throwaway_postgres::Database;
 use postgres::Client;
@@ -67,13 +67,13 @@ fn fill(session: &mut Client, numbers: std::ops::RangeInclusive<u32>) {
 }
 
 /// Looks up devices and tokens, alone and together.
-async fn look_up(adapter: &PostgresDatabase) {
-    let (stores, shop) = (adapter.stores(), InstanceId::parse("shop").unwrap());
+async fn look_up(stores: &Stores) {
+    let shop = InstanceId::parse("shop").unwrap();
     for together in [1, TOGETHER] {
         let lookups = (1..=together).map(|number| {
             let id = OtpDeviceId::parse(format!("till-{number}")).unwrap();
             let digest = token(number).digest();
-            let (stores, shop) = (&stores, &shop);
+            let shop = &shop;
             async move {
                 let device = stores.otp_devices.find(shop, &id).await.unwrap().unwrap();
                 assert_eq!(device.id, id);
@@ -92,18 +92,19 @@ fn keys_are_found_by_their_index() {
     let mut session = database.session();
     let adapter = PostgresDatabase::new(&database.url(), 8, StoreSettings::default()).unwrap();
     runtime.block_on(adapter.migrate()).unwrap();
+    let stores = adapter.stores();
     session.batch_execute("INSERT INTO instances (id, name) VALUES ('shop', 'Shop')").unwrap();
     fill(&mut session, 1..=TOGETHER);
     session.batch_execute("VACUUM ANALYZE").unwrap();
     // Planned while the tables are small.
-    runtime.block_on(look_up(&adapter));
+    runtime.block_on(look_up(&stores));
     fill(&mut session, TOGETHER + 1..=10_000);
     session.batch_execute("SELECT pg_stat_force_next_flush()").unwrap();
     let before = rows_read(&mut session);
 
-    runtime.block_on(look_up(&adapter));
+    runtime.block_on(look_up(&stores));
 
-    drop(adapter);
+    drop(stores);
     drop(runtime);
     be_alone(&mut session);
     let read = rows_read(&mut session) - before;
