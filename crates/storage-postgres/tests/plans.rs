@@ -92,7 +92,7 @@ fn keys_are_found_by_their_index() {
     let mut session = database.session();
     let adapter = PostgresDatabase::new(&database.url(), 8, StoreSettings::default()).unwrap();
     runtime.block_on(adapter.migrate()).unwrap();
-    let stores = adapter.stores();
+    let stores = runtime.block_on(async { adapter.stores() });
     session.batch_execute("INSERT INTO instances (id, name) VALUES ('shop', 'Shop')").unwrap();
     fill(&mut session, 1..=TOGETHER);
     session.batch_execute("VACUUM ANALYZE").unwrap();
