@@ -1,11 +1,14 @@
 //! Cases of the access-token store.
 
+use std::sync::Arc;
+
 use merchant_otp_domain::{
     AccessTokenDescription, AccessTokenInfo, Expiration, Scope, Timestamp, TokenScope,
 };
 use merchant_otp_ports::{
     AccessTokenInsertion, AccessTokenLookup, AccessTokenPage, StoreError, StoredAccessToken, Stores,
 };
+use tokio::task::JoinSet;
 
 use crate::samples::{
     EVENT, all_tokens, digest, instance, stored_instance, stored_token, token_info,
@@ -20,6 +23,45 @@ pub async fn a_token_is_found_by_its_digest(stores: &Stores) {
     assert_eq!(found, AccessTokenLookup::Found(expected));
     let other = stores.access_tokens.find(&shop, &digest(2)).await.unwrap();
     assert_eq!(other, AccessTokenLookup::Unknown);
+}
+
+/// Tokens that are looked up at once get their own answers.
+pub async fn tokens_of_one_moment_are_not_mixed_up(stores: &Stores) {
+    let shop = stored_instance(stores, "shop").await;
+    let deleted = stored_instance(stores, "deleted").await;
+    let mut expected = Vec::new();
+    for number in 0..32_u8 {
+        let at = Timestamp::from_seconds(number.into()).unwrap();
+        let info = AccessTokenInfo {
+            scope: TokenScope {
+                scope: Scope::ALL[usize::from(number) % Scope::ALL.len()],
+                refreshable: number % 3 == 0,
+            },
+            created: at,
+            expiration: if number % 2 == 0 { Expiration::Never } else { Expiration::At(at) },
+            description: AccessTokenDescription::parse(number.to_string()).unwrap(),
+        };
+        let insertion =
+            stores.access_tokens.insert(&shop, digest(number), info.clone(), &EVENT).await.unwrap();
+        let AccessTokenInsertion::Stored(serial) = insertion else { panic!("{insertion:?}") };
+        let found = AccessTokenLookup::Found(StoredAccessToken { serial, info });
+        expected.push((shop.clone(), number, found));
+        expected.push((deleted.clone(), number, AccessTokenLookup::InstanceDeleted));
+        expected.push((instance("nowhere").id, number, AccessTokenLookup::NoSuchInstance));
+        expected.push((shop.clone(), number + 100, AccessTokenLookup::Unknown));
+    }
+    stored_token(stores, &deleted, 50).await;
+    expected.push((shop.clone(), 50, AccessTokenLookup::Unknown));
+    assert!(stores.instances.mark_deleted(&deleted, &EVENT).await.unwrap());
+
+    let mut lookups = JoinSet::new();
+    for (instance, number, expected) in expected {
+        let store = Arc::clone(&stores.access_tokens);
+        lookups.spawn(async move {
+            assert_eq!(store.find(&instance, &digest(number)).await.unwrap(), expected);
+        });
+    }
+    lookups.join_all().await;
 }
 
 /// An instance finds, lists and removes its own tokens only.

@@ -77,6 +77,7 @@ macro_rules! storage_contract {
             }
             access_tokens {
                 a_token_is_found_by_its_digest,
+                tokens_of_one_moment_are_not_mixed_up,
                 a_token_of_another_instance_is_unknown,
                 everything_known_of_a_token_comes_back,
                 serials_grow_and_are_never_used_again,
@@ -96,6 +97,7 @@ macro_rules! storage_contract {
                 an_unknown_instance_takes_no_devices,
                 exactly_one_of_concurrent_devices_wins,
                 concurrent_devices_of_different_ids_are_all_stored,
+                devices_of_one_moment_are_not_mixed_up,
                 a_dropped_caller_leaves_all_or_nothing,
                 an_unknown_device_is_not_found,
                 devices_are_listed_in_the_order_of_their_bytes,

@@ -4,13 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use merchant_otp_domain::{
-    InstanceId, OtpAlgorithm, OtpCounter, OtpDeviceDescription, OtpDeviceId, OtpDeviceSummary,
-    SealedOtpDevice, SealedOtpKey,
+    AccessTokenSerial, Actor, AuditEvent, InstanceId, Operation, OtpAlgorithm, OtpCounter,
+    OtpDeviceDescription, OtpDeviceId, OtpDeviceSummary, Permission, Scope, SealedOtpDevice,
+    SealedOtpKey, Timestamp, TokenScope,
 };
-use merchant_otp_ports::{OtpDeviceInsertion, Stores};
+use merchant_otp_ports::{AuditPosition, OtpDeviceInsertion, Stores};
 use tokio::task::JoinSet;
 
-use crate::samples::{EVENT, device, device_with_key, instance, sealed_key, stored_instance};
+use crate::samples::{
+    EVENT, device, device_with_key, event_of, instance, sealed_key, stored_instance,
+};
 
 async fn insert(
     stores: &Stores,
@@ -156,6 +159,57 @@ pub async fn concurrent_devices_of_different_ids_are_all_stored(stores: &Stores)
     }
     let insertions = tasks.join_all().await;
     assert_eq!(insertions, vec![OtpDeviceInsertion::Stored; 64]);
+}
+
+/// What is stored at once, and looked up at once, keeps its details and its event, and gets its own answer.
+pub async fn devices_of_one_moment_are_not_mixed_up(stores: &Stores) {
+    let shops = [stored_instance(stores, "one").await, stored_instance(stores, "two").await];
+    let scope = TokenScope { scope: Scope::OrderPos, refreshable: true };
+    let (mut insertions, mut lookups, mut expected) = (JoinSet::new(), JoinSet::new(), Vec::new());
+    for number in 0..64_u8 {
+        let shop = shops[usize::from(number % 2)].clone();
+        let device = SealedOtpDevice {
+            algorithm: OtpAlgorithm::ALL[usize::from(number % 3)],
+            counter: OtpCounter::new(number.into()).unwrap(),
+            ..device_with_key(&format!("till {}", number / 2), "", sealed_key(1, number))
+        };
+        let actors = [
+            Actor::Operator,
+            Actor::Token { serial: AccessTokenSerial::new(i64::from(number) + 1).unwrap(), scope },
+        ];
+        let event = AuditEvent {
+            time: Timestamp::from_seconds(number.into()).unwrap(),
+            actor: actors[usize::from(number / 2 % 2)],
+            address: (number % 3 == 0).then(|| [192, 0, 2, number].into()),
+            device: Some(device.id.clone()),
+            ..event_of(shop.as_str(), Operation::Use(Permission::OtpDevicesWrite))
+        };
+        expected.push((shop.clone(), Some(device.clone()), event.clone()));
+        let store = Arc::clone(&stores.otp_devices);
+        insertions.spawn(async move { store.insert(&shop, device, &event).await.unwrap() });
+    }
+    assert_eq!(insertions.join_all().await, vec![OtpDeviceInsertion::Stored; 64]);
+
+    let nowhere = (instance("nowhere").id, None, EVENT.clone());
+    for (shop, device, event) in expected.iter().cloned().chain([nowhere]) {
+        let id =
+            device.as_ref().map_or(OtpDeviceId::parse("till 1").unwrap(), |one| one.id.clone());
+        let store = Arc::clone(&stores.otp_devices);
+        lookups.spawn(async move {
+            assert_eq!(store.find(&shop, &id).await.unwrap(), device, "{event:?}");
+        });
+    }
+    lookups.join_all().await;
+
+    for shop in &shops {
+        let start = AuditPosition { time: Timestamp::EPOCH, serial: 0 };
+        let trail = stores.audit.list(shop, start, u16::MAX).await.unwrap();
+        let events: Vec<_> = trail.into_iter().map(|stored| stored.event).collect();
+        let of_shop = expected.iter().filter(|(instance, ..)| instance == shop);
+        let mut expected: Vec<_> = of_shop.map(|(.., event)| event.clone()).collect();
+        expected.sort_by_key(|event| event.time.seconds());
+        assert_eq!(events, expected);
+    }
 }
 
 /// Callers that give up at any moment leave whole devices or none, and the store in order.
