@@ -73,12 +73,12 @@ impl Samples {
         values.get(values.len() / 2).copied()
     }
 
-    /// How far the values lie apart, as a share of their median.
+    /// How far the values lie apart, as a share of their median; none of a median of nothing.
     fn spread(&self, name: &str) -> Option<f64> {
         let values = self.0.get(name)?;
         let most = values.iter().copied().fold(f64::MIN, f64::max);
         let least = values.iter().copied().fold(f64::MAX, f64::min);
-        Some((most - least) / self.median(name)?)
+        self.median(name).filter(|median| *median > 0.0).map(|median| (most - least) / median)
     }
 
     /// The yardsticks whose rounds lie too far apart.
@@ -99,10 +99,14 @@ impl Samples {
         }
         writeln!(output, "\n| what | median | spread |\n| --- | ---: | ---: |")?;
         for name in self.0.keys() {
-            let (median, spread) = (self.median(name), self.spread(name));
-            let (median, spread) = (median.unwrap_or_default(), spread.unwrap_or_default());
+            let median = self.median(name).unwrap_or_default();
+            let spread = self.spread(name).map(|spread| format!("{:.0} %", spread * 100.0));
             let digits = if median < 100.0 { 2 } else { 0 };
-            writeln!(output, "| {name} | {median:.digits$} | {:.0} % |", spread * 100.0)?;
+            writeln!(
+                output,
+                "| {name} | {median:.digits$} | {} |",
+                spread.as_deref().unwrap_or("–")
+            )?;
         }
         writeln!(
             output,

@@ -54,12 +54,6 @@ impl Pgbench {
         Ok(Self { database })
     }
 
-    /// Lets the server use the files of its log again, as one does that runs for longer: to make a new one of
-    /// 16 MiB takes a while, in which all commits wait.
-    pub(crate) fn checkpoint(&self) -> Result<()> {
-        Ok(self.database.session().batch_execute("CHECKPOINT")?)
-    }
-
     /// One durable insertion a transaction.
     pub(crate) fn insert(&self, clients: u16, seconds: u64, folder: &Path) -> Result<Transactions> {
         let sql = format!(
@@ -67,6 +61,7 @@ impl Pgbench {
              INSERT INTO yardstick VALUES ('shop', 'device ' || :number, 'Till at the door', \
              '\\x{KEY}', 1, 0) ON CONFLICT DO NOTHING;\n"
         );
+        checkpoint(&self.database)?;
         self.run(&sql, clients, seconds, folder)
     }
 
@@ -97,6 +92,12 @@ impl Pgbench {
         };
         Ok(Transactions { rate: number("tps = ")?, latency: number("latency average = ")? })
     }
+}
+
+/// Lets a server use the files of its log again, as one does that runs for longer: to make a new one of 16 MiB
+/// takes a while, in which all commits wait.
+pub(crate) fn checkpoint(database: &Database) -> Result<()> {
+    Ok(database.session().batch_execute("CHECKPOINT")?)
 }
 
 /// Insertions per second into a file of SQLite, each in a durable transaction.
