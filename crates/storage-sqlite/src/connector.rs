@@ -17,12 +17,14 @@ use crate::file::FileIdentity;
 /// What is set on each connection.
 ///
 /// `busy_timeout` comes first, so that the others wait for a lock too. It is short: the application
-/// tries contended work again.
+/// tries contended work again. The cache is of so many KiB: of a million devices, with 2 MiB as by default, not
+/// even what is above the leaves of the tree stays in it.
 const PRAGMAS: &str = "
     PRAGMA busy_timeout = 1000;
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
     PRAGMA foreign_keys = ON;
+    PRAGMA cache_size = -8000;
 ";
 
 /// Opens connections to the file of a database.
