@@ -24,7 +24,7 @@ const PRAGMAS: &str = "
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
     PRAGMA foreign_keys = ON;
-    PRAGMA cache_size = -8000;
+    PRAGMA cache_size = -6000;
 ";
 
 /// Opens connections to the file of a database.
