@@ -234,7 +234,7 @@ impl Bench<'_> {
     fn flat(&mut self) -> Result<()> {
         let (thousand, million) = (self.postgres(1)?, self.postgres(1000)?);
         let (small, large) = (self.sqlite(1)?, self.sqlite(1000)?);
-        // Lookups first: what is registered makes a thousand devices more.
+        // Lookups first: once some are registered, there are no longer a thousand devices.
         for round in 0..self.arguments.rounds {
             progress(round, "looking up among a million devices");
             for (filled, name) in [
@@ -337,7 +337,8 @@ fn progress(round: u32, what: &str) {
 /// The service on a database with devices.
 struct Filled {
     service: Service,
-    /// How many thousand devices there are, numbered from 1: of each thousand the last one can be asked for.
+    /// How many thousand devices there are, numbered from 1. A thousand of them can be asked for: those whose numbers
+    /// are multiples of this.
     thousands: u32,
     database: Option<Database>,
 }

@@ -171,7 +171,7 @@ statement!(
     ]
 );
 
-/// Stores devices that are not there, and their events; answers with those that are.
+/// Stores devices that are not there, and their events; answers with the instances and ids of the others.
 ///
 /// The columns of devices and of their events, row for row.
 pub(crate) struct InsertOtpDevices<'a> {
