@@ -12,25 +12,25 @@ use serde_json::Value;
 const DEPENDENCIES: &[(&str, &str, &str)] = &[
     ("domain", "", "argon2 data-encoding hmac sha1 sha2 subtle thiserror zeroize"),
     ("ports", "domain", "async-trait thiserror"),
-    ("application", "domain ports", "fastrand getrandom metrics thiserror tokio tracing zeroize"),
+    (
+        "application",
+        "domain ports",
+        "async-trait fastrand getrandom metrics quick_cache thiserror tokio tracing zeroize",
+    ),
     ("sealing", "domain ports", "chacha20poly1305 data-encoding getrandom sha2 thiserror zeroize"),
     ("storage-contract", "domain ports", "data-encoding tokio"),
     ("storage-memory", "domain ports", "async-trait"),
-    (
-        "storage-diesel",
-        "domain ports",
-        "async-trait diesel diesel_migrations futures-util metrics thiserror tokio",
-    ),
+    ("storage-sql", "domain ports", "deadpool diesel diesel_migrations futures-util metrics tokio"),
     (
         "storage-sqlite",
-        "domain ports storage-diesel",
-        "diesel diesel_migrations libsqlite3-sys percent-encoding thiserror tokio",
+        "domain ports storage-sql",
+        "async-trait deadpool diesel diesel_migrations libsqlite3-sys percent-encoding thiserror tokio",
     ),
     (
         "storage-postgres",
-        "domain ports storage-diesel",
-        "diesel diesel-async diesel_migrations futures-util percent-encoding rustls rustls-native-certs \
-         thiserror tokio tokio-postgres tokio-postgres-rustls tracing",
+        "domain ports storage-sql",
+        "async-trait deadpool diesel diesel-async diesel_migrations futures-util percent-encoding rustls \
+         rustls-native-certs thiserror tokio tokio-postgres tokio-postgres-rustls tracing",
     ),
     (
         "transport-http",
@@ -62,10 +62,10 @@ const DEPENDENCIES: &[(&str, &str, &str)] = &[
 /// What the tests of each crate may use besides: crates of the workspace, then others.
 const DEV_DEPENDENCIES: &[(&str, &str, &str)] = &[
     ("domain", "", "proptest totp-lite"),
-    ("application", "sealing storage-memory", "tokio"),
+    ("application", "sealing storage-memory", "futures-util tokio"),
     ("sealing", "", "proptest"),
     ("storage-memory", "storage-contract", ""),
-    ("storage-diesel", "", "tokio"),
+    ("storage-sql", "", "tokio"),
     ("storage-sqlite", "storage-contract", "tempfile tokio"),
     ("storage-postgres", "storage-contract throwaway-postgres", "postgres rcgen tempfile tokio"),
     ("transport-http", "", "proptest"),

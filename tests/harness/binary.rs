@@ -12,7 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-/// The binary under test, built from the code as it is now.
+/// The binary under test, built from the code as it is now, in the profile of the tests.
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
@@ -20,6 +20,7 @@ pub fn binary() -> &'static Path {
         let build = Command::new(cargo)
             .args(["build", "--locked", "--package", "merchant-otp-server"])
             .args(["--bin", "merchant-otp", "--message-format", "json"])
+            .args(if cfg!(debug_assertions) { None } else { Some("--release") })
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .stderr(Stdio::inherit())
             .output()

@@ -13,6 +13,7 @@ mod binary;
 mod client;
 mod disk;
 mod network;
+mod schema;
 mod server;
 mod storage;
 
@@ -20,5 +21,6 @@ pub use binary::{Output, binary, command, managed};
 pub use client::{RawConnection, Reply};
 pub use disk::SmallDisk;
 pub use network::Network;
+pub use schema::Migration;
 pub use server::{Server, basic};
 pub use storage::{Storage, StorageKind};

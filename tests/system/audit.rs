@@ -104,14 +104,26 @@ fn what_is_done_and_refused_is_in_the_trail_and_in_the_log(storage: &Storage) {
     assert_eq!(lines[0]["instance"], "shop");
 }
 
+/// Inserts an event from 2023 behind the back of the service.
+fn insert_old_event(storage: &Storage, unrecorded: u32) {
+    // SQLite does not assign serials by itself.
+    let (column, serial) = match storage.kind() {
+        StorageKind::Sqlite(_) => ("serial, ", "1000, "),
+        StorageKind::Postgres(_) => ("", ""),
+    };
+    storage.execute(&format!(
+        "INSERT INTO audit_events
+             ({column}happened_at, instance_id, actor, operation, outcome, unrecorded)
+         VALUES
+             ({serial}1700000000, 'shop', 'unknown', 'instance.log-in', 'throttled', {unrecorded})"
+    ));
+}
+
 fn the_trail_of_an_instance_is_listed(storage: &Storage) {
     let _token = storage.token("shop", "all", "forever");
     assert!(storage.run(&["instance", "remove", "shop"]).success);
     // Older than an hour, and one of a flood.
-    storage.execute(
-        "INSERT INTO audit_events (happened_at, instance_id, actor, operation, outcome, unrecorded)
-         VALUES (1700000000, 'shop', 'unknown', 'instance.log-in', 'throttled', 940)",
-    );
+    insert_old_event(storage, 940);
     let listed = storage.run(&["audit", "list", "--instance", "shop"]).stdout;
     let lines: Vec<_> = listed.lines().collect();
     assert_eq!(lines[0], "TIME\tWHO\tFROM\tOPERATION\tON\tOUTCOME");
@@ -156,10 +168,7 @@ fn events_are_not_changed(storage: &Storage) {
 
 fn old_events_are_removed(storage: &Storage) {
     let _token = storage.token("shop", "all", "forever");
-    let insert = "INSERT INTO audit_events
-                  (happened_at, instance_id, actor, operation, outcome, unrecorded)
-                  VALUES (1700000000, 'shop', 'unknown', 'instance.log-in', 'throttled', 0)";
-    storage.execute(insert);
+    insert_old_event(storage, 0);
     let server = Server::start_with(storage, &[("AUDIT__RETENTION", "0")]);
     server.stop();
     assert_eq!(trail(storage, "shop", &[]).len(), 3);

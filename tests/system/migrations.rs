@@ -128,7 +128,7 @@ fn a_migration_whose_session_is_lost_leaves_nothing_half_done() {
     for kill_the_process in [false, true] {
         let storage = Storage::postgres();
         let StorageKind::Postgres(database) = storage.kind() else { panic!("it is PostgreSQL") };
-        // The last migration waits for whoever makes a table of the same name.
+        // The migration that adds the audit trail waits for the session that creates its table.
         let mut other = database.session();
         other.batch_execute("BEGIN; CREATE TABLE audit_events (a INT)").unwrap();
         let mut migrating = begin(&storage);
@@ -137,7 +137,7 @@ fn a_migration_whose_session_is_lost_leaves_nothing_half_done() {
             AND wait_event_type = 'Lock' AND datname = current_database()";
         let deadline = Instant::now() + Duration::from_secs(30);
         while session.query(waits, &[]).unwrap().is_empty() {
-            assert!(Instant::now() < deadline, "it does not come to the last migration");
+            assert!(Instant::now() < deadline, "it does not reach the migration");
             sleep(Duration::from_millis(10));
         }
         if kill_the_process {

@@ -105,7 +105,7 @@ fn metrics_are_told_on_an_address_of_their_own(storage: &Storage) {
             "merchant_otp_requests_total{{method=\"POST\",route=\"{route}\",status=\"401\",code=\"2015\"}} 1"
         ),
         "merchant_otp_audit_events_total{operation=\"otp-device.add\",outcome=\"done\"} 1",
-        "merchant_otp_batch_requests_count{lane=\"insert\"} 1",
+        "merchant_otp_batch_requests_count{batch=\"insert\"} 1",
         "merchant_otp_requests_in_flight 0",
         "merchant_otp_build_info{version=",
         "method=\"other\"",

@@ -97,11 +97,11 @@ fn the_grace_has_an_end(storage: &Storage) {
     drop(connection);
 }
 
-/// A thread without connections ends at once, and what others use of it goes with it.
+/// A worker without connections ends at once; the others must not use anything of it.
 fn writes_are_done_while_other_threads_end(storage: &Storage) {
-    // Connections go to one thread after the other: to that of the first one, and to others.
+    // Connections go to one worker after the other: to that of the first one, and to others.
     for between in 0..2 {
-        let server = Server::start_with(storage, &[("STORAGE__WRITERS", "1")]);
+        let server = Server::start_with(storage, &[("HTTP__WORKERS", "2")]);
         let token = storage.token("shop", "all", "forever");
         let post = |id: &str| {
             let body = device(id).to_string();

@@ -2,12 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
-use merchant_otp_tests::{Server, Storage, StorageKind};
+use merchant_otp_tests::{Migration, Server, Storage, StorageKind};
 use serde_json::json;
 
 use crate::audit::trail;
@@ -20,9 +19,10 @@ on_both_databases! {
     the_next_schema_may_come_while_this_version_serves,
 }
 
-/// The migrations that sealed keys and added the audit trail.
+/// The migrations that sealed keys, added the audit trail, and began the keys with the instance.
 const SEALED: &str = "20261124070000";
 const AUDITED: &str = "20261124090000";
+const BEGUN_WITH_INSTANCE: &str = "20261126000000";
 
 /// What the first versions wrote, kept here as they did: a change of how it is read breaks upgrades.
 const MASTER_KEY: &str = "KHn10Upu/WKu5eKzPVAJQjl8yUlIaWIzTmCMYSKF8Mc=";
@@ -36,50 +36,15 @@ const TOKEN_DIGEST: &str = "E077A77172535B1F2527AC99540441E41BE5B33132E998E7C1BD
 const PASSWORD_HASH: &str = "$argon2id$v=19$m=47104,t=1,p=1$cU5RT3mJucKjaRvjsZ3+pw$Mwpp49Mrvr48eH2fx7iD4v\
                              IUaYa7IVq5TBRRzaZmRbg";
 
-/// The migrations of a database in their order: version, and what is executed.
-fn migrations(storage: &Storage) -> Vec<(String, String)> {
-    let database = match storage.kind() {
-        StorageKind::Sqlite(_) => "sqlite",
-        StorageKind::Postgres(_) => "postgres",
-    };
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations").join(database);
-    let mut folders: Vec<PathBuf> =
-        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    folders.sort();
-    folders
-        .iter()
-        .map(|folder| {
-            let name = folder.file_name().unwrap().to_str().unwrap();
-            let version = name.split_once('_').unwrap().0.replace('-', "");
-            (version, fs::read_to_string(folder.join("up.sql")).unwrap())
-        })
-        .collect()
-}
-
-/// Makes the database as it was after some migrations.
-fn make(storage: &Storage, migrations: &[(String, String)]) {
+/// Makes the database as it was after some migrations, with its master key.
+fn make(storage: &Storage, migrations: &[Migration]) {
+    storage.apply(migrations);
     let key = match storage.kind() {
-        StorageKind::Sqlite(_) => {
-            let path = storage.sqlite_path();
-            fs::create_dir(path.parent().unwrap()).unwrap();
-            path.with_file_name("master.key")
-        }
+        StorageKind::Sqlite(_) => storage.sqlite_path().with_file_name("master.key"),
         StorageKind::Postgres(_) => storage.key_path("master.key"),
     };
     fs::write(&key, MASTER_KEY).unwrap();
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
-    storage.execute(
-        "CREATE TABLE __diesel_schema_migrations (
-             version VARCHAR(50) PRIMARY KEY NOT NULL,
-             run_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP
-         )",
-    );
-    for (version, sql) in migrations {
-        storage.execute(sql);
-        storage.execute(&format!(
-            "INSERT INTO __diesel_schema_migrations (version) VALUES ('{version}')"
-        ));
-    }
 }
 
 /// Bytes as SQL writes them.
@@ -91,13 +56,22 @@ fn bytes(storage: &Storage, hexadecimal: &str) -> String {
 }
 
 /// Writes what a version with so many migrations had in its tables.
-fn fill(storage: &Storage, migrations: &[(String, String)]) {
-    let has = |wanted: &str| migrations.iter().any(|(version, _)| version == wanted);
+fn fill(storage: &Storage, migrations: &[Migration]) {
+    let has = |wanted: &str| migrations.iter().any(|one| one.version == wanted);
     let bytes = |hexadecimal| bytes(storage, hexadecimal);
+    // SQLite assigns serials by itself where they are the whole key.
+    let (column, serial) = match storage.kind() {
+        StorageKind::Sqlite(_) if has(BEGUN_WITH_INSTANCE) => {
+            storage.execute("UPDATE serials SET last = 1");
+            ("serial, ", "1, ")
+        }
+        _ => ("", ""),
+    };
     storage.execute("INSERT INTO instances (id, name) VALUES ('shop', 'Shop')");
     storage.execute(&format!(
-        "INSERT INTO access_tokens (instance_id, digest, scope, created_at, expires_at, description)
-         VALUES ('shop', {}, 'all', 1795522802, NULL, 'made by an older version')",
+        "INSERT INTO access_tokens
+             ({column}instance_id, digest, scope, created_at, expires_at, description)
+         VALUES ({serial}'shop', {}, 'all', 1795522802, NULL, 'made by an older version')",
         bytes(TOKEN_DIGEST)
     ));
     if migrations.len() > 1 {
@@ -118,16 +92,17 @@ fn fill(storage: &Storage, migrations: &[(String, String)]) {
         ));
     }
     if has(AUDITED) {
-        storage.execute(
+        storage.execute(&format!(
             "INSERT INTO audit_events
-                 (happened_at, instance_id, actor, operation, device_id, outcome, unrecorded)
-             VALUES (1795522946, 'shop', 'operator', 'otp-device.add', 'till', 'done', 0)",
-        );
+                 ({column}happened_at, instance_id, actor, operation, device_id, outcome, unrecorded)
+             VALUES
+                 ({serial}1795522946, 'shop', 'operator', 'otp-device.add', 'till', 'done', 0)"
+        ));
     }
 }
 
 fn each_older_schema_is_upgraded_with_its_rows(storage: &Storage) {
-    let all = migrations(storage).len();
+    let all = storage.migrations().len();
     for applied in 1..=all {
         let fresh = match storage.kind() {
             StorageKind::Sqlite(_) => Storage::sqlite(),
@@ -138,12 +113,12 @@ fn each_older_schema_is_upgraded_with_its_rows(storage: &Storage) {
 }
 
 fn upgrade(storage: &Storage, applied: usize) {
-    let migrations = migrations(storage);
+    let migrations = storage.migrations();
     let (older, newer) = migrations.split_at(applied);
-    let has = |wanted: &str| older.iter().any(|(version, _)| version == wanted);
+    let has = |wanted: &str| older.iter().any(|one| one.version == wanted);
     make(storage, older);
     fill(storage, older);
-    if let Some((version, _)) = newer.first() {
+    if let Some(Migration { version, .. }) = newer.first() {
         let refused = storage.run(&["serve", "--no-migrate"]);
         assert!(!refused.success && refused.stderr.contains(version), "{}", refused.stderr);
     }
@@ -193,8 +168,8 @@ fn upgrade(storage: &Storage, applied: usize) {
 }
 
 fn keys_that_are_not_sealed_are_refused_and_left_alone(storage: &Storage) {
-    let migrations = migrations(storage);
-    let sealed = migrations.iter().position(|(version, _)| version == SEALED).unwrap();
+    let migrations = storage.migrations();
+    let sealed = migrations.iter().position(|one| one.version == SEALED).unwrap();
     let plain = &migrations[..sealed];
     make(storage, plain);
     fill(storage, plain);
@@ -218,7 +193,7 @@ fn keys_that_are_not_sealed_are_refused_and_left_alone(storage: &Storage) {
     found(&format!("otp_devices WHERE device_id = 'till' AND otp_key = {key}"));
     found("access_tokens");
     found("instances WHERE NOT deleted");
-    let newest = &plain.last().unwrap().0;
+    let newest = &plain.last().unwrap().version;
     found(&format!(
         "(SELECT max(version) AS newest FROM __diesel_schema_migrations) AS applied
          WHERE newest = '{newest}'"
@@ -254,7 +229,7 @@ fn use_everything(server: &Server, storage: &Storage, device_id: &str) {
 
 /// The next version adds to every table, as migrations/README.md allows, while this one is at work.
 fn the_next_schema_may_come_while_this_version_serves(storage: &Storage) {
-    let migrations = migrations(storage);
+    let migrations = storage.migrations();
     make(storage, &migrations);
     fill(storage, &migrations);
     let server = Server::start(storage);

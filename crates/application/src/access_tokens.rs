@@ -145,8 +145,7 @@ impl Service {
         let expiration = Expiration::after(created, lifetime);
         let info = AccessTokenInfo { scope, created, expiration, description };
         let (digest, instance) = (token.digest(), &log_in.instance);
-        let insert =
-            async || self.stores.access_tokens.insert(instance, digest, info.clone(), event).await;
+        let insert = || self.stores.access_tokens.insert(instance, digest, info.clone(), event);
         match retry_contention(insert).await? {
             AccessTokenInsertion::Stored(serial) => {
                 Ok(IssuedAccessToken { token, serial, scope, expiration })
@@ -178,7 +177,7 @@ impl Service {
         limit: u16,
     ) -> Result<Vec<StoredAccessToken>, Error> {
         let instance = grant.instance_for(Permission::TokensRead)?;
-        let list = async || self.stores.access_tokens.list(instance, page, limit).await;
+        let list = || self.stores.access_tokens.list(instance, page, limit);
         Ok(retry_contention(list).await?)
     }
 
@@ -220,7 +219,7 @@ impl Service {
         serial: AccessTokenSerial,
         event: &AuditEvent,
     ) -> Result<bool, Error> {
-        let remove = async || self.stores.access_tokens.remove(instance, serial, event).await;
+        let remove = || self.stores.access_tokens.remove(instance, serial, event);
         Ok(retry_contention(remove).await?)
     }
 

@@ -7,7 +7,7 @@ use merchant_otp_domain::{
     AccessTokenSerial, Actor, AuditEvent, InstanceId, Operation, OtpDeviceId, Outcome, Permission,
     Timestamp,
 };
-use merchant_otp_ports::{AuditPosition, AuditRemoval, StoredAccessToken, StoredAuditEvent};
+use merchant_otp_ports::{AuditPosition, StoredAccessToken, StoredAuditEvent};
 use tokio::time::Instant;
 
 use crate::pace::Pace;
@@ -23,11 +23,8 @@ const OF_ALL: Pace = Pace { burst: 300, interval: Duration::from_millis(50) };
 /// For how many instances refusals are counted, before those that are over are forgotten.
 const MOST_INSTANCES: usize = 10_000;
 
-/// How many events are removed at a time: so few that nobody waits for them.
+/// How many events are removed in one transaction: few enough that no request waits for it.
 const BATCH: u16 = 1000;
-
-/// How many batches without an old event are looked at before it is taken that there are no more.
-const PAGES_WITHOUT: u32 = 10;
 
 /// Who asks, and from where.
 #[derive(Clone, Copy, Debug)]
@@ -182,7 +179,7 @@ impl Service {
         }
         let Some(unrecorded) = self.audit_room.take(&event) else { return };
         event.unrecorded = unrecorded;
-        let append = async || self.stores.audit.append(event.clone()).await;
+        let append = || self.stores.audit.append(event.clone());
         if let Err(error) = retry_contention(append).await {
             let cause = &error as &dyn std::error::Error;
             tracing::error!(cause, "an audit event was not stored");
@@ -205,30 +202,29 @@ impl Service {
         limit: u16,
     ) -> Result<Vec<StoredAuditEvent>, Error> {
         let instance = grant.instance_for(Permission::InstancesRead)?;
-        let list = async || self.stores.audit.list(instance, after, limit).await;
+        let list = || self.stores.audit.list(instance, after, limit);
         Ok(retry_contention(list).await?)
     }
 
-    /// Removes the audit events of all instances that are older than so many seconds; answers how many.
+    /// Removes the audit events of all instances that are older than so many seconds; returns how many.
+    ///
+    /// Walks from instance to instance, those that were purged included.
     ///
     /// # Errors
     ///
     /// [`Error::Storage`].
     pub async fn forget_audit_events(&self, older_than: u64) -> Result<u64, Error> {
         let before = Timestamp::saturating(self.clock.now().seconds().saturating_sub(older_than));
-        let (mut removed, mut after, mut without) = (0, 0, 0);
-        // Not all are in the order of their times: clocks differ, and are set.
-        while without < PAGES_WITHOUT {
-            let remove = async || self.stores.audit.remove_before(before, after, BATCH).await;
-            let AuditRemoval { removed: some, last } = retry_contention(remove).await?;
-            removed += some;
-            without = if some == 0 { without + 1 } else { 0 };
-            match last {
-                Some(last) => after = last,
-                None => break,
+        let (mut removed, mut after) = (0, None);
+        loop {
+            let remove = || self.stores.audit.remove_before(before, after.as_ref(), BATCH);
+            let Some(removal) = retry_contention(remove).await? else { return Ok(removed) };
+            removed += removal.removed;
+            // A full batch: the instance may have more.
+            if removal.removed < BATCH.into() {
+                after = Some(removal.instance);
             }
         }
-        Ok(removed)
     }
 }
 

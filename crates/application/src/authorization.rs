@@ -167,10 +167,10 @@ impl Service {
             return Err(Error::Unauthorized(Refusal::Missing));
         };
         let digest = token.digest();
-        let find = async || self.stores.access_tokens.find(instance, &digest).await;
+        let find = || self.stores.access_tokens.find(instance, &digest);
         let token = match retry_contention(find).await? {
             AccessTokenLookup::Found(token) => token,
-            AccessTokenLookup::Unknown => return Err(Error::Unauthorized(Refusal::Unknown)),
+            AccessTokenLookup::NotFound => return Err(Error::Unauthorized(Refusal::Unknown)),
             AccessTokenLookup::InstanceDeleted => return Err(Error::InstanceDeleted),
             AccessTokenLookup::NoSuchInstance => return Err(Error::InstanceUnknown),
         };
@@ -182,7 +182,7 @@ impl Service {
 
     /// The instance of an id, if it is there and not deleted.
     pub(crate) async fn stored_instance(&self, id: &InstanceId) -> Result<StoredInstance, Error> {
-        match retry_contention(async || self.stores.instances.find(id).await).await? {
+        match retry_contention(|| self.stores.instances.find(id)).await? {
             None => Err(Error::InstanceUnknown),
             Some(stored) if stored.deleted => Err(Error::InstanceDeleted),
             Some(stored) => Ok(stored),

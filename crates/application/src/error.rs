@@ -82,8 +82,8 @@ pub enum StorageFailure {
     /// It cannot be reached; nothing was done.
     #[error("the database cannot be reached")]
     Unavailable(#[source] Cause),
-    /// Too many wait for it; nothing was done.
-    #[error("too many wait for the database")]
+    /// Too many requests wait for it; nothing was done.
+    #[error("too many requests wait for the database")]
     Busy(#[source] Cause),
     /// Reading failed; nothing was changed.
     #[error("reading from the database failed")]

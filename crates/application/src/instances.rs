@@ -54,8 +54,7 @@ impl Service {
             Some(password) => Some(self.passwords.hash(&instance.id, password).await?),
             None => None,
         };
-        let insert =
-            async || self.stores.instances.insert(instance.clone(), hash.clone(), event).await;
+        let insert = || self.stores.instances.insert(instance.clone(), hash.clone(), event);
         match retry_contention(insert).await? {
             InstanceInsertion::Stored => Ok(Outcome::Done),
             InstanceInsertion::Exists(existing) if existing.deleted => {
@@ -117,7 +116,7 @@ impl Service {
         grant: &ManagementGrant,
     ) -> Result<Vec<ListedInstance>, Error> {
         grant.has(Permission::InstancesRead)?;
-        let all = retry_contention(async || self.stores.instances.list().await).await?;
+        let all = retry_contention(|| self.stores.instances.list()).await?;
         let listed =
             |StoredInstance { instance, deleted, .. }| ListedInstance { instance, deleted };
         Ok(all.into_iter().map(listed).collect())
@@ -133,7 +132,7 @@ impl Service {
     pub async fn rename_instance(&self, grant: &Grant, name: &InstanceName) -> Result<(), Error> {
         let id = grant.instance_for(Permission::InstancesWrite)?;
         let event = self.event(grant.caller(), id, Operation::RenameInstance);
-        let rename = async || self.stores.instances.rename(id, name.clone(), &event).await;
+        let rename = || self.stores.instances.rename(id, name.clone(), &event);
         let renamed = match retry_contention(rename).await {
             Ok(renamed) => self.changed(id, renamed).await,
             Err(error) => Err(error.into()),
@@ -151,7 +150,7 @@ impl Service {
     pub async fn delete_instance(&self, grant: &Grant) -> Result<(), Error> {
         let id = grant.instance_for(Permission::InstancesWrite)?;
         let event = self.event(grant.caller(), id, Operation::DeleteInstance);
-        let mark = async || self.stores.instances.mark_deleted(id, &event).await;
+        let mark = || self.stores.instances.mark_deleted(id, &event);
         let marked = match retry_contention(mark).await {
             Ok(marked) => self.changed(id, marked).await,
             Err(error) => Err(error.into()),
@@ -168,7 +167,7 @@ impl Service {
     pub async fn purge_instance(&self, grant: &Grant) -> Result<(), Error> {
         let id = grant.instance_for(Permission::InstancesWrite)?;
         let event = self.event(grant.caller(), id, Operation::PurgeInstance);
-        let remove = async || self.stores.instances.remove(id, &event).await;
+        let remove = || self.stores.instances.remove(id, &event);
         let removed = match retry_contention(remove).await {
             Ok(true) => Ok(Outcome::Done),
             Ok(false) => Err(Error::InstanceUnknown),
@@ -185,13 +184,13 @@ impl Service {
     ///
     /// [`Error::Storage`].
     pub async fn bootstrap(&self) -> Result<bool, Error> {
-        let all = retry_contention(async || self.stores.instances.list().await).await?;
+        let all = retry_contention(|| self.stores.instances.list()).await?;
         if !all.is_empty() {
             return Ok(false);
         }
         let admin = Instance::admin();
         let event = self.event(Caller::OPERATOR, &admin.id, Operation::AddInstance);
-        let insert = async || self.stores.instances.insert(admin.clone(), None, &event).await;
+        let insert = || self.stores.instances.insert(admin.clone(), None, &event);
         match retry_contention(insert).await? {
             InstanceInsertion::Stored => {
                 self.conclude(event, Ok(Outcome::Done)).await?;

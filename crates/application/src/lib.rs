@@ -19,6 +19,7 @@ mod pace;
 mod passwords;
 mod retry;
 mod service;
+mod token_cache;
 
 pub use access_tokens::{IssuedAccessToken, LogIn, NewAccessToken};
 pub use authorization::{Grant, ManagementGrant};

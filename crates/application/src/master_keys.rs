@@ -56,7 +56,7 @@ impl Service {
     /// [`Error::Storage`].
     pub async fn check_master_keys(&self) -> Result<(), Error> {
         // What sealed something, whether there is a sample of it or not.
-        let used = async || self.stores.sealed_keys.master_keys().await;
+        let used = || self.stores.sealed_keys.master_keys();
         for (id, _) in retry_contention(used).await? {
             self.has_master_key(id)?;
         }
@@ -65,11 +65,11 @@ impl Service {
             return Ok(());
         }
         let sample = self.sealer.seal(&OtpKey::default(), KeyPlace::Sample)?;
-        let add = async || self.stores.sealed_keys.add_sample(sample.clone()).await;
+        let add = || self.stores.sealed_keys.add_sample(sample.clone());
         retry_contention(add).await?;
         // Another process may have begun with another master key at the same time.
         if let Err(error) = self.check_samples().await {
-            let remove = async || self.stores.sealed_keys.remove_sample(current).await;
+            let remove = || self.stores.sealed_keys.remove_sample(current);
             retry_contention(remove).await?;
             return Err(error);
         }
@@ -78,7 +78,7 @@ impl Service {
 
     /// Opens every sample; answers whose they are.
     async fn check_samples(&self) -> Result<Vec<MasterKeyId>, Error> {
-        let samples = retry_contention(async || self.stores.sealed_keys.samples().await).await?;
+        let samples = retry_contention(|| self.stores.sealed_keys.samples()).await?;
         for sample in &samples {
             self.has_master_key(sample.master_key())?;
             self.sealer.open(sample, KeyPlace::Sample)?;
@@ -98,10 +98,10 @@ impl Service {
     pub async fn master_key_uses(&self) -> Result<Vec<MasterKeyUse>, Error> {
         let current = self.sealer.current();
         let mut devices = BTreeMap::from([(current, 0)]);
-        for sample in retry_contention(async || self.stores.sealed_keys.samples().await).await? {
+        for sample in retry_contention(|| self.stores.sealed_keys.samples()).await? {
             devices.entry(sample.master_key()).or_default();
         }
-        let count = async || self.stores.sealed_keys.master_keys().await;
+        let count = || self.stores.sealed_keys.master_keys();
         devices.extend(retry_contention(count).await?);
         let uses = devices.into_iter().map(|(id, devices)| MasterKeyUse {
             id,
@@ -123,7 +123,7 @@ impl Service {
     /// [`Error::KeyNotSealed`] or [`Error::Storage`].
     pub async fn rotate_master_key(
         &self,
-        mut progress: impl FnMut(&Rotation),
+        mut progress: impl FnMut(&Rotation) + Send,
     ) -> Result<Rotation, Error> {
         let mut rotation = Rotation::default();
         // A second pass finds what another process sealed meanwhile, or what changed under our hands.
@@ -144,7 +144,7 @@ impl Service {
     async fn rotation_pass(
         &self,
         rotation: &mut Rotation,
-        progress: &mut impl FnMut(&Rotation),
+        progress: &mut (impl FnMut(&Rotation) + Send),
     ) -> Result<(), Error> {
         let mut after = None;
         loop {
@@ -172,7 +172,7 @@ impl Service {
                 }
             }
             if !replacements.is_empty() {
-                let replace = async || self.stores.sealed_keys.replace(replacements.clone()).await;
+                let replace = || self.stores.sealed_keys.replace(replacements.clone());
                 rotation.sealed_again += retry_contention(replace).await?;
             }
             progress(rotation);
@@ -195,7 +195,7 @@ impl Service {
         let unused: BTreeSet<_> =
             uses.iter().filter(|one| !one.seals && one.devices == 0).map(|one| one.id).collect();
         for id in unused {
-            retry_contention(async || self.stores.sealed_keys.remove_sample(id).await).await?;
+            retry_contention(|| self.stores.sealed_keys.remove_sample(id)).await?;
         }
         Ok(())
     }
@@ -205,7 +205,7 @@ impl Service {
         after: Option<&(InstanceId, OtpDeviceId)>,
     ) -> Result<Vec<DeviceKey>, Error> {
         let after = after.map(|(instance, device)| (instance, device));
-        let list = async || self.stores.sealed_keys.list(after, BATCH).await;
+        let list = || self.stores.sealed_keys.list(after, BATCH);
         Ok(retry_contention(list).await?)
     }
 

@@ -10,8 +10,11 @@ use crate::{Error, Grant, Service};
 /// How many devices a page of a list has: descriptions may be long, and a page is held in memory.
 const PAGE: u16 = 20;
 
-/// How often a change is tried while other processes change the same device.
-const CHANGE_ATTEMPTS: u32 = 8;
+/// How often a change is attempted while other requests change the same device.
+///
+/// Of several concurrent attempts one succeeds, and the pauses spread the others: enough for 64 changes
+/// of one device at the same time, with a margin.
+const CHANGE_ATTEMPTS: u32 = 64;
 
 /// A device at a point in time.
 #[derive(Clone, Debug)]
@@ -49,7 +52,7 @@ impl Service {
         event: &AuditEvent,
     ) -> Result<Outcome, Error> {
         let sealed = self.seal(instance, &device)?;
-        let insert = async || self.stores.otp_devices.insert(instance, sealed.clone(), event).await;
+        let insert = || self.stores.otp_devices.insert(instance, sealed.clone(), event);
         match retry_contention(insert).await? {
             OtpDeviceInsertion::Stored => Ok(Outcome::Done),
             OtpDeviceInsertion::Exists(existing) => {
@@ -76,7 +79,7 @@ impl Service {
         after: Option<&OtpDeviceId>,
     ) -> Result<Vec<OtpDeviceSummary>, Error> {
         let instance = grant.instance_for(Permission::OtpDevicesRead)?;
-        let list = async || self.stores.otp_devices.list(instance, after, PAGE).await;
+        let list = || self.stores.otp_devices.list(instance, after, PAGE);
         Ok(retry_contention(list).await?)
     }
 
@@ -94,7 +97,7 @@ impl Service {
         price: Option<&Amount>,
     ) -> Result<OtpDeviceAt, Error> {
         let instance = grant.instance_for(Permission::OtpDevicesRead)?;
-        let find = async || self.stores.otp_devices.find(instance, id).await;
+        let find = || self.stores.otp_devices.find(instance, id);
         let sealed = retry_contention(find).await?.ok_or(Error::OtpDeviceUnknown)?;
         let device = self.open(instance, sealed)?;
         let time = time.unwrap_or_else(|| self.clock.now());
@@ -129,23 +132,20 @@ impl Service {
         change: OtpDeviceChange,
         event: &AuditEvent,
     ) -> Result<Outcome, Error> {
-        // One after the other: only other processes can come between reading and replacing.
-        let _turn = self.changes.lock().await;
-        for _ in 0..CHANGE_ATTEMPTS {
-            let find = async || self.stores.otp_devices.find(instance, id).await;
+        for attempt in 1..=CHANGE_ATTEMPTS {
+            let find = || self.stores.otp_devices.find(instance, id);
             let current = retry_contention(find).await?.ok_or(Error::OtpDeviceUnknown)?;
             let device = self.open(instance, current.clone())?;
             let changed = device.changed(change.clone()).map_err(Error::OtpDeviceInvalid)?;
             let changed = self.seal(instance, &changed)?;
-            let replace =
-                async || self.stores.otp_devices.replace(instance, &current, &changed, event).await;
-            // Somebody may have changed it since it was read: then the change is made to that.
+            let replace = || self.stores.otp_devices.replace(instance, &current, &changed, event);
             if retry_contention(replace).await? {
                 return Ok(Outcome::Done);
             }
-            pause(1).await;
+            // The device was changed since it was read: apply the change to what it is now.
+            pause(attempt).await;
         }
-        Err(StoreError::Contention("others change the device all the time".into()).into())
+        Err(StoreError::Contention("the device was changed at every attempt".into()).into())
     }
 
     /// Removes an OTP device.
@@ -157,7 +157,7 @@ impl Service {
     pub async fn remove_otp_device(&self, grant: &Grant, id: &OtpDeviceId) -> Result<(), Error> {
         let instance = grant.instance_for(Permission::OtpDevicesWrite)?;
         let event = self.event_of_device(grant, Operation::RemoveOtpDevice, id);
-        let remove = async || self.stores.otp_devices.remove(instance, id, &event).await;
+        let remove = || self.stores.otp_devices.remove(instance, id, &event);
         let removed = match retry_contention(remove).await {
             Ok(true) => Ok(Outcome::Done),
             Ok(false) => Err(Error::OtpDeviceUnknown),

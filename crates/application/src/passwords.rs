@@ -207,7 +207,7 @@ impl Service {
     ) -> Result<Outcome, Error> {
         self.stored_instance(instance).await?;
         let hash = self.passwords.hash(instance, password).await?;
-        let set = async || self.stores.instances.set_password(instance, hash.clone(), event).await;
+        let set = || self.stores.instances.set_password(instance, hash.clone(), event);
         self.changed(instance, retry_contention(set).await?).await
     }
 }

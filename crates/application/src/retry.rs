@@ -2,20 +2,24 @@ use std::time::Duration;
 
 use merchant_otp_ports::StoreError;
 
-/// How often a unit of work is tried, the first time included.
+/// How often an operation is attempted, the first time included.
 const ATTEMPTS: u32 = 4;
 
-/// The longest pause before the second attempt; it doubles from attempt to attempt.
+/// The longest pause after the first attempt, in a series that doubles with each attempt.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 
-/// Does a unit of work, and does it again when others were in the way.
+/// After this many attempts the longest pause no longer doubles: it is 320 ms from there on.
+const MAX_DOUBLINGS: u32 = 4;
+
+/// Executes a store operation, and repeats it while concurrent transactions conflict with it.
 ///
-/// The pauses are random, so that those who were in each other's way do not meet again.
-pub(crate) async fn retry_contention<T>(
-    unit: impl AsyncFn() -> Result<T, StoreError>,
-) -> Result<T, StoreError> {
+/// The pauses are random, so that two operations that conflicted do not meet again.
+pub(crate) async fn retry_contention<T, F>(operation: impl Fn() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
     for attempt in 1..ATTEMPTS {
-        match unit().await {
+        match operation().await {
             Err(StoreError::Contention(cause)) => {
                 tracing::debug!(attempt, cause = &*cause as &dyn std::error::Error, "contention");
             }
@@ -23,27 +27,28 @@ pub(crate) async fn retry_contention<T>(
         }
         pause(attempt).await;
     }
-    unit().await
+    operation().await
 }
 
-/// Waits for a random time after an attempt, at most twice as long as after the one before.
+/// Waits for a random time after the attempt of this number, from 1.
 pub(crate) async fn pause(attempt: u32) {
-    let longest = FIRST_PAUSE * 2_u32.pow(attempt - 1);
+    let longest = FIRST_PAUSE * 2_u32.pow(attempt.saturating_sub(1).min(MAX_DOUBLINGS));
     tokio::time::sleep(longest.mul_f64(fastrand::f64())).await;
 }
 
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
+    use std::future::ready;
 
     use super::*;
 
-    /// A unit of work that fails a number of times before it succeeds; answers how often it ran.
+    /// An operation that fails a number of times before it succeeds; returns how often it ran.
     async fn attempts(failures: u32, error: fn() -> StoreError) -> (u32, Result<(), StoreError>) {
         let runs = Cell::new(0);
-        let result = retry_contention(async || {
+        let result = retry_contention(|| {
             runs.set(runs.get() + 1);
-            if runs.get() <= failures { Err(error()) } else { Ok(()) }
+            ready(if runs.get() <= failures { Err(error()) } else { Ok(()) })
         })
         .await;
         (runs.get(), result)

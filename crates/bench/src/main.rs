@@ -45,9 +45,9 @@ struct Arguments {
     /// What is measured; everything if nothing is said.
     #[arg(long, value_enum)]
     only: Vec<Part>,
-    /// How many batches are written to PostgreSQL at a time.
-    #[arg(long, default_value_t = 2)]
-    writers: u16,
+    /// The setting `http.workers`; 0 is as many as fit.
+    #[arg(long, default_value_t = 0)]
+    workers: u16,
     /// For how many milliseconds tokens are remembered.
     #[arg(long, default_value_t = 0)]
     token_cache: u32,
@@ -145,11 +145,8 @@ impl Bench<'_> {
     }
 
     fn settings(&self) -> [(&'static str, String); 2] {
-        let Arguments { writers, token_cache, .. } = self.arguments;
-        [
-            ("STORAGE__WRITERS", writers.to_string()),
-            ("STORAGE__TOKEN_CACHE", token_cache.to_string()),
-        ]
+        let Arguments { workers, token_cache, .. } = self.arguments;
+        [("HTTP__WORKERS", workers.to_string()), ("STORAGE__TOKEN_CACHE", token_cache.to_string())]
     }
 
     fn subfolder(&self, name: &str) -> Result<PathBuf> {
@@ -312,7 +309,7 @@ impl Bench<'_> {
         let line = |command: &mut Command| {
             run(command).map(|text| text.lines().next().unwrap_or_default().to_owned())
         };
-        let Arguments { rounds, seconds, writers, token_cache, commit_delay, .. } = &self.arguments;
+        let Arguments { rounds, seconds, workers, token_cache, commit_delay, .. } = &self.arguments;
         Ok(vec![
             ("machine", format!("{count} × {}", model.unwrap_or("unknown"))),
             ("system", line(Command::new("uname").args(["-sr"]))?),
@@ -322,7 +319,7 @@ impl Bench<'_> {
             (
                 "settings",
                 format!(
-                    "writers {writers}, token_cache {token_cache}; commits delayed by {commit_delay} µs"
+                    "workers {workers}, token_cache {token_cache}; commits delayed by {commit_delay} µs"
                 ),
             ),
         ])

@@ -3,42 +3,41 @@ use merchant_otp_domain::{
     AccessTokenDigest, AccessTokenInfo, AccessTokenSerial, AuditEvent, InstanceId, Timestamp,
 };
 
-use crate::StoreError;
+use crate::StoreResult;
 
-/// Keeps the digests of access tokens and what is known of the tokens, per instance.
+/// The access tokens of each instance: their digests, and what the tokens allow.
 #[async_trait]
 pub trait AccessTokenStore: Send + Sync + 'static {
-    /// Stores a token of an instance and gives it a serial.
+    /// Stores a token of an instance and assigns it a serial.
     ///
-    /// Serials are 1 and up, grow with every token stored, and are never used again, not even after
-    /// the token is gone. They are unique in the whole database. The event is stored with the serial as
-    /// that of its access token.
+    /// Serials are 1 and up, grow with every token stored, and are never reused, not even after the
+    /// token is removed. They are unique in the whole database. The event is stored with the serial as
+    /// its `access_token`.
     ///
     /// # Errors
     ///
-    /// [`StoreError`]; nothing is stored then, [`StoreError::Write`] over a broken
-    /// connection aside. A digest that is stored already, for whatever
-    /// instance, is [`StoreError::Write`]: 256 random bits do not repeat.
+    /// [`StoreError`](crate::StoreError). A digest that the instance has already is [`StoreError::Write`](crate::StoreError::Write): 256 random bits
+    /// do not repeat.
     async fn insert(
         &self,
         instance: &InstanceId,
         digest: AccessTokenDigest,
         info: AccessTokenInfo,
         event: &AuditEvent,
-    ) -> Result<AccessTokenInsertion, StoreError>;
+    ) -> StoreResult<AccessTokenInsertion>;
 
-    /// The token of an instance that has this digest, expired or not.
+    /// Finds the token of an instance by its digest, expired or not.
     ///
-    /// A token of another instance is [`AccessTokenLookup::Unknown`].
+    /// A token of another instance is [`AccessTokenLookup::NotFound`].
     ///
     /// # Errors
     ///
-    /// [`StoreError`].
+    /// [`StoreError`](crate::StoreError).
     async fn find(
         &self,
         instance: &InstanceId,
         digest: &AccessTokenDigest,
-    ) -> Result<AccessTokenLookup, StoreError>;
+    ) -> StoreResult<AccessTokenLookup>;
 
     /// Up to `limit` tokens of an instance, expired ones included.
     ///
@@ -46,52 +45,46 @@ pub trait AccessTokenStore: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`StoreError`].
+    /// [`StoreError`](crate::StoreError).
     async fn list(
         &self,
         instance: &InstanceId,
         page: AccessTokenPage,
         limit: u16,
-    ) -> Result<Vec<StoredAccessToken>, StoreError>;
+    ) -> StoreResult<Vec<StoredAccessToken>>;
 
     /// Removes a token of an instance; [`AccessTokenStore::find`] never finds it again.
     ///
-    /// Answers whether the instance had one with this serial.
+    /// Returns whether the instance had one with this serial.
     ///
     /// # Errors
     ///
-    /// [`StoreError`]; nothing is removed then, [`StoreError::Write`] over a broken
-    /// connection aside.
+    /// [`StoreError`](crate::StoreError).
     async fn remove(
         &self,
         instance: &InstanceId,
         serial: AccessTokenSerial,
         event: &AuditEvent,
-    ) -> Result<bool, StoreError>;
+    ) -> StoreResult<bool>;
 
-    /// Removes the tokens of an instance that expire before a point in time; answers how many.
+    /// Removes the tokens of an instance that expire before a point in time; returns how many.
     ///
     /// # Errors
     ///
-    /// [`StoreError`]; nothing is removed then, [`StoreError::Write`] over a broken
-    /// connection aside.
-    async fn remove_expired(
-        &self,
-        instance: &InstanceId,
-        before: Timestamp,
-    ) -> Result<u64, StoreError>;
+    /// [`StoreError`](crate::StoreError).
+    async fn remove_expired(&self, instance: &InstanceId, before: Timestamp) -> StoreResult<u64>;
 }
 
-/// An access token as a store knows it.
+/// An access token as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredAccessToken {
-    /// Its number.
+    /// The number to revoke it by.
     pub serial: AccessTokenSerial,
-    /// What is known of it.
+    /// Scope, times and description.
     pub info: AccessTokenInfo,
 }
 
-/// Which tokens of an instance a list has, and in which order.
+/// Which tokens of an instance a list contains, and in which order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccessTokenPage {
     /// Those with serials above this number, in ascending order.
@@ -100,7 +93,7 @@ pub enum AccessTokenPage {
     Before(i64),
 }
 
-/// What came of storing an access token.
+/// The outcome of storing an access token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccessTokenInsertion {
     /// It is stored, with this serial.
@@ -109,14 +102,14 @@ pub enum AccessTokenInsertion {
     NoSuchInstance,
 }
 
-/// What came of looking for an access token.
+/// The outcome of looking up an access token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccessTokenLookup {
-    /// The instance has it.
+    /// The instance has this token.
     Found(StoredAccessToken),
-    /// The instance is there, and has no such token.
-    Unknown,
-    /// The instance is marked as deleted, whatever tokens it has.
+    /// The instance exists and has no such token.
+    NotFound,
+    /// The instance is marked as deleted, whether it has the token or not.
     InstanceDeleted,
     /// There is no such instance.
     NoSuchInstance,

@@ -1,79 +1,82 @@
 use async_trait::async_trait;
 use merchant_otp_domain::{AuditEvent, InstanceId, Timestamp};
 
-use crate::StoreError;
+use crate::StoreResult;
 
-/// Keeps the audit trail. What is in it is not changed any more, and outlives its instance.
+/// The audit trail. Events are never changed, and outlive their instance.
 ///
-/// The other stores append to it too: what changes something takes the event of the change, and stores
-/// both or none of them.
+/// The other stores append to it too: a method that changes something stores the event of the change
+/// with it.
 #[async_trait]
 pub trait AuditStore: Send + Sync + 'static {
-    /// Appends an event that belongs to no change.
+    /// Appends an event that belongs to no change, such as a refusal.
     ///
     /// # Errors
     ///
-    /// [`StoreError`]; nothing is stored then, [`StoreError::Write`] over a broken connection aside.
-    async fn append(&self, event: AuditEvent) -> Result<(), StoreError>;
+    /// [`StoreError`](crate::StoreError).
+    async fn append(&self, event: AuditEvent) -> StoreResult<()>;
 
-    /// The first `limit` events of an instance after a position, ordered by time, those of a second as
-    /// they were appended.
+    /// The first `limit` events of an instance after a position, ordered by time, and within a second in
+    /// the order in which they were appended.
     ///
-    /// Fewer than `limit` are the last ones; an instance that nobody knows has none.
+    /// Fewer than `limit` are the last ones; an unknown instance has none.
     ///
     /// # Errors
     ///
-    /// [`StoreError`].
+    /// [`StoreError`](crate::StoreError).
     async fn list(
         &self,
         instance: &InstanceId,
         after: AuditPosition,
         limit: u16,
-    ) -> Result<Vec<StoredAuditEvent>, StoreError>;
+    ) -> StoreResult<Vec<StoredAuditEvent>>;
 
-    /// Removes events of all instances that are older than a point in time, among the first `limit` in the
-    /// order of their serials that come after one.
+    /// Removes old events of one instance: of the first one after `after`, by the bytes of its id, that
+    /// has events.
+    ///
+    /// Starts with the first instance if `after` is `None`. Instances that were purged count as long as
+    /// they have events. Of the events older than `time`, the `limit` oldest are removed.
     ///
     /// # Errors
     ///
-    /// [`StoreError`]; nothing is removed then, [`StoreError::Write`] over a broken connection aside.
+    /// [`StoreError`](crate::StoreError).
     async fn remove_before(
         &self,
         time: Timestamp,
-        after: i64,
+        after: Option<&InstanceId>,
         limit: u16,
-    ) -> Result<AuditRemoval, StoreError>;
+    ) -> StoreResult<Option<AuditRemoval>>;
 }
 
-/// What came of removing old events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Old events that were removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditRemoval {
-    /// How many were removed.
+    /// The instance they belonged to.
+    pub instance: InstanceId,
+    /// How many were removed; the instance may have more old events if this is the limit.
     pub removed: u64,
-    /// The serial of the last one that was looked at; `None` if there was none.
-    pub last: Option<i64>,
 }
 
-/// A place in the audit trail of an instance.
+/// A position in the audit trail of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AuditPosition {
-    /// When the event before it was done.
+    /// The time of the event before it.
     pub time: Timestamp,
-    /// The number of that event; 0 for the first place of a second.
+    /// The serial of that event; 0 for the first position of a second.
     pub serial: i64,
 }
 
-/// An event as a store knows it.
+/// An event as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredAuditEvent {
-    /// Its number: 1 and up, unique in the whole database.
+    /// Its number: 1 and up, unique in the whole database, never reused.
     pub serial: i64,
-    /// What is known of it.
+    /// The event.
     pub event: AuditEvent,
 }
 
 impl StoredAuditEvent {
-    /// The place after it.
+    /// The position after it.
     #[must_use]
     pub fn position(&self) -> AuditPosition {
         AuditPosition { time: self.event.time, serial: self.serial }

@@ -1,16 +1,19 @@
-//! What the core of the merchant OTP service needs from outside, as traits.
+//! Interfaces between the application and the outside world, as traits.
 //!
-//! A team that adds a storage adapter reads this crate first, implements the six stores, and runs
-//! the cases of `merchant-otp-storage-contract` against them.
+//! To add a database, implement the six `…Store` traits and [`StorageBackend`], and run the cases of
+//! `merchant-otp-storage-contract` against them.
 //!
-//! Rules that hold for every store:
+//! All stores follow five rules:
 //!
-//! * Each method is one atomic unit of work. When its future resolves with success, what it wrote is
-//!   durable; when the future is dropped earlier, everything or nothing of it happens.
-//! * What changes something takes the event of the change, and appends it to the audit trail in the
-//!   same unit of work, if it does change something.
-//! * Stores decide nothing. They report what they found, and the application draws the conclusions.
-//! * Texts are compared byte for byte, and every value comes back as it was stored, bit for bit.
+//! 1. **Atomic.** A method is one unit of work: it applies completely or not at all, even if its future
+//!    is dropped. When its future resolves with success, what it wrote is durable.
+//! 2. **Audited.** A method that takes an [`AuditEvent`](merchant_otp_domain::AuditEvent) appends it to
+//!    the audit trail in the same unit of work, if and only if it changed something.
+//! 3. **No policy.** Stores report what they found; the application decides what it means.
+//! 4. **Exact.** Text is compared byte by byte, and every value is returned exactly as stored.
+//! 5. **Errors change nothing.** A method that fails with [`StoreError`] has changed nothing, with one
+//!    exception: after [`StoreError::Write`] the outcome is unknown if the connection broke during the
+//!    commit.
 
 mod access_token_store;
 mod audit_store;
@@ -19,6 +22,7 @@ mod instance_store;
 mod key_sealer;
 mod otp_device_store;
 mod sealed_key_store;
+mod storage_backend;
 mod store_error;
 mod store_health;
 
@@ -33,22 +37,46 @@ pub use instance_store::{InstanceInsertion, InstanceStore, StoredInstance};
 pub use key_sealer::{KeyPlace, KeySealer, SealError};
 pub use otp_device_store::{OtpDeviceInsertion, OtpDeviceStore};
 pub use sealed_key_store::{DeviceKey, KeyReplacement, SealedKeyStore};
-pub use store_error::{Cause, StoreError};
+pub use storage_backend::{BackendError, StorageBackend};
+pub use store_error::{Cause, StoreError, StoreResult};
 pub use store_health::StoreHealth;
 
 /// The stores of one database, for wiring.
+///
+/// A type that implements all of them makes a set by `Stores::from(Arc::new(stores))`.
 #[derive(Clone)]
 pub struct Stores {
-    /// Where instances are kept.
+    /// The instances.
     pub instances: Arc<dyn InstanceStore>,
-    /// Where access tokens are kept.
+    /// The access tokens.
     pub access_tokens: Arc<dyn AccessTokenStore>,
-    /// Where OTP devices are kept.
+    /// The OTP devices.
     pub otp_devices: Arc<dyn OtpDeviceStore>,
-    /// Where the sealed keys of the devices are changed.
+    /// The sealed keys of all devices, for master-key rotation.
     pub sealed_keys: Arc<dyn SealedKeyStore>,
-    /// Where the audit trail is kept.
+    /// The audit trail.
     pub audit: Arc<dyn AuditStore>,
-    /// Whether the database can be worked with.
+    /// The health of the database.
     pub health: Arc<dyn StoreHealth>,
+}
+
+impl<S> From<Arc<S>> for Stores
+where
+    S: InstanceStore
+        + AccessTokenStore
+        + OtpDeviceStore
+        + SealedKeyStore
+        + AuditStore
+        + StoreHealth,
+{
+    fn from(stores: Arc<S>) -> Self {
+        Self {
+            instances: stores.clone(),
+            access_tokens: stores.clone(),
+            otp_devices: stores.clone(),
+            sealed_keys: stores.clone(),
+            audit: stores.clone(),
+            health: stores,
+        }
+    }
 }

@@ -1,36 +1,36 @@
 use async_trait::async_trait;
 use merchant_otp_domain::{AuditEvent, InstanceId, OtpDeviceId, OtpDeviceSummary, SealedOtpDevice};
 
-use crate::StoreError;
+use crate::StoreResult;
 
-/// Keeps OTP devices, per instance, with keys that are sealed: no store ever sees one that is not.
+/// The OTP devices of each instance. Their keys are sealed: a store never sees a plain one.
 #[async_trait]
 pub trait OtpDeviceStore: Send + Sync + 'static {
     /// Stores a device of an instance, unless the instance has one with its id.
     ///
-    /// Exactly one of several concurrent insertions of one id is [`OtpDeviceInsertion::Stored`]; all
-    /// others see the device that it stored.
+    /// Of several concurrent insertions of one id exactly one is [`OtpDeviceInsertion::Stored`]; all
+    /// others return the device that it stored.
     ///
     /// # Errors
     ///
-    /// [`StoreError`]; nothing is stored then, [`StoreError::Write`] over a broken connection aside.
+    /// [`StoreError`](crate::StoreError).
     async fn insert(
         &self,
         instance: &InstanceId,
         device: SealedOtpDevice,
         event: &AuditEvent,
-    ) -> Result<OtpDeviceInsertion, StoreError>;
+    ) -> StoreResult<OtpDeviceInsertion>;
 
     /// The device of an instance and an id; `None` if there is none.
     ///
     /// # Errors
     ///
-    /// [`StoreError`].
+    /// [`StoreError`](crate::StoreError).
     async fn find(
         &self,
         instance: &InstanceId,
         id: &OtpDeviceId,
-    ) -> Result<Option<SealedOtpDevice>, StoreError>;
+    ) -> StoreResult<Option<SealedOtpDevice>>;
 
     /// The first `limit` devices of an instance after an id, ordered by the bytes of their ids.
     ///
@@ -39,43 +39,44 @@ pub trait OtpDeviceStore: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`StoreError`].
+    /// [`StoreError`](crate::StoreError).
     async fn list(
         &self,
         instance: &InstanceId,
         after: Option<&OtpDeviceId>,
         limit: u16,
-    ) -> Result<Vec<OtpDeviceSummary>, StoreError>;
+    ) -> StoreResult<Vec<OtpDeviceSummary>>;
 
-    /// Puts a device in the place of one with the same id, if that one still has all its details.
+    /// Replaces a device if it still equals `current` in every detail (compare and swap).
     ///
-    /// Answers whether it did. Of several replacements of one device at once, one does.
+    /// `replacement` has the same id. Returns whether the device was replaced; of several concurrent
+    /// replacements of one device, one is.
     ///
     /// # Errors
     ///
-    /// [`StoreError`]; nothing is changed then, [`StoreError::Write`] over a broken connection aside.
+    /// [`StoreError`](crate::StoreError).
     async fn replace(
         &self,
         instance: &InstanceId,
         current: &SealedOtpDevice,
         replacement: &SealedOtpDevice,
         event: &AuditEvent,
-    ) -> Result<bool, StoreError>;
+    ) -> StoreResult<bool>;
 
-    /// Removes a device of an instance; answers whether there was one.
+    /// Removes a device of an instance; returns whether there was one.
     ///
     /// # Errors
     ///
-    /// [`StoreError`]; nothing is removed then, [`StoreError::Write`] over a broken connection aside.
+    /// [`StoreError`](crate::StoreError).
     async fn remove(
         &self,
         instance: &InstanceId,
         id: &OtpDeviceId,
         event: &AuditEvent,
-    ) -> Result<bool, StoreError>;
+    ) -> StoreResult<bool>;
 }
 
-/// What came of storing an OTP device.
+/// The outcome of storing an OTP device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OtpDeviceInsertion {
     /// It is stored.

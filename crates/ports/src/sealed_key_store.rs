@@ -1,10 +1,11 @@
 use async_trait::async_trait;
 use merchant_otp_domain::{InstanceId, MasterKeyId, OtpDeviceId, SealedOtpKey};
 
-use crate::StoreError;
+use crate::StoreResult;
 
-/// Knows the sealed keys of all devices of all instances, and samples of the master keys that sealed
-/// them: for changing master keys.
+/// Access to all sealed keys, across instances, for master-key rotation.
+///
+/// Also keeps one sample per master key: a sealed constant that proves the key.
 #[async_trait]
 pub trait SealedKeyStore: Send + Sync + 'static {
     /// The first `limit` keys after a device, ordered by the bytes of the instances' ids, then of the
@@ -15,48 +16,47 @@ pub trait SealedKeyStore: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`StoreError`].
+    /// [`StoreError`](crate::StoreError).
     async fn list(
         &self,
         after: Option<(&InstanceId, &OtpDeviceId)>,
         limit: u16,
-    ) -> Result<Vec<DeviceKey>, StoreError>;
+    ) -> StoreResult<Vec<DeviceKey>>;
 
     /// The master keys that sealed the keys of devices, and of how many devices each.
     ///
     /// # Errors
     ///
-    /// [`StoreError`].
-    async fn master_keys(&self) -> Result<Vec<(MasterKeyId, u64)>, StoreError>;
+    /// [`StoreError`](crate::StoreError).
+    async fn master_keys(&self) -> StoreResult<Vec<(MasterKeyId, u64)>>;
 
-    /// Puts sealed keys in the place of others, where these are still there, all or none of them;
-    /// answers how many it replaced.
+    /// Replaces sealed keys that are unchanged, in one transaction; returns how many it replaced.
     ///
     /// # Errors
     ///
-    /// [`StoreError`]; nothing is changed then, [`StoreError::Write`] over a broken connection aside.
-    async fn replace(&self, replacements: Vec<KeyReplacement>) -> Result<u64, StoreError>;
+    /// [`StoreError`](crate::StoreError).
+    async fn replace(&self, replacements: Vec<KeyReplacement>) -> StoreResult<u64>;
 
     /// The samples, in no particular order.
     ///
     /// # Errors
     ///
-    /// [`StoreError`].
-    async fn samples(&self) -> Result<Vec<SealedOtpKey>, StoreError>;
+    /// [`StoreError`](crate::StoreError).
+    async fn samples(&self) -> StoreResult<Vec<SealedOtpKey>>;
 
     /// Stores a sample, unless there is one of the same master key.
     ///
     /// # Errors
     ///
-    /// [`StoreError`]; nothing is stored then, [`StoreError::Write`] over a broken connection aside.
-    async fn add_sample(&self, sample: SealedOtpKey) -> Result<(), StoreError>;
+    /// [`StoreError`](crate::StoreError).
+    async fn add_sample(&self, sample: SealedOtpKey) -> StoreResult<()>;
 
-    /// Removes the sample of a master key; answers whether there was one.
+    /// Removes the sample of a master key; returns whether there was one.
     ///
     /// # Errors
     ///
-    /// [`StoreError`]; nothing is removed then, [`StoreError::Write`] over a broken connection aside.
-    async fn remove_sample(&self, master_key: MasterKeyId) -> Result<bool, StoreError>;
+    /// [`StoreError`](crate::StoreError).
+    async fn remove_sample(&self, master_key: MasterKeyId) -> StoreResult<bool>;
 }
 
 /// The sealed key of a device.

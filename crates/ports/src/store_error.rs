@@ -1,18 +1,61 @@
+use std::error::Error as StdError;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
 use thiserror::Error;
 
-/// What an adapter knows about the cause of a failure: for the log, never for a client.
+/// The cause of a failure: for the log, never for a client.
 ///
-/// It must not contain a secret: no key, token, password or database URL.
-pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+/// It must not contain a secret: no key, token, password or database URL. Clones share the error, so
+/// that a batch can report one failure to each of its requests.
+///
+/// ```
+/// use merchant_otp_ports::{Cause, StoreError};
+///
+/// let from_text = StoreError::Busy("too many requests are queued".into());
+/// let from_error = StoreError::Write(std::io::Error::other("disk full").into());
+/// assert_eq!(from_text.to_string(), "too many requests wait for the database");
+/// assert!(std::error::Error::source(&from_error.clone()).is_some());
+/// # let _: Cause = "shared".into();
+/// ```
+#[derive(Clone)]
+pub struct Cause(Arc<dyn StdError + Send + Sync>);
 
-/// Why a store could not do its work.
-#[derive(Debug, Error)]
+impl<E: Into<Box<dyn StdError + Send + Sync>>> From<E> for Cause {
+    fn from(error: E) -> Self {
+        Self(error.into().into())
+    }
+}
+
+impl Deref for Cause {
+    type Target = dyn StdError + Send + Sync;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.0
+    }
+}
+
+impl fmt::Debug for Cause {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, formatter)
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, formatter)
+    }
+}
+
+/// Why a store operation failed.
+#[derive(Clone, Debug, Error)]
 pub enum StoreError {
-    /// The work was not begun: no connection, or no transaction.
+    /// The operation was not started: there is no connection, or no transaction.
     #[error("the database cannot be reached")]
     Unavailable(#[source] Cause),
-    /// More wait for the database than it serves in time; nothing was done.
-    #[error("too many wait for the database")]
+    /// More requests wait for the database than it serves in time; nothing was done.
+    #[error("too many requests wait for the database")]
     Busy(#[source] Cause),
     /// Reading failed; nothing was changed.
     #[error("reading from the database failed")]
@@ -22,12 +65,15 @@ pub enum StoreError {
     /// Nothing was changed, unless the connection broke while the database committed.
     #[error("writing to the database failed")]
     Write(#[source] Cause),
-    /// Somebody else was in the way; nothing was changed, and trying again is worth it.
+    /// A concurrent transaction conflicted. Nothing was changed; the operation may be retried.
     ///
-    /// Serialization failures, deadlocks, locks that were not released in time.
+    /// Serialization failures, deadlocks, and locks that were not released in time.
     #[error("the database was contended")]
     Contention(#[source] Cause),
-    /// The database holds what no version of the service writes.
+    /// The database holds data that no version of the service writes.
     #[error("the database holds invalid data")]
     Corrupt(#[source] Cause),
 }
+
+/// The result of a store operation.
+pub type StoreResult<T> = Result<T, StoreError>;

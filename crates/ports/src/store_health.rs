@@ -1,14 +1,14 @@
 use async_trait::async_trait;
 
-use crate::StoreError;
+use crate::StoreResult;
 
-/// Tells whether the database can be worked with.
+/// The health of the database.
 #[async_trait]
 pub trait StoreHealth: Send + Sync + 'static {
-    /// Checks that the database answers, and has the schema that the adapter needs.
+    /// Checks that the database answers and has the schema that the adapter needs.
     ///
     /// # Errors
     ///
-    /// [`StoreError`]; [`StoreError::Corrupt`] for another schema.
-    async fn check(&self) -> Result<(), StoreError>;
+    /// [`StoreError`](crate::StoreError); [`StoreError::Corrupt`](crate::StoreError::Corrupt) for another schema.
+    async fn check(&self) -> StoreResult<()>;
 }

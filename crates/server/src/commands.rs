@@ -7,16 +7,18 @@ mod key;
 
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::{Context, anyhow, bail};
 use merchant_otp_application::{AccessTokenPage, Error, NewAccessToken, Service};
 use merchant_otp_domain::{Expiration, Instance, InstanceId, Password, Permission, Timestamp};
+use merchant_otp_ports::StorageBackend;
 use zeroize::Zeroizing;
 
 use crate::command_line::{InstanceCommand, TokenCommand};
 use crate::settings::Settings;
-use crate::storage::Database;
+use crate::{storage, wiring};
 
 /// Shows the effective settings.
 pub(crate) fn config(settings: &Settings) -> anyhow::Result<()> {
@@ -32,7 +34,7 @@ pub(crate) fn openapi() -> anyhow::Result<()> {
 
 /// Applies the pending migrations.
 pub(crate) async fn migrate(settings: &Settings) -> anyhow::Result<()> {
-    let applied = Database::new(&settings.storage)?.migrate().await?;
+    let applied = open(settings)?.migrate().await.context("storage.url")?;
     let mut output = io::stdout().lock();
     for migration in &applied {
         writeln!(output, "applied {migration}")?;
@@ -169,11 +171,22 @@ pub(crate) use device::device;
 pub(crate) use healthcheck::healthcheck;
 pub(crate) use key::key;
 
+/// The database of the settings.
+fn open(settings: &Settings) -> anyhow::Result<Arc<dyn StorageBackend>> {
+    Ok(storage::open(&settings.storage, Some(1))?.backend)
+}
+
+/// The database of the settings, up to date.
+async fn migrated(settings: &Settings) -> anyhow::Result<Arc<dyn StorageBackend>> {
+    let backend = open(settings)?;
+    backend.migrate().await.context("storage.url")?;
+    Ok(backend)
+}
+
 /// The use cases, over a database that is up to date.
 async fn service(settings: &Settings) -> anyhow::Result<Service> {
-    let database = Database::new(&settings.storage)?;
-    database.migrate().await?;
-    let (service, made) = database.service(&settings.security).await?;
+    let backend = migrated(settings).await?;
+    let (service, made) = wiring::service(&*backend, &settings.security).await?;
     if let Some(path) = made {
         writeln!(io::stderr(), "{}", master_key_made(&path))?;
     }
@@ -182,9 +195,8 @@ async fn service(settings: &Settings) -> anyhow::Result<Service> {
 
 /// The use cases over a database that is up to date, whether its master keys are there or not.
 async fn unchecked_service(settings: &Settings) -> anyhow::Result<Service> {
-    let database = Database::new(&settings.storage)?;
-    database.migrate().await?;
-    Ok(database.unchecked_service(&settings.security).await?.0)
+    let backend = migrated(settings).await?;
+    Ok(wiring::unchecked_service(&*backend, &settings.security).await?.0)
 }
 
 /// What is said of a master key that was made by itself.

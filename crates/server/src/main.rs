@@ -19,6 +19,7 @@ mod storage_url;
 mod systemd;
 mod telemetry;
 mod welcome;
+mod wiring;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

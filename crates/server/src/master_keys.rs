@@ -15,8 +15,6 @@ use merchant_otp_sealing::{Keyring, MasterKey, MasterKeyError};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::storage::Database;
-
 /// Where a master key is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum MasterKeySource {
@@ -74,11 +72,11 @@ pub(crate) struct MasterKeys {
 }
 
 impl MasterKeys {
-    /// Reads the master keys of the settings; if they name none, the one beside an embedded database,
-    /// which is made if nothing was sealed yet.
+    /// Reads the master keys of the settings; if they name none, the one in the file `beside` an embedded
+    /// database, which is made if nothing was sealed yet.
     pub(crate) async fn read(
         sources: &[MasterKeySource],
-        database: &Database,
+        beside: Option<PathBuf>,
         stores: &Stores,
     ) -> anyhow::Result<Self> {
         let mut keys = Vec::new();
@@ -88,7 +86,7 @@ impl MasterKeys {
             keys.push(key);
         }
         if keys.is_empty() {
-            let Some(path) = database.master_key_path() else {
+            let Some(path) = beside else {
                 bail!(
                     "security.master_keys: there is none; make one with `merchant-otp key generate \
                      FILE`, name it as \"file:FILE\", and keep a copy apart from the database"

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use merchant_otp_application::Service;
-use merchant_otp_transport_http::Certificate;
+use merchant_otp_transport_http::{Certificate, HttpSettings};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 
 use crate::commands::master_key_made;
 use crate::settings::Settings;
-use crate::storage::Database;
-use crate::{descriptors, metrics, systemd, telemetry, welcome};
+use crate::storage::{self, Database};
+use crate::{descriptors, metrics, systemd, telemetry, welcome, wiring};
 
 /// Answers requests until a signal.
 pub(crate) async fn serve(settings: Settings, no_migrate: bool) -> anyhow::Result<()> {
@@ -23,33 +23,37 @@ pub(crate) async fn serve(settings: Settings, no_migrate: bool) -> anyhow::Resul
         tracing::info!(%listen, "telling metrics");
     }
     descriptors::allow(settings.http()?.max_connections, settings.storage.connections()?);
-    let database = Database::new(&settings.storage)?;
+    let Database { backend, workers } = storage::open(&settings.storage, settings.http_workers()?)?;
     if no_migrate {
-        let pending = database.pending_migrations().await?;
+        let pending = backend.pending_migrations().await.context("storage.url")?;
         if !pending.is_empty() {
             bail!("migrations are pending: {}; run `merchant-otp migrate`", pending.join(", "));
         }
     } else {
-        for migration in database.migrate().await? {
+        for migration in backend.migrate().await.context("storage.url")? {
             tracing::info!(migration, "applied a migration");
         }
     }
-    let (service, made) = database.service(&settings.security).await?;
+    let (service, made) = wiring::service(&*backend, &settings.security).await?;
     if let Some(path) = made {
         tracing::warn!("{}", master_key_made(&path));
     }
-    let service = Arc::new(service);
+    let service = Arc::new(service.with_token_cache(settings.storage.token_cache()?));
+    let service_of_worker = {
+        let (backend, service) = (Arc::clone(&backend), Arc::clone(&service));
+        move || service.with_stores(backend.stores())
+    };
     // The address comes first: a start that fails must not use up the one showing of the token.
-    let http = settings.http()?;
-    let bound = merchant_otp_transport_http::bind(http, Arc::clone(&service), socket)
+    let http = HttpSettings { workers: workers.into(), ..settings.http()? };
+    let bound = merchant_otp_transport_http::bind(http, service_of_worker, socket)
         .context("http.listen")?;
-    if database.is_embedded() && service.bootstrap().await? {
+    if backend.embedded_file().is_some() && service.bootstrap().await? {
         welcome::greet(&service, bound.listen(), bound.certificate().is_some()).await?;
     }
     let shutdown = Shutdown::on_signals()?;
     reload_on_hangup(bound.certificate())?;
     let retention = settings.audit_retention()?;
-    tracing::info!(listen = %bound.listen(), version = env!("CARGO_PKG_VERSION"), "serving");
+    tracing::info!(listen = %bound.listen(), workers, version = env!("CARGO_PKG_VERSION"), "serving");
     systemd::ready();
     tokio::select! {
         served = bound.run(shutdown.begun()) => served.context("serving")?,

@@ -43,8 +43,6 @@ pub(crate) struct Storage {
     pub(crate) url: StorageUrl,
     #[serde(deserialize_with = "integer::deserialize")]
     connections: u64,
-    #[serde(deserialize_with = "integer::deserialize")]
-    writers: u64,
     /// In milliseconds.
     #[serde(deserialize_with = "integer::deserialize")]
     token_cache: u64,
@@ -110,7 +108,7 @@ impl Settings {
         self.http()?;
         self.storage.url.scheme().context("storage.url")?;
         self.storage.connections()?;
-        self.storage.writers()?;
+        self.http_workers()?;
         self.storage.token_cache()?;
         self.audit_retention()?;
         self.metrics_listen()?;
@@ -133,6 +131,11 @@ impl Settings {
         self.metrics.listen.as_ref().map(parse).transpose()
     }
 
+    /// How many threads serve HTTP; `None` for as many as the processors and the connections permit.
+    pub(crate) fn http_workers(&self) -> anyhow::Result<Option<u16>> {
+        self.http.workers()
+    }
+
     /// What the HTTP transport is to do.
     pub(crate) fn http(&self) -> anyhow::Result<HttpSettings> {
         self.http.settings(&self.currencies)
@@ -140,10 +143,10 @@ impl Settings {
 }
 
 impl Storage {
-    /// How many connections there are at the most.
+    /// The most connections to the database.
     pub(crate) fn connections(&self) -> anyhow::Result<u16> {
         match u16::try_from(self.connections) {
-            // Each may hold one of the 512 threads of the runtime that may block.
+            // Each of SQLite may hold one of the 512 threads of the runtime that may block.
             Ok(connections @ 1..=400) => Ok(connections),
             _ => bail!("storage.connections: it is 1 to 400"),
         }
@@ -154,14 +157,6 @@ impl Storage {
         match self.token_cache {
             milliseconds @ 0..=1000 => Ok(Duration::from_millis(milliseconds)),
             _ => bail!("storage.token_cache: it is 0 to 1000 milliseconds"),
-        }
-    }
-
-    /// How many batches of devices are written to PostgreSQL at a time.
-    pub(crate) fn writers(&self) -> anyhow::Result<u16> {
-        match u16::try_from(self.writers) {
-            Ok(writers @ 1..=64) => Ok(writers),
-            _ => bail!("storage.writers: it is 1 to 64"),
         }
     }
 }
@@ -355,7 +350,8 @@ mod tests {
             ("", &[("MERCHANT_OTP__STORAGE__CONNECTIONS", "yes")], "storage.connections"),
             ("", &[("MERCHANT_OTP__STORAGE__CONNECTIONS", "401")], "storage.connections"),
             ("[metrics]\nlisten = \"9967\"", &[], "metrics.listen"),
-            ("[storage]\nwriters = 65", &[], "storage.writers"),
+            ("[storage]\nwriters = 1", &[], "writers"),
+            ("[http]\nworkers = 513", &[], "http.workers"),
             ("[storage]\ntoken_cache = 1001", &[], "storage.token_cache"),
             (
                 "",

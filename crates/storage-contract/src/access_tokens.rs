@@ -6,27 +6,30 @@ use merchant_otp_domain::{
     AccessTokenDescription, AccessTokenInfo, Expiration, Scope, Timestamp, TokenScope,
 };
 use merchant_otp_ports::{
-    AccessTokenInsertion, AccessTokenLookup, AccessTokenPage, StoreError, StoredAccessToken, Stores,
+    AccessTokenInsertion, AccessTokenLookup, AccessTokenPage, StoreError, StoredAccessToken,
 };
 use tokio::task::JoinSet;
 
+use crate::Fixture;
 use crate::samples::{
     EVENT, all_tokens, digest, instance, stored_instance, stored_token, token_info,
 };
 
 /// A stored token is found by its digest, with its serial.
-pub async fn a_token_is_found_by_its_digest(stores: &Stores) {
+pub async fn a_token_is_found_by_its_digest(fixture: &Fixture) {
+    let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
     let serial = stored_token(stores, &shop, 1).await;
     let found = stores.access_tokens.find(&shop, &digest(1)).await.unwrap();
     let expected = StoredAccessToken { serial, info: token_info() };
     assert_eq!(found, AccessTokenLookup::Found(expected));
     let other = stores.access_tokens.find(&shop, &digest(2)).await.unwrap();
-    assert_eq!(other, AccessTokenLookup::Unknown);
+    assert_eq!(other, AccessTokenLookup::NotFound);
 }
 
 /// Tokens that are looked up at once get their own answers.
-pub async fn tokens_of_one_moment_are_not_mixed_up(stores: &Stores) {
+pub async fn tokens_of_one_moment_are_not_mixed_up(fixture: &Fixture) {
+    let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
     let deleted = stored_instance(stores, "deleted").await;
     let mut expected = Vec::new();
@@ -48,10 +51,10 @@ pub async fn tokens_of_one_moment_are_not_mixed_up(stores: &Stores) {
         expected.push((shop.clone(), number, found));
         expected.push((deleted.clone(), number, AccessTokenLookup::InstanceDeleted));
         expected.push((instance("nowhere").id, number, AccessTokenLookup::NoSuchInstance));
-        expected.push((shop.clone(), number + 100, AccessTokenLookup::Unknown));
+        expected.push((shop.clone(), number + 100, AccessTokenLookup::NotFound));
     }
     stored_token(stores, &deleted, 50).await;
-    expected.push((shop.clone(), 50, AccessTokenLookup::Unknown));
+    expected.push((shop.clone(), 50, AccessTokenLookup::NotFound));
     assert!(stores.instances.mark_deleted(&deleted, &EVENT).await.unwrap());
 
     let mut lookups = JoinSet::new();
@@ -65,12 +68,13 @@ pub async fn tokens_of_one_moment_are_not_mixed_up(stores: &Stores) {
 }
 
 /// An instance finds, lists and removes its own tokens only.
-pub async fn a_token_of_another_instance_is_unknown(stores: &Stores) {
+pub async fn a_token_of_another_instance_is_unknown(fixture: &Fixture) {
+    let stores = &fixture.stores();
     let owner = stored_instance(stores, "owner").await;
     let other = stored_instance(stores, "other").await;
     let serial = stored_token(stores, &owner, 1).await;
     let found = stores.access_tokens.find(&other, &digest(1)).await.unwrap();
-    assert_eq!(found, AccessTokenLookup::Unknown);
+    assert_eq!(found, AccessTokenLookup::NotFound);
     assert_eq!(all_tokens(stores, &other).await, []);
     assert!(!stores.access_tokens.remove(&other, serial, &EVENT).await.unwrap());
     let found = stores.access_tokens.find(&owner, &digest(1)).await.unwrap();
@@ -78,7 +82,8 @@ pub async fn a_token_of_another_instance_is_unknown(stores: &Stores) {
 }
 
 /// Scope, times and description come back as they were stored.
-pub async fn everything_known_of_a_token_comes_back(stores: &Stores) {
+pub async fn everything_known_of_a_token_comes_back(fixture: &Fixture) {
+    let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
     let at = |seconds| Timestamp::from_seconds(seconds).unwrap();
     let times = [
@@ -115,7 +120,8 @@ pub async fn everything_known_of_a_token_comes_back(stores: &Stores) {
 }
 
 /// A serial is larger than all before it, also after the tokens before it are gone.
-pub async fn serials_grow_and_are_never_used_again(stores: &Stores) {
+pub async fn serials_grow_and_are_never_used_again(fixture: &Fixture) {
+    let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
     let first = stored_token(stores, &shop, 1).await;
     assert!(first.value() >= 1);
@@ -133,7 +139,8 @@ pub async fn serials_grow_and_are_never_used_again(stores: &Stores) {
 }
 
 /// All tokens of the instance are listed, expired ones included.
-pub async fn tokens_are_listed_in_the_order_of_their_serials(stores: &Stores) {
+pub async fn tokens_are_listed_in_the_order_of_their_serials(fixture: &Fixture) {
+    let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
     let past = Timestamp::from_seconds(1).unwrap();
     let expired = AccessTokenInfo { expiration: Expiration::At(past), ..token_info() };
@@ -152,7 +159,8 @@ pub async fn tokens_are_listed_in_the_order_of_their_serials(stores: &Stores) {
 }
 
 /// A page has the tokens after a serial, or those before one in the opposite order.
-pub async fn tokens_are_listed_in_pages(stores: &Stores) {
+pub async fn tokens_are_listed_in_pages(fixture: &Fixture) {
+    let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
     let other = stored_instance(stores, "other").await;
     let mut serials = Vec::new();
@@ -178,20 +186,22 @@ pub async fn tokens_are_listed_in_pages(stores: &Stores) {
 }
 
 /// Removing a token is final, and removes no other.
-pub async fn a_removed_token_is_never_found_again(stores: &Stores) {
+pub async fn a_removed_token_is_never_found_again(fixture: &Fixture) {
+    let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
     let serial = stored_token(stores, &shop, 1).await;
     stored_token(stores, &shop, 2).await;
     assert!(stores.access_tokens.remove(&shop, serial, &EVENT).await.unwrap());
     assert!(!stores.access_tokens.remove(&shop, serial, &EVENT).await.unwrap());
     let removed = stores.access_tokens.find(&shop, &digest(1)).await.unwrap();
-    assert_eq!(removed, AccessTokenLookup::Unknown);
+    assert_eq!(removed, AccessTokenLookup::NotFound);
     let kept = stores.access_tokens.find(&shop, &digest(2)).await.unwrap();
     assert!(matches!(kept, AccessTokenLookup::Found(_)));
 }
 
 /// Tokens go that expire before a point in time, of the instance alone.
-pub async fn tokens_that_expired_are_removed(stores: &Stores) {
+pub async fn tokens_that_expired_are_removed(fixture: &Fixture) {
+    let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
     let other = stored_instance(stores, "other").await;
     let at = |seconds| Timestamp::from_seconds(seconds).unwrap();
@@ -212,20 +222,27 @@ pub async fn tokens_that_expired_are_removed(stores: &Stores) {
     assert_eq!(stores.access_tokens.remove_expired(&nobody, at(100)).await.unwrap(), 0);
 }
 
-/// A digest that is stored already is a failed write, whatever the instance.
-pub async fn a_digest_is_never_stored_twice(stores: &Stores) {
+/// A digest that the instance has already is a failed write; another instance may have the same.
+pub async fn a_digest_is_stored_once_per_instance(fixture: &Fixture) {
+    let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
     let other = stored_instance(stores, "other").await;
-    stored_token(stores, &shop, 1).await;
-    for instance in [&shop, &other] {
-        let again = stores.access_tokens.insert(instance, digest(1), token_info(), &EVENT).await;
-        assert!(matches!(again, Err(StoreError::Write(_))));
+    let serial = stored_token(stores, &shop, 1).await;
+    let again = stores.access_tokens.insert(&shop, digest(1), token_info(), &EVENT).await;
+    assert!(matches!(again, Err(StoreError::Write(_))));
+    assert_eq!(all_tokens(stores, &shop).await.len(), 1);
+    let of_other = stored_token(stores, &other, 1).await;
+    assert_ne!(of_other, serial);
+    for (instance, serial) in [(&shop, serial), (&other, of_other)] {
+        let found = stores.access_tokens.find(instance, &digest(1)).await.unwrap();
+        let expected = StoredAccessToken { serial, info: token_info() };
+        assert_eq!(found, AccessTokenLookup::Found(expected));
     }
-    assert_eq!(all_tokens(stores, &other).await, []);
 }
 
 /// An unknown instance is told from a token that is unknown.
-pub async fn an_unknown_instance_has_no_tokens(stores: &Stores) {
+pub async fn an_unknown_instance_has_no_tokens(fixture: &Fixture) {
+    let stores = &fixture.stores();
     let nobody = instance("nobody").id;
     let insertion =
         stores.access_tokens.insert(&nobody, digest(1), token_info(), &EVENT).await.unwrap();

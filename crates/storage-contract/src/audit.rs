@@ -11,6 +11,7 @@ use merchant_otp_ports::{
 };
 use tokio::task::JoinSet;
 
+use crate::Fixture;
 use crate::samples::{
     EVENT, device, digest, event_of, instance, password_hash, stored_instance, token_info,
 };
@@ -31,7 +32,8 @@ async fn events(stores: &Stores, instance: &str) -> Vec<AuditEvent> {
 }
 
 /// Every actor, outcome and operation comes back, with all there is to it.
-pub async fn an_event_comes_back(stores: &Stores) {
+pub async fn an_event_comes_back(fixture: &Fixture) {
+    let stores = &fixture.stores();
     let serial = |number| AccessTokenSerial::new(number).unwrap();
     let scope = TokenScope { scope: Scope::OrderPos, refreshable: true };
     let actors = [
@@ -63,7 +65,8 @@ pub async fn an_event_comes_back(stores: &Stores) {
 }
 
 /// Each change is in the trail, as its event says, and no change is in it twice.
-pub async fn what_changes_something_appends_its_event(stores: &Stores) {
+pub async fn what_changes_something_appends_its_event(fixture: &Fixture) {
+    let stores = &fixture.stores();
     let mut expected = Vec::new();
     let mut event = |operation| {
         let event = event_of("shop", operation);
@@ -103,7 +106,8 @@ pub async fn what_changes_something_appends_its_event(stores: &Stores) {
 }
 
 /// What is there already, or not there, is in no event.
-pub async fn what_changes_nothing_appends_nothing(stores: &Stores) {
+pub async fn what_changes_nothing_appends_nothing(fixture: &Fixture) {
+    let stores = &fixture.stores();
     let shop = instance("shop");
     let till = device("till", "");
     stores.instances.insert(shop.clone(), None, &EVENT).await.unwrap();
@@ -129,7 +133,8 @@ pub async fn what_changes_nothing_appends_nothing(stores: &Stores) {
 }
 
 /// Of several insertions of one device at once, the one that stores it is in the trail.
-pub async fn one_of_concurrent_changes_appends_its_event(stores: &Stores) {
+pub async fn one_of_concurrent_changes_appends_its_event(fixture: &Fixture) {
+    let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
     let mut tasks = JoinSet::new();
     for number in 0..20 {
@@ -147,7 +152,8 @@ pub async fn one_of_concurrent_changes_appends_its_event(stores: &Stores) {
 }
 
 /// Pages of an instance, by time and then as they were appended, whatever others append.
-pub async fn events_are_listed_by_time_in_pages(stores: &Stores) {
+pub async fn events_are_listed_by_time_in_pages(fixture: &Fixture) {
+    let stores = &fixture.stores();
     for (instance, seconds, unrecorded) in
         [("shop", 20, 3), ("shop", 10, 1), ("other", 10, 0), ("shop", 20, 4), ("shop", 15, 2)]
     {
@@ -174,7 +180,8 @@ pub async fn events_are_listed_by_time_in_pages(stores: &Stores) {
 }
 
 /// Purging an instance, and making another of its id, leaves its trail.
-pub async fn events_outlive_their_instance(stores: &Stores) {
+pub async fn events_outlive_their_instance(fixture: &Fixture) {
+    let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
     let kept = event_of("shop", Operation::SetPassword);
     assert!(stores.instances.set_password(&shop, password_hash(1), &kept).await.unwrap());
@@ -183,29 +190,54 @@ pub async fn events_outlive_their_instance(stores: &Stores) {
     assert_eq!(events(stores, "shop").await, [kept]);
 }
 
-/// Those older than a point in time go, of all instances, in batches.
-pub async fn old_events_are_removed(stores: &Stores) {
+/// Events older than a point in time are removed instance by instance, the oldest first, in batches.
+pub async fn old_events_are_removed(fixture: &Fixture) {
+    let stores = &fixture.stores();
     for seconds in 1..=10 {
         let instance = if seconds % 2 == 0 { "shop" } else { "other" };
         let event = AuditEvent { time: time(seconds), ..event_of(instance, Operation::LogIn) };
         stores.audit.append(event).await.unwrap();
     }
-    let serials: Vec<_> = trail(stores, "other").await.iter().map(|one| one.serial).collect();
-    let first = serials[0] - 1;
-    let remove = async |seconds, after, limit| {
-        let AuditRemoval { removed, last } =
-            stores.audit.remove_before(time(seconds), after, limit).await.unwrap();
-        (removed, last)
+    // Appended late: the order of removal is that of the times.
+    let late = AuditEvent { time: time(1), ..event_of("shop", Operation::LogIn) };
+    stores.audit.append(late).await.unwrap();
+    let remove = async |seconds, after: Option<&str>, limit| {
+        let after = after.map(|id| InstanceId::parse(id).unwrap());
+        let removal = stores.audit.remove_before(time(seconds), after.as_ref(), limit).await;
+        let removal: Option<AuditRemoval> = removal.unwrap();
+        removal.map(|AuditRemoval { instance, removed }| (instance.to_string(), removed))
     };
-    assert_eq!(remove(1, 0, 100).await, (0, Some(first + 10)));
-    assert_eq!(remove(8, 0, 4).await, (4, Some(first + 4)));
-    // The fifth one is none of the four that are looked at.
-    assert_eq!(remove(8, first + 5, 4).await, (2, Some(first + 9)));
-    assert_eq!(remove(8, 0, 4).await, (1, Some(first + 10)));
-    assert_eq!(remove(8, first + 10, 4).await, (0, None));
+    let removed = |instance: &str, number| Some((instance.to_owned(), number));
     let seconds = async |instance| {
         let events = events(stores, instance).await;
         events.iter().map(|event| event.time.seconds()).collect::<Vec<_>>()
     };
+    assert_eq!(remove(1, None, 100).await, removed("other", 0));
+    assert_eq!(remove(8, None, 3).await, removed("other", 3));
+    assert_eq!(seconds("other").await, [7, 9]);
+    assert_eq!(remove(8, None, 3).await, removed("other", 1));
+    assert_eq!(remove(8, Some("other"), 2).await, removed("shop", 2));
+    assert_eq!(seconds("shop").await, [4, 6, 8, 10]);
+    assert_eq!(remove(8, Some("other"), 2).await, removed("shop", 2));
+    assert_eq!(remove(8, Some("shop"), 2).await, None);
     assert_eq!((seconds("shop").await, seconds("other").await), (vec![8, 10], vec![9]));
+    // An instance without events is passed over.
+    assert_eq!(remove(100, None, 2).await, removed("other", 1));
+    assert_eq!(remove(100, None, 1).await, removed("shop", 1));
+    assert_eq!(remove(100, None, 2).await, removed("shop", 1));
+    assert_eq!(remove(100, None, 2).await, None);
+}
+
+/// An instance that was purged is walked too.
+pub async fn old_events_of_purged_instances_are_removed(fixture: &Fixture) {
+    let stores = &fixture.stores();
+    let shop = stored_instance(stores, "shop").await;
+    let purged = AuditEvent { time: time(5), ..event_of("shop", Operation::PurgeInstance) };
+    assert!(stores.instances.remove(&shop, &purged).await.unwrap());
+    assert_eq!(events(stores, "shop").await, [purged]);
+    let removal = AuditRemoval { instance: shop, removed: 1 };
+    let anywhere = InstanceId::parse("anywhere").unwrap();
+    let removed = stores.audit.remove_before(time(6), Some(&anywhere), 9).await.unwrap();
+    assert_eq!(removed, Some(removal));
+    assert_eq!(events(stores, "shop").await, []);
 }

@@ -1,8 +1,9 @@
 //! Cases of the health of a store.
 
-use merchant_otp_ports::Stores;
+use crate::Fixture;
 
 /// A new database has the schema that is needed, and answers.
-pub async fn a_database_that_works_is_healthy(stores: &Stores) {
+pub async fn a_database_that_works_is_healthy(fixture: &Fixture) {
+    let stores = &fixture.stores();
     stores.health.check().await.unwrap();
 }

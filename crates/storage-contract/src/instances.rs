@@ -2,42 +2,63 @@
 
 use std::sync::Arc;
 
-use merchant_otp_domain::{Instance, InstanceName};
+use merchant_otp_domain::{Instance, InstanceId, InstanceName, PasswordHash};
 use merchant_otp_ports::{
     AccessTokenInsertion, AccessTokenLookup, InstanceInsertion, OtpDeviceInsertion, StoredInstance,
     Stores,
 };
 use tokio::task::JoinSet;
 
+use crate::Fixture;
 use crate::samples::{
     EVENT, all_tokens, device, digest, instance, password_hash, stored_instance, stored_token,
-    token_info, without_password,
+    token_info, unnumbered, without_password,
 };
 
+async fn find(stores: &Stores, id: &InstanceId) -> Option<StoredInstance> {
+    stores.instances.find(id).await.unwrap().map(unnumbered)
+}
+
+async fn list(stores: &Stores) -> Vec<StoredInstance> {
+    stores.instances.list().await.unwrap().into_iter().map(unnumbered).collect()
+}
+
+async fn insert(
+    stores: &Stores,
+    instance: Instance,
+    password: Option<PasswordHash>,
+) -> InstanceInsertion {
+    match stores.instances.insert(instance, password, &EVENT).await.unwrap() {
+        InstanceInsertion::Exists(existing) => InstanceInsertion::Exists(unnumbered(existing)),
+        InstanceInsertion::Stored => InstanceInsertion::Stored,
+    }
+}
+
 /// A second insertion of an id answers with the first instance and changes nothing.
-pub async fn an_instance_is_stored_once(stores: &Stores) {
+pub async fn an_instance_is_stored_once(fixture: &Fixture) {
+    let stores = &fixture.stores();
     let first = instance("shop");
     let second = Instance { name: InstanceName::parse("Another").unwrap(), ..first.clone() };
-    let insert =
-        |instance: &Instance, password| stores.instances.insert(instance.clone(), password, &EVENT);
-    assert_eq!(insert(&first, None).await.unwrap(), InstanceInsertion::Stored);
+    let insert = |instance: &Instance, password| insert(stores, instance.clone(), password);
+    assert_eq!(insert(&first, None).await, InstanceInsertion::Stored);
     let expected = without_password(first.clone());
     for (again, password) in [(&first, None), (&second, None), (&first, Some(password_hash(1)))] {
-        let insertion = insert(again, password).await.unwrap();
+        let insertion = insert(again, password).await;
         assert_eq!(insertion, InstanceInsertion::Exists(expected.clone()));
     }
-    assert_eq!(stores.instances.find(&first.id).await.unwrap(), Some(expected));
+    assert_eq!(find(stores, &first.id).await, Some(expected));
 }
 
 /// A password is stored with its instance or later, and replaced.
-pub async fn a_password_comes_back(stores: &Stores) {
+pub async fn a_password_comes_back(fixture: &Fixture) {
+    let stores = &fixture.stores();
     let shop = instance("shop");
-    let insert = |password| stores.instances.insert(shop.clone(), password, &EVENT);
-    assert_eq!(insert(Some(password_hash(1))).await.unwrap(), InstanceInsertion::Stored);
+    let insert = |password| insert(stores, shop.clone(), password);
+    assert_eq!(insert(Some(password_hash(1))).await, InstanceInsertion::Stored);
     let expected = |password| StoredInstance { password, ..without_password(shop.clone()) };
-    let found = stores.instances.find(&shop.id).await.unwrap();
+    let found = find(stores, &shop.id).await;
     assert_eq!(found, Some(expected(Some(password_hash(1)))));
-    let again = insert(None).await.unwrap();
+    let again = insert(None).await;
     assert_eq!(again, InstanceInsertion::Exists(expected(Some(password_hash(1)))));
 
     let other = stored_instance(stores, "other").await;
@@ -45,15 +66,16 @@ pub async fn a_password_comes_back(stores: &Stores) {
         assert!(
             stores.instances.set_password(&shop.id, password_hash(number), &EVENT).await.unwrap()
         );
-        let found = stores.instances.find(&shop.id).await.unwrap();
+        let found = find(stores, &shop.id).await;
         assert_eq!(found, Some(expected(Some(password_hash(number)))));
     }
-    let untouched = stores.instances.find(&other).await.unwrap().unwrap();
+    let untouched = find(stores, &other).await.unwrap();
     assert_eq!(untouched.password, None);
 }
 
 /// An instance gets another name, and keeps the rest.
-pub async fn an_instance_is_renamed(stores: &Stores) {
+pub async fn an_instance_is_renamed(fixture: &Fixture) {
+    let stores = &fixture.stores();
     let shop = instance("shop");
     let password = Some(password_hash(1));
     stores.instances.insert(shop.clone(), password.clone(), &EVENT).await.unwrap();
@@ -65,12 +87,13 @@ pub async fn an_instance_is_renamed(stores: &Stores) {
         without_password(instance("other")),
         StoredInstance { password, ..without_password(renamed) },
     ];
-    assert_eq!(stores.instances.list().await.unwrap(), expected);
-    assert!(stores.instances.find(&other).await.unwrap().is_some());
+    assert_eq!(list(stores).await, expected);
+    assert!(find(stores, &other).await.is_some());
 }
 
 /// A deleted instance is known as such, has no password, and is no longer changed.
-pub async fn a_deleted_instance_is_kept_and_of_no_use(stores: &Stores) {
+pub async fn a_deleted_instance_is_kept_and_of_no_use(fixture: &Fixture) {
+    let stores = &fixture.stores();
     let shop = instance("shop");
     stores.instances.insert(shop.clone(), Some(password_hash(1)), &EVENT).await.unwrap();
     let kept = stored_instance(stores, "kept").await;
@@ -81,15 +104,15 @@ pub async fn a_deleted_instance_is_kept_and_of_no_use(stores: &Stores) {
     assert!(stores.instances.mark_deleted(&shop.id, &EVENT).await.unwrap());
     assert!(!stores.instances.mark_deleted(&shop.id, &EVENT).await.unwrap());
     let deleted = StoredInstance { deleted: true, ..without_password(shop.clone()) };
-    assert_eq!(stores.instances.find(&shop.id).await.unwrap(), Some(deleted.clone()));
-    let listed = stores.instances.list().await.unwrap();
+    assert_eq!(find(stores, &shop.id).await, Some(deleted.clone()));
+    let listed = list(stores).await;
     assert_eq!(listed, [without_password(instance("kept")), deleted.clone()]);
-    let insertion = stores.instances.insert(shop.clone(), None, &EVENT).await.unwrap();
+    let insertion = insert(stores, shop.clone(), None).await;
     assert_eq!(insertion, InstanceInsertion::Exists(deleted.clone()));
     let name = InstanceName::parse("new").unwrap();
     assert!(!stores.instances.rename(&shop.id, name, &EVENT).await.unwrap());
     assert!(!stores.instances.set_password(&shop.id, password_hash(2), &EVENT).await.unwrap());
-    assert_eq!(stores.instances.find(&shop.id).await.unwrap(), Some(deleted));
+    assert_eq!(find(stores, &shop.id).await, Some(deleted));
 
     for number in [1, 3] {
         let lookup = stores.access_tokens.find(&shop.id, &digest(number)).await.unwrap();
@@ -101,13 +124,14 @@ pub async fn a_deleted_instance_is_kept_and_of_no_use(stores: &Stores) {
     assert_eq!(stores.otp_devices.find(&shop.id, &till.id).await.unwrap(), Some(till));
 
     assert!(stores.instances.remove(&shop.id, &EVENT).await.unwrap());
-    let insertion = stores.instances.insert(shop.clone(), None, &EVENT).await.unwrap();
+    let insertion = insert(stores, shop.clone(), None).await;
     assert_eq!(insertion, InstanceInsertion::Stored);
     assert_eq!(all_tokens(stores, &shop.id).await, []);
 }
 
 /// Of several insertions of one id at once, one stores its instance and the others see that one.
-pub async fn exactly_one_of_concurrent_instances_wins(stores: &Stores) {
+pub async fn exactly_one_of_concurrent_instances_wins(fixture: &Fixture) {
+    let stores = &fixture.stores();
     let mut tasks = JoinSet::new();
     for number in 0..16 {
         let store = Arc::clone(&stores.instances);
@@ -129,22 +153,24 @@ pub async fn exactly_one_of_concurrent_instances_wins(stores: &Stores) {
 }
 
 /// Instances are listed by the bytes of their ids, whatever the locale of the database.
-pub async fn instances_are_listed_in_the_order_of_their_bytes(stores: &Stores) {
-    assert_eq!(stores.instances.list().await.unwrap(), []);
+pub async fn instances_are_listed_in_the_order_of_their_bytes(fixture: &Fixture) {
+    let stores = &fixture.stores();
+    assert_eq!(list(stores).await, []);
     for id in ["b1", "a-1", "a.1", "A1", "a1", "a_1", "Z1", "01"] {
         stored_instance(stores, id).await;
     }
     let expected = ["01", "A1", "Z1", "a-1", "a.1", "a1", "a_1", "b1"];
     let expected = expected.map(|id| without_password(instance(id)));
-    assert_eq!(stores.instances.list().await.unwrap(), expected);
+    assert_eq!(list(stores).await, expected);
 }
 
 /// Ids are compared byte for byte; what is not there is not found, changed or removed.
-pub async fn an_unknown_instance_is_not_found(stores: &Stores) {
+pub async fn an_unknown_instance_is_not_found(fixture: &Fixture) {
+    let stores = &fixture.stores();
     stored_instance(stores, "shop").await;
     for id in ["Shop", "shop1", "sho"] {
         let id = instance(id).id;
-        assert_eq!(stores.instances.find(&id).await.unwrap(), None);
+        assert_eq!(find(stores, &id).await, None);
         let name = InstanceName::parse("new").unwrap();
         assert!(!stores.instances.rename(&id, name, &EVENT).await.unwrap());
         assert!(!stores.instances.set_password(&id, password_hash(1), &EVENT).await.unwrap());
@@ -152,12 +178,13 @@ pub async fn an_unknown_instance_is_not_found(stores: &Stores) {
         assert!(!stores.instances.remove(&id, &EVENT).await.unwrap());
     }
     let shop = instance("shop");
-    let found = stores.instances.find(&shop.id).await.unwrap();
+    let found = find(stores, &shop.id).await;
     assert_eq!(found, Some(without_password(shop)));
 }
 
 /// With an instance, its devices and tokens go, and only its own.
-pub async fn removing_an_instance_removes_its_devices_and_tokens(stores: &Stores) {
+pub async fn removing_an_instance_removes_its_devices_and_tokens(fixture: &Fixture) {
+    let stores = &fixture.stores();
     let gone = stored_instance(stores, "gone").await;
     let kept = stored_instance(stores, "kept").await;
     for (id, token) in [(&gone, 1), (&kept, 2)] {
@@ -168,13 +195,13 @@ pub async fn removing_an_instance_removes_its_devices_and_tokens(stores: &Stores
 
     assert!(stores.instances.remove(&gone, &EVENT).await.unwrap());
     assert!(!stores.instances.remove(&gone, &EVENT).await.unwrap());
-    assert_eq!(stores.instances.find(&gone).await.unwrap(), None);
+    assert_eq!(find(stores, &gone).await, None);
     let lookup = stores.access_tokens.find(&gone, &digest(1)).await.unwrap();
     assert_eq!(lookup, AccessTokenLookup::NoSuchInstance);
 
     stored_instance(stores, "gone").await;
     let lookup = stores.access_tokens.find(&gone, &digest(1)).await.unwrap();
-    assert_eq!(lookup, AccessTokenLookup::Unknown);
+    assert_eq!(lookup, AccessTokenLookup::NotFound);
     let insertion = stores.otp_devices.insert(&gone, device("till", "new"), &EVENT).await.unwrap();
     assert_eq!(insertion, OtpDeviceInsertion::Stored);
     let lookup = stores.access_tokens.find(&kept, &digest(2)).await.unwrap();
@@ -184,7 +211,8 @@ pub async fn removing_an_instance_removes_its_devices_and_tokens(stores: &Stores
 }
 
 /// Insertions that race with the removal of their instance are stored and removed, or refused.
-pub async fn removing_an_instance_leaves_no_orphans_under_load(stores: &Stores) {
+pub async fn removing_an_instance_leaves_no_orphans_under_load(fixture: &Fixture) {
+    let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
     let mut tasks = JoinSet::new();
     for number in 0..24 {
@@ -212,4 +240,28 @@ pub async fn removing_an_instance_leaves_no_orphans_under_load(stores: &Stores) 
         let insertion = stores.otp_devices.insert(&shop, device, &EVENT).await.unwrap();
         assert_eq!(insertion, OtpDeviceInsertion::Stored);
     }
+}
+
+/// An instance that is made again after it was removed is another one, and has another serial.
+pub async fn an_instance_gets_a_serial_that_is_never_reused(fixture: &Fixture) {
+    let stores = &fixture.stores();
+    let serial = async |id: &str| {
+        let id = stored_instance(stores, id).await;
+        let found = stores.instances.find(&id).await.unwrap().unwrap();
+        let listed = stores.instances.list().await.unwrap();
+        assert!(listed.contains(&found));
+        let again = stores.instances.insert(found.instance.clone(), None, &EVENT).await.unwrap();
+        assert_eq!(again, InstanceInsertion::Exists(found.clone()));
+        found.serial
+    };
+    let shop = InstanceId::parse("shop").unwrap();
+    let first = serial("shop").await;
+    assert!(first >= 1);
+    let other = serial("other").await;
+    assert!(stores.instances.remove(&shop, &EVENT).await.unwrap());
+    let second = serial("shop").await;
+    assert!(stores.instances.remove(&shop, &EVENT).await.unwrap());
+    let third = serial("shop").await;
+    let serials = [first, other, second, third];
+    assert!(serials.is_sorted_by(|a, b| a < b), "{serials:?}");
 }

@@ -1,11 +1,19 @@
 //! The contract that every storage adapter of the merchant OTP service passes.
 //!
-//! Each case is a public function over the stores of a new and empty database. An adapter runs all of
-//! them by one line in its tests:
+//! Each case is a public function over the stores of a new and empty database. An adapter runs all cases
+//! by one line in its tests:
 //!
 //! ```text
-//! merchant_otp_storage_contract::storage_contract!(async || Fixture::new(my_adapter::open()));
+//! merchant_otp_storage_contract::storage_contract!(async || {
+//!     let url = /* a new and empty database */;
+//!     let open = move || MyBackend::open(&url);
+//!     open().migrate().await.unwrap();
+//!     Fixture::new(open(), open)
+//! });
 //! ```
+//!
+//! The macro makes two tests of each case: one on a multi-threaded runtime whose threads share one set
+//! of stores, and one on a runtime of a single thread, as an HTTP worker has.
 //!
 //! A rule that holds for every store belongs here and nowhere else.
 #![expect(clippy::missing_panics_doc, reason = "a case fails by panicking")]
@@ -21,45 +29,83 @@ pub mod audit;
 pub mod health;
 pub mod instances;
 pub mod otp_devices;
+pub mod processes;
 mod samples;
 pub mod sealed_keys;
 
 use std::any::Any;
+use std::sync::Arc;
 
-use merchant_otp_ports::Stores;
+use merchant_otp_ports::{StorageBackend, Stores};
+use tokio::runtime::Builder;
 
-/// The stores of a new and empty database, and what keeps it alive.
+/// A new and empty database, and what keeps it alive.
 pub struct Fixture {
-    /// The stores under test.
-    pub stores: Stores,
+    backend: Arc<dyn StorageBackend>,
+    second: Box<dyn Fn() -> Arc<dyn StorageBackend> + Send + Sync>,
     /// Dropped after the case: removes the database.
     _guard: Box<dyn Any + Send>,
 }
 
 impl Fixture {
-    /// Stores with nothing to clean up.
+    /// A migrated database with nothing to clean up.
+    ///
+    /// `second` opens the same database once more, as another process would: with connections of its
+    /// own.
     #[must_use]
-    pub fn new(stores: Stores) -> Self {
-        Self::with_guard(stores, ())
+    pub fn new<B: StorageBackend>(
+        backend: B,
+        second: impl Fn() -> B + Send + Sync + 'static,
+    ) -> Self {
+        Self::with_guard(backend, second, ())
     }
 
-    /// Stores with something that has to live as long as they do, such as a temporary directory.
-    pub fn with_guard(stores: Stores, guard: impl Any + Send) -> Self {
-        Self { stores, _guard: Box::new(guard) }
+    /// A database with something that must live as long as it does, such as a temporary directory.
+    #[must_use]
+    pub fn with_guard<B: StorageBackend>(
+        backend: B,
+        second: impl Fn() -> B + Send + Sync + 'static,
+        guard: impl Any + Send,
+    ) -> Self {
+        Self {
+            backend: Arc::new(backend),
+            second: Box::new(move || Arc::new(second())),
+            _guard: Box::new(guard),
+        }
     }
+
+    /// A set of stores, as often as asked.
+    #[must_use]
+    pub fn stores(&self) -> Stores {
+        self.backend.stores()
+    }
+
+    /// The view of another process on the same database.
+    #[must_use]
+    pub fn second(&self) -> Stores {
+        (self.second)().stores()
+    }
+}
+
+/// Which runtime a case runs on.
+#[derive(Clone, Copy, Debug)]
+pub enum Threads {
+    /// Two threads, which share one set of stores.
+    Many,
+    /// One thread, as in an HTTP worker.
+    One,
 }
 
 /// Runs one case on a runtime of its own.
-pub fn run(case: impl Future<Output = ()>) {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap()
-        .block_on(case);
+pub fn run(threads: Threads, case: impl Future<Output = ()>) {
+    let runtime = match threads {
+        Threads::Many => Builder::new_multi_thread().worker_threads(2).enable_all().build(),
+        Threads::One => Builder::new_current_thread().enable_all().build(),
+    };
+    runtime.unwrap().block_on(case);
 }
 
-/// Makes a test of each case; takes an async closure that makes a [`Fixture`].
+/// Makes two tests of each case; takes an async closure that makes a [`Fixture`].
 #[macro_export]
 macro_rules! storage_contract {
     ($fixture:expr) => {
@@ -72,6 +118,7 @@ macro_rules! storage_contract {
                 exactly_one_of_concurrent_instances_wins,
                 instances_are_listed_in_the_order_of_their_bytes,
                 an_unknown_instance_is_not_found,
+                an_instance_gets_a_serial_that_is_never_reused,
                 removing_an_instance_removes_its_devices_and_tokens,
                 removing_an_instance_leaves_no_orphans_under_load,
             }
@@ -85,7 +132,7 @@ macro_rules! storage_contract {
                 tokens_are_listed_in_pages,
                 a_removed_token_is_never_found_again,
                 tokens_that_expired_are_removed,
-                a_digest_is_never_stored_twice,
+                a_digest_is_stored_once_per_instance,
                 an_unknown_instance_has_no_tokens,
             }
             otp_devices {
@@ -113,9 +160,16 @@ macro_rules! storage_contract {
                 events_are_listed_by_time_in_pages,
                 events_outlive_their_instance,
                 old_events_are_removed,
+                old_events_of_purged_instances_are_removed,
             }
             health {
                 a_database_that_works_is_healthy,
+            }
+            processes {
+                another_process_sees_what_is_stored,
+                a_revocation_of_another_process_is_final,
+                exactly_one_of_two_processes_stores_a_device,
+                sets_of_one_process_share_the_database,
             }
             sealed_keys {
                 keys_are_listed_in_the_order_of_their_places,
@@ -125,19 +179,31 @@ macro_rules! storage_contract {
         }
     };
     (@cases $fixture:expr; $($module:ident { $($case:ident,)+ })+) => {
-        $(mod $module {
-            $(#[test]
-            fn $case() {
-                $crate::run(async {
-                    let fixture = super::contract_fixture().await;
-                    $crate::$module::$case(&fixture.stores).await;
-                });
-            })+
-        })+
+        $crate::storage_contract! { @threads many_threads Many $fixture;
+            $($module { $($case,)+ })+
+        }
+        $crate::storage_contract! { @threads one_thread One $fixture;
+            $($module { $($case,)+ })+
+        }
 
         async fn contract_fixture() -> $crate::Fixture {
             let fixture = $fixture;
             fixture().await
+        }
+    };
+    (@threads $name:ident $threads:ident $fixture:expr;
+        $($module:ident { $($case:ident,)+ })+
+    ) => {
+        mod $name {
+            $(mod $module {
+                $(#[test]
+                fn $case() {
+                    $crate::run($crate::Threads::$threads, async {
+                        let fixture = super::super::contract_fixture().await;
+                        $crate::$module::$case(&fixture).await;
+                    });
+                })+
+            })+
         }
     };
 }

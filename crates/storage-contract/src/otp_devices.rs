@@ -11,6 +11,7 @@ use merchant_otp_domain::{
 use merchant_otp_ports::{AuditPosition, OtpDeviceInsertion, Stores};
 use tokio::task::JoinSet;
 
+use crate::Fixture;
 use crate::samples::{
     EVENT, device, device_with_key, event_of, instance, sealed_key, stored_instance,
 };
@@ -33,7 +34,8 @@ async fn find(stores: &Stores, instance: &InstanceId, id: &str) -> Option<Sealed
 }
 
 /// A second insertion of an id answers with the first device and changes nothing.
-pub async fn a_device_is_stored_once(stores: &Stores) {
+pub async fn a_device_is_stored_once(fixture: &Fixture) {
+    let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
     let first = device("till", "first");
     assert_eq!(insert(stores, &shop, &first).await, OtpDeviceInsertion::Stored);
@@ -44,7 +46,8 @@ pub async fn a_device_is_stored_once(stores: &Stores) {
 }
 
 /// Sealed keys of every length and every byte come back.
-pub async fn keys_come_back_bit_for_bit(stores: &Stores) {
+pub async fn keys_come_back_bit_for_bit(fixture: &Fixture) {
+    let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
     let bytes: Vec<u8> = (0..=255).chain(0..=255).collect();
     let keys = [&bytes[..8], &bytes[..68], &bytes[..512], &bytes[200..270], &[0; 512]];
@@ -57,7 +60,8 @@ pub async fn keys_come_back_bit_for_bit(stores: &Stores) {
 }
 
 /// Descriptions, algorithms and counters come back, at their limits too.
-pub async fn every_detail_comes_back(stores: &Stores) {
+pub async fn every_detail_comes_back(fixture: &Fixture) {
+    let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
     let descriptions = ["", "Käse\n\t\"1\" '2' \\ ; -- 🧀\u{1}", &"d".repeat(64 * 1024)];
     for (description, algorithm) in descriptions.into_iter().zip(OtpAlgorithm::ALL) {
@@ -72,7 +76,8 @@ pub async fn every_detail_comes_back(stores: &Stores) {
 }
 
 /// Case, accents, normalization and blanks all make different ids.
-pub async fn ids_are_compared_byte_for_byte(stores: &Stores) {
+pub async fn ids_are_compared_byte_for_byte(fixture: &Fixture) {
+    let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
     let longest = "i".repeat(255);
     let ids = [
@@ -106,7 +111,8 @@ pub async fn ids_are_compared_byte_for_byte(stores: &Stores) {
 }
 
 /// The same id in two instances is two devices.
-pub async fn instances_do_not_see_each_others_devices(stores: &Stores) {
+pub async fn instances_do_not_see_each_others_devices(fixture: &Fixture) {
+    let stores = &fixture.stores();
     let [one, other] = ["one", "other"].map(|id| stored_instance(stores, id));
     let (one, other) = (one.await, other.await);
     let (ours, theirs) = (device("till", "ours"), device("till", "theirs"));
@@ -117,7 +123,8 @@ pub async fn instances_do_not_see_each_others_devices(stores: &Stores) {
 }
 
 /// A device is stored for instances that are there, compared byte for byte.
-pub async fn an_unknown_instance_takes_no_devices(stores: &Stores) {
+pub async fn an_unknown_instance_takes_no_devices(fixture: &Fixture) {
+    let stores = &fixture.stores();
     stored_instance(stores, "shop").await;
     for id in ["nobody", "Shop"] {
         let insertion = insert(stores, &instance(id).id, &device("till", "")).await;
@@ -126,7 +133,8 @@ pub async fn an_unknown_instance_takes_no_devices(stores: &Stores) {
 }
 
 /// Of several insertions of one id at once, one stores its device and the others see that one.
-pub async fn exactly_one_of_concurrent_devices_wins(stores: &Stores) {
+pub async fn exactly_one_of_concurrent_devices_wins(fixture: &Fixture) {
+    let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
     let mut tasks = JoinSet::new();
     for number in 0..32 {
@@ -149,7 +157,8 @@ pub async fn exactly_one_of_concurrent_devices_wins(stores: &Stores) {
 }
 
 /// Insertions of different ids at once do not get in each other's way.
-pub async fn concurrent_devices_of_different_ids_are_all_stored(stores: &Stores) {
+pub async fn concurrent_devices_of_different_ids_are_all_stored(fixture: &Fixture) {
+    let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
     let mut tasks = JoinSet::new();
     for number in 0..64 {
@@ -162,7 +171,8 @@ pub async fn concurrent_devices_of_different_ids_are_all_stored(stores: &Stores)
 }
 
 /// What is stored at once, and looked up at once, keeps its details and its event, and gets its own answer.
-pub async fn devices_of_one_moment_are_not_mixed_up(stores: &Stores) {
+pub async fn devices_of_one_moment_are_not_mixed_up(fixture: &Fixture) {
+    let stores = &fixture.stores();
     let shops = [stored_instance(stores, "one").await, stored_instance(stores, "two").await];
     let scope = TokenScope { scope: Scope::OrderPos, refreshable: true };
     let (mut insertions, mut lookups, mut expected) = (JoinSet::new(), JoinSet::new(), Vec::new());
@@ -213,7 +223,8 @@ pub async fn devices_of_one_moment_are_not_mixed_up(stores: &Stores) {
 }
 
 /// Callers that give up at any moment leave whole devices or none, and the store in order.
-pub async fn a_dropped_caller_leaves_all_or_nothing(stores: &Stores) {
+pub async fn a_dropped_caller_leaves_all_or_nothing(fixture: &Fixture) {
+    let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
     for number in 0..100_u64 {
         let device = device(&format!("till {number}"), "original");
@@ -232,7 +243,8 @@ pub async fn a_dropped_caller_leaves_all_or_nothing(stores: &Stores) {
 }
 
 /// What is not there is not found, not replaced and not removed.
-pub async fn an_unknown_device_is_not_found(stores: &Stores) {
+pub async fn an_unknown_device_is_not_found(fixture: &Fixture) {
+    let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
     assert_eq!(insert(stores, &shop, &device("till", "")).await, OtpDeviceInsertion::Stored);
     for (instance, id) in [(&shop, "Till"), (&shop, "ti_l"), (&instance("nobody").id, "till")] {
@@ -245,7 +257,8 @@ pub async fn an_unknown_device_is_not_found(stores: &Stores) {
 }
 
 /// Devices are listed page by page by the bytes of their ids, whatever the locale of the database.
-pub async fn devices_are_listed_in_the_order_of_their_bytes(stores: &Stores) {
+pub async fn devices_are_listed_in_the_order_of_their_bytes(fixture: &Fixture) {
+    let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
     let other = stored_instance(stores, "other").await;
     let mut ids =
@@ -278,7 +291,8 @@ pub async fn devices_are_listed_in_the_order_of_their_bytes(stores: &Stores) {
 }
 
 /// A replacement takes effect if the device is still as it was, in every detail.
-pub async fn a_device_is_replaced_if_it_is_unchanged(stores: &Stores) {
+pub async fn a_device_is_replaced_if_it_is_unchanged(fixture: &Fixture) {
+    let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
     let other = stored_instance(stores, "other").await;
     let original = device("till", "original");
@@ -309,7 +323,8 @@ pub async fn a_device_is_replaced_if_it_is_unchanged(stores: &Stores) {
 }
 
 /// Of several replacements of one device at once, one takes effect.
-pub async fn exactly_one_of_concurrent_replacements_wins(stores: &Stores) {
+pub async fn exactly_one_of_concurrent_replacements_wins(fixture: &Fixture) {
+    let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
     let original = device("till", "original");
     assert_eq!(insert(stores, &shop, &original).await, OtpDeviceInsertion::Stored);
@@ -327,7 +342,8 @@ pub async fn exactly_one_of_concurrent_replacements_wins(stores: &Stores) {
 }
 
 /// Removing a device is final, and removes no other.
-pub async fn a_removed_device_is_gone(stores: &Stores) {
+pub async fn a_removed_device_is_gone(fixture: &Fixture) {
+    let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
     let other = stored_instance(stores, "other").await;
     for (instance, id) in [(&shop, "till"), (&shop, "kept"), (&other, "till")] {

@@ -20,9 +20,15 @@ pub(crate) fn instance(id: &str) -> Instance {
     }
 }
 
-/// An instance as it is found when it was stored without a password.
+/// A stored instance without a password, as [`unnumbered`] leaves it.
 pub(crate) fn without_password(instance: Instance) -> StoredInstance {
-    StoredInstance { instance, password: None, deleted: false }
+    StoredInstance { serial: 0, instance, password: None, deleted: false }
+}
+
+/// A stored instance without its serial, which the database chooses.
+pub(crate) fn unnumbered(stored: StoredInstance) -> StoredInstance {
+    assert!(stored.serial >= 1, "{stored:?}");
+    StoredInstance { serial: 0, ..stored }
 }
 
 /// The hash of a password, told from others by its salt.

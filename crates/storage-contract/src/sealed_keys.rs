@@ -3,6 +3,7 @@
 use merchant_otp_domain::{InstanceId, OtpDeviceId, SealedOtpKey};
 use merchant_otp_ports::{DeviceKey, KeyReplacement, Stores};
 
+use crate::Fixture;
 use crate::samples::{EVENT, device_with_key, instance, sealed_key, stored_instance};
 
 /// Devices that are in the store, by instance and id, with sealed keys of the master key 1.
@@ -30,7 +31,8 @@ async fn all(stores: &Stores) -> Vec<DeviceKey> {
 }
 
 /// The keys of all instances come page by page, by the bytes of the ids.
-pub async fn keys_are_listed_in_the_order_of_their_places(stores: &Stores) {
+pub async fn keys_are_listed_in_the_order_of_their_places(fixture: &Fixture) {
+    let stores = &fixture.stores();
     assert_eq!(all(stores).await, []);
     assert_eq!(stores.sealed_keys.master_keys().await.unwrap(), []);
     let places = [
@@ -68,7 +70,8 @@ pub async fn keys_are_listed_in_the_order_of_their_places(stores: &Stores) {
 }
 
 /// Keys are replaced where they are still those that were read, and their devices keep the rest.
-pub async fn keys_are_replaced_if_they_are_unchanged(stores: &Stores) {
+pub async fn keys_are_replaced_if_they_are_unchanged(fixture: &Fixture) {
+    let stores = &fixture.stores();
     let keys = stored_keys(stores, &[("shop", "a"), ("shop", "b"), ("other", "a")]).await;
     let [a, b, other] = &*keys else { panic!("{} keys", keys.len()) };
     let replaced = stores.sealed_keys.replace(vec![replacement(a, 7)]).await.unwrap();
@@ -96,7 +99,8 @@ pub async fn keys_are_replaced_if_they_are_unchanged(stores: &Stores) {
 }
 
 /// There is one sample of a master key, the first one.
-pub async fn a_sample_is_kept_for_each_master_key(stores: &Stores) {
+pub async fn a_sample_is_kept_for_each_master_key(fixture: &Fixture) {
+    let stores = &fixture.stores();
     let store = &stores.sealed_keys;
     assert_eq!(store.samples().await.unwrap(), []);
     for (master_key, number) in [(2, 1), (1, 2), (2, 3)] {

@@ -1,10 +1,11 @@
-//! The reference storage adapter: keeps everything in memory, and forgets it at the end.
+//! The reference storage adapter: keeps everything in memory.
 //!
-//! It says in a few lines what the ports mean, and the layers above are tested on it. It is no
-//! adapter to deploy: what is acknowledged is durable for as long as the process lives.
+//! It shows in a few lines what the ports mean, and the layers above are tested on it. It is not meant
+//! for production: what is acknowledged is lost when the process ends.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -15,22 +16,45 @@ use merchant_otp_domain::{
 };
 use merchant_otp_ports::{
     AccessTokenInsertion, AccessTokenLookup, AccessTokenPage, AccessTokenStore, AuditPosition,
-    AuditRemoval, AuditStore, DeviceKey, InstanceInsertion, InstanceStore, KeyReplacement,
-    OtpDeviceInsertion, OtpDeviceStore, SealedKeyStore, StoreError, StoreHealth, StoredAccessToken,
-    StoredAuditEvent, StoredInstance, Stores,
+    AuditRemoval, AuditStore, BackendError, DeviceKey, InstanceInsertion, InstanceStore,
+    KeyReplacement, OtpDeviceInsertion, OtpDeviceStore, SealedKeyStore, StorageBackend, StoreError,
+    StoreHealth, StoreResult, StoredAccessToken, StoredAuditEvent, StoredInstance, Stores,
 };
 
 /// New and empty stores.
 #[must_use]
 pub fn open() -> Stores {
-    let memory = Arc::new(Memory::default());
-    Stores {
-        instances: memory.clone(),
-        access_tokens: memory.clone(),
-        otp_devices: memory.clone(),
-        sealed_keys: memory.clone(),
-        audit: memory.clone(),
-        health: memory,
+    MemoryBackend::default().stores()
+}
+
+/// A database in memory. Clones share it, as two processes share a database server.
+#[derive(Clone, Default)]
+pub struct MemoryBackend(Arc<Memory>);
+
+#[async_trait]
+impl StorageBackend for MemoryBackend {
+    fn stores(&self) -> Stores {
+        self.0.clone().into()
+    }
+
+    async fn migrate(&self) -> Result<Vec<String>, BackendError> {
+        Ok(Vec::new())
+    }
+
+    async fn pending_migrations(&self) -> Result<Vec<String>, BackendError> {
+        Ok(Vec::new())
+    }
+
+    async fn back_up(&self, _to: &Path) -> Result<(), BackendError> {
+        Err(BackendError::Unsupported("another adapter"))
+    }
+
+    async fn restore(&self, _from: &Path) -> Result<(), BackendError> {
+        Err(BackendError::Unsupported("another adapter"))
+    }
+
+    fn embedded_file(&self) -> Option<&Path> {
+        None
     }
 }
 
@@ -41,13 +65,14 @@ struct Memory(Mutex<Contents>);
 struct Contents {
     instances: BTreeMap<InstanceId, InstanceContents>,
     samples: BTreeMap<MasterKeyId, SealedOtpKey>,
-    last_serial: i64,
+    last_instance_serial: i64,
+    last_token_serial: i64,
     audit: Audit,
 }
 
 #[derive(Default)]
 struct Audit {
-    /// In the order of their serials.
+    /// Ordered by serial.
     events: Vec<StoredAuditEvent>,
     last_serial: i64,
 }
@@ -66,12 +91,12 @@ struct InstanceContents {
 }
 
 impl Memory {
-    /// Everything, for one unit of work; no unit panics between two of its changes.
+    /// All contents, for one unit of work; no unit of work panics halfway.
     fn lock(&self) -> MutexGuard<'_, Contents> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes an instance, if there is one that is not deleted; answers whether there is.
+    /// Changes an instance that is not deleted; returns whether there is one.
     fn change(
         &self,
         id: &InstanceId,
@@ -97,13 +122,15 @@ impl InstanceStore for Memory {
         instance: Instance,
         password: Option<PasswordHash>,
         event: &AuditEvent,
-    ) -> Result<InstanceInsertion, StoreError> {
+    ) -> StoreResult<InstanceInsertion> {
         let mut contents = self.lock();
         if let Some(existing) = contents.instances.get(&instance.id) {
             return Ok(InstanceInsertion::Exists(existing.stored.clone()));
         }
         let id = instance.id.clone();
-        let stored = StoredInstance { instance, password, deleted: false };
+        contents.last_instance_serial += 1;
+        let serial = contents.last_instance_serial;
+        let stored = StoredInstance { serial, instance, password, deleted: false };
         contents.instances.insert(
             id,
             InstanceContents { stored, access_tokens: Vec::new(), otp_devices: BTreeMap::new() },
@@ -112,11 +139,11 @@ impl InstanceStore for Memory {
         Ok(InstanceInsertion::Stored)
     }
 
-    async fn find(&self, id: &InstanceId) -> Result<Option<StoredInstance>, StoreError> {
+    async fn find(&self, id: &InstanceId) -> StoreResult<Option<StoredInstance>> {
         Ok(self.lock().instances.get(id).map(|contents| contents.stored.clone()))
     }
 
-    async fn list(&self) -> Result<Vec<StoredInstance>, StoreError> {
+    async fn list(&self) -> StoreResult<Vec<StoredInstance>> {
         Ok(self.lock().instances.values().map(|contents| contents.stored.clone()).collect())
     }
 
@@ -125,7 +152,7 @@ impl InstanceStore for Memory {
         id: &InstanceId,
         name: InstanceName,
         event: &AuditEvent,
-    ) -> Result<bool, StoreError> {
+    ) -> StoreResult<bool> {
         Ok(self.change(id, event, |stored| stored.instance.name = name))
     }
 
@@ -134,18 +161,18 @@ impl InstanceStore for Memory {
         id: &InstanceId,
         password: PasswordHash,
         event: &AuditEvent,
-    ) -> Result<bool, StoreError> {
+    ) -> StoreResult<bool> {
         Ok(self.change(id, event, |stored| stored.password = Some(password)))
     }
 
-    async fn mark_deleted(&self, id: &InstanceId, event: &AuditEvent) -> Result<bool, StoreError> {
+    async fn mark_deleted(&self, id: &InstanceId, event: &AuditEvent) -> StoreResult<bool> {
         Ok(self.change(id, event, |stored| {
             stored.deleted = true;
             stored.password = None;
         }))
     }
 
-    async fn remove(&self, id: &InstanceId, event: &AuditEvent) -> Result<bool, StoreError> {
+    async fn remove(&self, id: &InstanceId, event: &AuditEvent) -> StoreResult<bool> {
         let mut contents = self.lock();
         let removed = contents.instances.remove(id).is_some();
         if removed {
@@ -163,17 +190,16 @@ impl AccessTokenStore for Memory {
         digest: AccessTokenDigest,
         info: AccessTokenInfo,
         event: &AuditEvent,
-    ) -> Result<AccessTokenInsertion, StoreError> {
+    ) -> StoreResult<AccessTokenInsertion> {
         let contents = &mut *self.lock();
-        let mut stored = contents.instances.values().flat_map(|instance| &instance.access_tokens);
-        if stored.any(|(other, _)| *other == digest) {
-            return Err(StoreError::Write("the digest is stored already".into()));
-        }
         let Some(owner) = contents.instances.get_mut(instance) else {
             return Ok(AccessTokenInsertion::NoSuchInstance);
         };
-        contents.last_serial += 1;
-        let serial = AccessTokenSerial::new(contents.last_serial)
+        if owner.access_tokens.iter().any(|(other, _)| *other == digest) {
+            return Err(StoreError::Write("the digest is stored already".into()));
+        }
+        contents.last_token_serial += 1;
+        let serial = AccessTokenSerial::new(contents.last_token_serial)
             .map_err(|error| StoreError::Write(error.into()))?;
         owner.access_tokens.push((digest, StoredAccessToken { serial, info }));
         contents.audit.append(AuditEvent { access_token: Some(serial), ..event.clone() });
@@ -184,7 +210,7 @@ impl AccessTokenStore for Memory {
         &self,
         instance: &InstanceId,
         digest: &AccessTokenDigest,
-    ) -> Result<AccessTokenLookup, StoreError> {
+    ) -> StoreResult<AccessTokenLookup> {
         let contents = self.lock();
         let Some(owner) = contents.instances.get(instance) else {
             return Ok(AccessTokenLookup::NoSuchInstance);
@@ -195,7 +221,7 @@ impl AccessTokenStore for Memory {
         let found = owner.access_tokens.iter().find(|(other, _)| other == digest);
         Ok(match found {
             Some((_, token)) => AccessTokenLookup::Found(token.clone()),
-            None => AccessTokenLookup::Unknown,
+            None => AccessTokenLookup::NotFound,
         })
     }
 
@@ -204,10 +230,10 @@ impl AccessTokenStore for Memory {
         instance: &InstanceId,
         page: AccessTokenPage,
         limit: u16,
-    ) -> Result<Vec<StoredAccessToken>, StoreError> {
+    ) -> StoreResult<Vec<StoredAccessToken>> {
         let contents = self.lock();
         let owner = contents.instances.get(instance);
-        // In the order of their serials, for they were pushed in that order.
+        // Ordered by serial: they were pushed in that order.
         let tokens = owner.into_iter().flat_map(|owner| &owner.access_tokens);
         let mut tokens: Vec<_> = tokens.map(|(_, token)| token.clone()).collect();
         match page {
@@ -226,7 +252,7 @@ impl AccessTokenStore for Memory {
         instance: &InstanceId,
         serial: AccessTokenSerial,
         event: &AuditEvent,
-    ) -> Result<bool, StoreError> {
+    ) -> StoreResult<bool> {
         let contents = &mut *self.lock();
         let Some(owner) = contents.instances.get_mut(instance) else {
             return Ok(false);
@@ -240,11 +266,7 @@ impl AccessTokenStore for Memory {
         Ok(removed)
     }
 
-    async fn remove_expired(
-        &self,
-        instance: &InstanceId,
-        before: Timestamp,
-    ) -> Result<u64, StoreError> {
+    async fn remove_expired(&self, instance: &InstanceId, before: Timestamp) -> StoreResult<u64> {
         let mut contents = self.lock();
         let Some(owner) = contents.instances.get_mut(instance) else {
             return Ok(0);
@@ -263,7 +285,7 @@ impl OtpDeviceStore for Memory {
         instance: &InstanceId,
         device: SealedOtpDevice,
         event: &AuditEvent,
-    ) -> Result<OtpDeviceInsertion, StoreError> {
+    ) -> StoreResult<OtpDeviceInsertion> {
         let contents = &mut *self.lock();
         let Some(owner) = contents.instances.get_mut(instance) else {
             return Ok(OtpDeviceInsertion::NoSuchInstance);
@@ -280,7 +302,7 @@ impl OtpDeviceStore for Memory {
         &self,
         instance: &InstanceId,
         id: &OtpDeviceId,
-    ) -> Result<Option<SealedOtpDevice>, StoreError> {
+    ) -> StoreResult<Option<SealedOtpDevice>> {
         let contents = self.lock();
         let owner = contents.instances.get(instance);
         Ok(owner.and_then(|owner| owner.otp_devices.get(id)).cloned())
@@ -291,7 +313,7 @@ impl OtpDeviceStore for Memory {
         instance: &InstanceId,
         after: Option<&OtpDeviceId>,
         limit: u16,
-    ) -> Result<Vec<OtpDeviceSummary>, StoreError> {
+    ) -> StoreResult<Vec<OtpDeviceSummary>> {
         let contents = self.lock();
         let Some(owner) = contents.instances.get(instance) else {
             return Ok(Vec::new());
@@ -311,7 +333,7 @@ impl OtpDeviceStore for Memory {
         current: &SealedOtpDevice,
         replacement: &SealedOtpDevice,
         event: &AuditEvent,
-    ) -> Result<bool, StoreError> {
+    ) -> StoreResult<bool> {
         let contents = &mut *self.lock();
         let owner = contents.instances.get_mut(instance);
         match owner.and_then(|owner| owner.otp_devices.get_mut(&current.id)) {
@@ -329,7 +351,7 @@ impl OtpDeviceStore for Memory {
         instance: &InstanceId,
         id: &OtpDeviceId,
         event: &AuditEvent,
-    ) -> Result<bool, StoreError> {
+    ) -> StoreResult<bool> {
         let contents = &mut *self.lock();
         let owner = contents.instances.get_mut(instance);
         let removed = owner.is_some_and(|owner| owner.otp_devices.remove(id).is_some());
@@ -346,7 +368,7 @@ impl SealedKeyStore for Memory {
         &self,
         after: Option<(&InstanceId, &OtpDeviceId)>,
         limit: u16,
-    ) -> Result<Vec<DeviceKey>, StoreError> {
+    ) -> StoreResult<Vec<DeviceKey>> {
         let contents = self.lock();
         let keys = contents.instances.iter().flat_map(|(instance, contents)| {
             contents.otp_devices.values().map(move |device| (instance, device))
@@ -360,7 +382,7 @@ impl SealedKeyStore for Memory {
         Ok(keys.take(limit.into()).map(key).collect())
     }
 
-    async fn master_keys(&self) -> Result<Vec<(MasterKeyId, u64)>, StoreError> {
+    async fn master_keys(&self) -> StoreResult<Vec<(MasterKeyId, u64)>> {
         let mut devices = BTreeMap::new();
         let contents = self.lock();
         for device in contents.instances.values().flat_map(|one| one.otp_devices.values()) {
@@ -369,7 +391,7 @@ impl SealedKeyStore for Memory {
         Ok(devices.into_iter().collect())
     }
 
-    async fn replace(&self, replacements: Vec<KeyReplacement>) -> Result<u64, StoreError> {
+    async fn replace(&self, replacements: Vec<KeyReplacement>) -> StoreResult<u64> {
         let mut contents = self.lock();
         let mut replaced = 0;
         for KeyReplacement { current, replacement } in replacements {
@@ -385,23 +407,23 @@ impl SealedKeyStore for Memory {
         Ok(replaced)
     }
 
-    async fn samples(&self) -> Result<Vec<SealedOtpKey>, StoreError> {
+    async fn samples(&self) -> StoreResult<Vec<SealedOtpKey>> {
         Ok(self.lock().samples.values().cloned().collect())
     }
 
-    async fn add_sample(&self, sample: SealedOtpKey) -> Result<(), StoreError> {
+    async fn add_sample(&self, sample: SealedOtpKey) -> StoreResult<()> {
         self.lock().samples.entry(sample.master_key()).or_insert(sample);
         Ok(())
     }
 
-    async fn remove_sample(&self, master_key: MasterKeyId) -> Result<bool, StoreError> {
+    async fn remove_sample(&self, master_key: MasterKeyId) -> StoreResult<bool> {
         Ok(self.lock().samples.remove(&master_key).is_some())
     }
 }
 
 #[async_trait]
 impl AuditStore for Memory {
-    async fn append(&self, event: AuditEvent) -> Result<(), StoreError> {
+    async fn append(&self, event: AuditEvent) -> StoreResult<()> {
         self.lock().audit.append(event);
         Ok(())
     }
@@ -411,7 +433,7 @@ impl AuditStore for Memory {
         instance: &InstanceId,
         after: AuditPosition,
         limit: u16,
-    ) -> Result<Vec<StoredAuditEvent>, StoreError> {
+    ) -> StoreResult<Vec<StoredAuditEvent>> {
         let contents = self.lock();
         let events = contents.audit.events.iter();
         let events = events.filter(|one| one.event.instance == *instance && one.position() > after);
@@ -424,26 +446,31 @@ impl AuditStore for Memory {
     async fn remove_before(
         &self,
         time: Timestamp,
-        after: i64,
+        after: Option<&InstanceId>,
         limit: u16,
-    ) -> Result<AuditRemoval, StoreError> {
+    ) -> StoreResult<Option<AuditRemoval>> {
         let events = &mut self.lock().audit.events;
-        let looked_at = events.iter().filter(|stored| stored.serial > after).take(limit.into());
-        let Some(last) = looked_at.map(|stored| stored.serial).last() else {
-            return Ok(AuditRemoval { removed: 0, last: None });
+        let instances = events.iter().map(|stored| &stored.event.instance);
+        let Some(instance) = instances.filter(|one| Some(*one) > after).min().cloned() else {
+            return Ok(None);
         };
-        let all = events.len();
-        let is_old = |stored: &StoredAuditEvent| {
-            (after + 1..=last).contains(&stored.serial) && stored.event.time < time
-        };
-        events.retain(|stored| !is_old(stored));
-        Ok(AuditRemoval { removed: (all - events.len()) as u64, last: Some(last) })
+        let of_instance = |one: &&StoredAuditEvent| one.event.instance == instance;
+        let mut old: Vec<_> = events
+            .iter()
+            .filter(of_instance)
+            .map(StoredAuditEvent::position)
+            .filter(|position| position.time < time)
+            .collect();
+        old.sort();
+        old.truncate(limit.into());
+        events.retain(|one| !of_instance(&one) || !old.contains(&one.position()));
+        Ok(Some(AuditRemoval { instance, removed: old.len() as u64 }))
     }
 }
 
 #[async_trait]
 impl StoreHealth for Memory {
-    async fn check(&self) -> Result<(), StoreError> {
+    async fn check(&self) -> StoreResult<()> {
         Ok(())
     }
 }

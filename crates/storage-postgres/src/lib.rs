@@ -1,192 +1,191 @@
-//! The storage adapter for production: PostgreSQL.
+//! The storage adapter for production: PostgreSQL, also on Citus.
 //!
 //! diesel over the client of tokio-postgres: no libpq, so the build needs no library of the system, and
-//! TLS is rustls. What many ask for at once is asynchronous (`batches`); the rest is plain, synchronous
-//! diesel, a closure over a connection.
+//! TLS is rustls.
 
-mod batches;
-mod connector;
-mod lane_session;
-mod runtime;
+mod batched;
+mod connect;
+mod executor;
 mod statements;
+mod stores;
 mod tls;
 mod url;
 
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use diesel::connection::SimpleConnection;
+use async_trait::async_trait;
 use diesel::dsl::sql;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Text};
+use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
-use merchant_otp_ports::Stores;
-pub use merchant_otp_storage_diesel::MigrationError;
-use merchant_otp_storage_diesel::schema::__diesel_schema_migrations;
-use merchant_otp_storage_diesel::{
-    Door, MIGRATIONS_TABLE, apply_migrations, migration_versions, pending_migrations, stores,
+use merchant_otp_ports::{BackendError, StorageBackend, Stores};
+use merchant_otp_storage_sql::migration::{
+    MIGRATIONS_TABLE, apply_migrations, migration_failed, migration_versions, pending_migrations,
 };
+use merchant_otp_storage_sql::schema::__diesel_schema_migrations;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
-use crate::connector::{PostgresConnector, PostgresSession};
+use crate::connect::Server;
+use crate::executor::Executor;
+use crate::stores::PostgresStores;
 pub use crate::url::PostgresUrlError;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
 
-/// The advisory lock that migrating takes: one process migrates at a time.
+/// The advisory lock of a migration: one process migrates at a time.
 const MIGRATION_LOCK: i64 = i64::from_be_bytes(*b"mrch-otp");
 
-/// How many batches of lookups are read at a time.
-const LOOKUPS: u16 = 2;
+/// The connections of a set of stores: one looks up, and one writes.
+const CONNECTIONS_PER_SET: u16 = 2;
 
-/// How the stores go about their work.
+/// A PostgreSQL database.
+///
+/// Each set of stores has two connections on the runtime of its thread, one for look-ups and one for
+/// insertions of devices. Everything that is rare shares one pool, on the runtime that the backend was
+/// opened on, which must outlive the stores.
+pub struct PostgresBackend {
+    server: Server,
+    shared: Executor,
+    sets: Arc<Semaphore>,
+}
+
+/// How a [`PostgresBackend`] works.
 #[derive(Clone, Copy, Debug)]
-pub struct StoreSettings {
-    /// How many batches of devices are written at a time.
-    pub writers: u16,
-    /// For how long an access token that was found need not be looked up again; zero for always.
-    ///
-    /// One that is taken away by the same process is no longer found at once nevertheless.
-    pub token_cache: Duration,
+pub struct PostgresSettings {
+    /// The most connections, [`PostgresBackend::MIN_CONNECTIONS`] and up.
+    pub connections: u16,
+    /// How many sets of stores have connections of their own, 1 to [`PostgresBackend::max_sets`]: as many
+    /// as there are threads that serve. Further sets use the shared pool.
+    pub sets: u16,
 }
 
-impl Default for StoreSettings {
-    /// Two writers, and nothing remembered.
-    fn default() -> Self {
-        Self { writers: 2, token_cache: Duration::ZERO }
+impl PostgresBackend {
+    /// The fewest connections: two of one set, and one for everything else.
+    pub const MIN_CONNECTIONS: u16 = CONNECTIONS_PER_SET + 1;
+
+    /// How many sets of stores can have connections of their own, with one left for everything else.
+    #[must_use]
+    pub const fn max_sets(connections: u16) -> u16 {
+        connections.saturating_sub(1) / CONNECTIONS_PER_SET
     }
-}
 
-/// A database of PostgreSQL.
-#[derive(Clone, Debug)]
-pub struct PostgresDatabase {
-    connector: PostgresConnector,
-    connections: u16,
-    settings: StoreSettings,
-}
-
-impl PostgresDatabase {
-    /// How many connections it takes: one for lookups, one for devices that are stored, one for the rest.
-    pub const FEWEST_CONNECTIONS: u16 = 3;
-
-    /// The database at a URL, with at most so many connections, [`Self::FEWEST_CONNECTIONS`] at least.
+    /// The database at a URL.
     ///
-    /// The URL is that of libpq: `postgres://USER:PASSWORD@HOST:PORT/DATABASE?PARAMETER=VALUE&…`,
-    /// with `sslmode` (`disable`, `prefer`, `require`, `verify-full`) and `sslrootcert` among the
-    /// parameters. Nothing is connected yet.
+    /// The URL is that of libpq: `postgres://USER:PASSWORD@HOST:PORT/DATABASE?PARAMETER=VALUE&…`, with
+    /// `sslmode` (`disable`, `prefer`, `require`, `verify-full`) and `sslrootcert` among the parameters.
+    /// Nothing is connected yet.
     ///
     /// # Errors
     ///
     /// [`PostgresUrlError`], which does not quote the URL.
-    pub fn new(
-        url: &str,
-        connections: u16,
-        settings: StoreSettings,
-    ) -> Result<Self, PostgresUrlError> {
-        Ok(Self { connector: PostgresConnector::new(url)?, connections, settings })
-    }
-
-    /// Applies the pending migrations; answers their versions.
-    ///
-    /// Where none are pending nothing is written, so a role that may not change the schema will do.
-    /// Several processes may migrate at once: one does, and the others wait for it.
-    ///
-    /// # Errors
-    ///
-    /// [`MigrationError`]; a migration that fails leaves nothing behind.
     ///
     /// # Panics
     ///
     /// Outside of a tokio runtime.
-    pub async fn migrate(&self) -> Result<Vec<String>, MigrationError> {
-        self.session(|session| {
-            if pending(session)?.is_empty() {
-                return Ok(Vec::new());
-            }
-            let encoding = diesel::select(current_setting("server_encoding"))
-                .get_result::<String>(&mut session.connection)
-                .map_err(MigrationError::failed)?;
-            if encoding != "UTF8" {
-                return Err(MigrationError::Encoding(encoding));
-            }
-            // Migrations may take their time, also those of another process that we wait for. The
-            // lock goes with the session.
-            let lock = format!(
-                "SET lock_timeout = 0; SET statement_timeout = 0;
-                 SELECT pg_advisory_lock({MIGRATION_LOCK})"
-            );
-            session.connection.batch_execute(&lock).map_err(MigrationError::failed)?;
-            apply_migrations(&mut session.connection, MIGRATIONS)
+    pub fn open(url: &str, settings: PostgresSettings) -> Result<Self, PostgresUrlError> {
+        let PostgresSettings { connections, sets } = settings;
+        let connections = connections.max(Self::MIN_CONNECTIONS);
+        let sets = sets.clamp(1, Self::max_sets(connections));
+        let server = Server::new(url)?;
+        Ok(Self {
+            shared: Executor::new(&server, connections - CONNECTIONS_PER_SET * sets, ""),
+            server,
+            sets: Arc::new(Semaphore::new(sets.into())),
         })
-        .await
     }
 
-    /// The versions of the migrations that are pending; changes nothing.
-    ///
-    /// # Errors
-    ///
-    /// [`MigrationError`].
-    ///
-    /// # Panics
-    ///
-    /// Outside of a tokio runtime.
-    pub async fn pending_migrations(&self) -> Result<Vec<String>, MigrationError> {
-        self.session(pending).await
-    }
-
-    /// The stores of the database, which has to be migrated.
-    ///
-    /// # Panics
-    ///
-    /// Outside of a tokio runtime; the runtime has to outlive the stores.
-    #[must_use]
-    pub fn stores(&self) -> Stores {
-        let connections = self.connections.max(Self::FEWEST_CONNECTIONS);
-        let readers = LOOKUPS.min(connections - 2);
-        let writers = self.settings.writers.clamp(1, connections - 1 - readers);
-        let lanes = batches::lanes(&self.connector, readers, writers);
-        let others = connections - readers - writers;
-        let door = Arc::new(Door::new(self.connector.clone(), others, Handle::current()));
-        stores(Arc::clone(&door), door, lanes, versions(), self.settings.token_cache)
-    }
-
-    /// Does some work in a session of its own, on a thread that may block.
-    async fn session<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut PostgresSession) -> Result<T, MigrationError> + Send + 'static,
-    ) -> Result<T, MigrationError> {
-        let connector = self.connector.clone();
-        spawn_blocking(move || work(&mut connector.open().map_err(MigrationError::Unavailable)?))
-            .await
-            .map_err(MigrationError::failed)?
+    /// A connection of its own, for migrations.
+    async fn connect(&self) -> Result<AsyncPgConnection, BackendError> {
+        let connection = self.server.connect("", &Handle::current()).await;
+        connection.map_err(BackendError::Unavailable)
     }
 }
 
-fn pending(session: &mut PostgresSession) -> Result<Vec<String>, MigrationError> {
+#[async_trait]
+impl StorageBackend for PostgresBackend {
+    fn stores(&self) -> Stores {
+        let (server, shared) = (self.server.clone(), self.shared.clone());
+        Arc::new(PostgresStores::new(server, shared, Arc::clone(&self.sets), versions())).into()
+    }
+
+    async fn migrate(&self) -> Result<Vec<String>, BackendError> {
+        let mut connection = self.connect().await?;
+        // Writes nothing if none are pending: a role that may not change the schema can use the database.
+        if pending(&mut connection).await?.is_empty() {
+            return Ok(Vec::new());
+        }
+        let encoding: String = diesel::select(current_setting("server_encoding"))
+            .get_result(&mut connection)
+            .await
+            .map_err(migration_failed)?;
+        if encoding != "UTF8" {
+            return Err(BackendError::Unsuitable(format!(
+                "the database has the encoding {encoding}; create it with ENCODING 'UTF8' \
+                 TEMPLATE template0"
+            )));
+        }
+        // Migrations may take long, also those of another process that this one waits for. The lock is
+        // released with the session.
+        let lock = format!(
+            "SET lock_timeout = 0; SET statement_timeout = 0;
+             SELECT pg_advisory_lock({MIGRATION_LOCK})"
+        );
+        connection.batch_execute(&lock).await.map_err(migration_failed)?;
+        let migrate =
+            move || apply_migrations(&mut AsyncMigrationHarness::new(connection), MIGRATIONS);
+        spawn_blocking(migrate).await.map_err(migration_failed)?
+    }
+
+    async fn pending_migrations(&self) -> Result<Vec<String>, BackendError> {
+        pending(&mut self.connect().await?).await
+    }
+
+    async fn back_up(&self, _to: &Path) -> Result<(), BackendError> {
+        Err(BackendError::Unsupported("pg_dump"))
+    }
+
+    async fn restore(&self, _from: &Path) -> Result<(), BackendError> {
+        Err(BackendError::Unsupported("pg_restore"))
+    }
+
+    fn embedded_file(&self) -> Option<&Path> {
+        None
+    }
+}
+
+async fn pending(connection: &mut AsyncPgConnection) -> Result<Vec<String>, BackendError> {
     let table = sql::<Nullable<Text>>(&format!("SELECT to_regclass('{MIGRATIONS_TABLE}')::text"))
-        .get_result::<Option<String>>(&mut session.connection)
+        .get_result::<Option<String>>(connection)
+        .await
         .map_err(failed)?;
     let applied = match table {
         None => Vec::new(),
         Some(_) => __diesel_schema_migrations::table
             .select(__diesel_schema_migrations::version)
-            .load(&mut session.connection)
+            .load(connection)
+            .await
             .map_err(failed)?,
     };
     pending_migrations::<Pg, _>(&applied, &MIGRATIONS)
 }
 
-/// A statement that failed: perhaps for want of a session of its own.
-fn failed(error: diesel::result::Error) -> MigrationError {
-    // The texts of 26000 and 42P05: diesel does not tell the codes.
+/// A statement that failed: perhaps because the session is not its own.
+fn failed(error: diesel::result::Error) -> BackendError {
+    // The texts of 26000 and 42P05: diesel hides the codes.
     let text = error.to_string();
     let prepared = text.starts_with("prepared statement ");
     if prepared && (text.ends_with(" does not exist") || text.ends_with(" already exists")) {
-        return MigrationError::Pooled(error.into());
+        return BackendError::Unsuitable(format!(
+            "a connection pooler gives one session's statements to another: it has to be in session \
+             mode ({text})"
+        ));
     }
-    MigrationError::failed(error)
+    migration_failed(error)
 }
 
 #[diesel::declare_sql_function]

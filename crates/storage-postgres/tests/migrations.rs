@@ -1,12 +1,21 @@
 //! Migrating a database of PostgreSQL.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
-use merchant_otp_storage_postgres::{MigrationError, PostgresDatabase, StoreSettings};
+use std::time::Duration;
+
+use merchant_otp_ports::{BackendError, StorageBackend};
+use merchant_otp_storage_postgres::{PostgresBackend, PostgresSettings};
 use merchant_otp_throwaway_postgres::Database;
+
+fn open(url: &str) -> PostgresBackend {
+    let settings = PostgresSettings { connections: 3, sets: 1 };
+    PostgresBackend::open(url, settings).unwrap()
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn several_processes_may_migrate_at_once() {
     let database = Database::create();
-    let adapter = PostgresDatabase::new(&database.url(), 1, StoreSettings::default()).unwrap();
+    let adapter = open(&database.url());
     let pending = adapter.pending_migrations().await.unwrap();
     assert!(!pending.is_empty());
 
@@ -20,7 +29,7 @@ async fn several_processes_may_migrate_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_process_that_migrates_is_waited_for() {
     let database = Database::create();
-    let adapter = PostgresDatabase::new(&database.url(), 1, StoreSettings::default()).unwrap();
+    let adapter = open(&database.url());
     let url = database.url();
     let (locked, is_locked) = std::sync::mpsc::channel();
     let other = std::thread::spawn(move || {
@@ -28,7 +37,7 @@ async fn another_process_that_migrates_is_waited_for() {
         let lock = i64::from_be_bytes(*b"mrch-otp");
         session.batch_execute(&format!("SELECT pg_advisory_lock({lock})")).unwrap();
         locked.send(()).unwrap();
-        std::thread::sleep(std::time::Duration::from_secs(12));
+        std::thread::sleep(Duration::from_secs(12));
     });
     tokio::task::block_in_place(|| is_locked.recv().unwrap());
     assert!(!adapter.migrate().await.unwrap().is_empty());
@@ -40,9 +49,9 @@ async fn another_process_that_migrates_is_waited_for() {
 async fn a_role_without_rights_on_the_schema_will_do() {
     let database = Database::create();
     let role = format!("{}_role", database.name());
-    let adapter = PostgresDatabase::new(&database.url(), 1, StoreSettings::default()).unwrap();
+    let adapter = open(&database.url());
     let url = database.url().replace("postgres://postgres@", &format!("postgres://{role}@"));
-    let limited = PostgresDatabase::new(&url, 1, StoreSettings::default()).unwrap();
+    let limited = open(&url);
     let execute = |sql: String| {
         let url = database.url();
         std::thread::spawn(move || {
@@ -71,7 +80,9 @@ async fn a_database_that_cannot_hold_every_text_is_refused() {
         "CREATE DATABASE {latin} ENCODING 'LATIN1' LOCALE_PROVIDER libc LOCALE 'C' TEMPLATE template0"
     ));
     let url = database.url().replace(database.name(), &latin);
-    let refused = PostgresDatabase::new(&url, 1, StoreSettings::default()).unwrap().migrate().await;
+    let refused = open(&url).migrate().await;
     database.maintain(&format!("DROP DATABASE {latin} WITH (FORCE)"));
-    assert!(matches!(refused, Err(MigrationError::Encoding(encoding)) if encoding == "LATIN1"));
+    let refused = refused.unwrap_err();
+    assert!(matches!(refused, BackendError::Unsuitable(_)));
+    assert!(refused.to_string().contains("the encoding LATIN1"), "{refused}");
 }

@@ -1,13 +1,13 @@
-//! What is looked up by its key is found by an index of it, whatever the size of the table when that was planned.
+//! Rows are found by an index, whatever the size of the table when the statement was planned.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use merchant_otp_domain::{AccessToken, InstanceId, OtpDeviceId};
-use merchant_otp_ports::{AccessTokenLookup, Stores};
-use merchant_otp_storage_postgres::{PostgresDatabase, StoreSettings};
+use merchant_otp_domain::{AccessToken, InstanceId, OtpDeviceId, Timestamp};
+use merchant_otp_ports::{AccessTokenLookup, StorageBackend, Stores};
+use merchant_otp_storage_postgres::{PostgresBackend, PostgresSettings};
 use merchant_otp_throwaway_postgres::Database;
 use postgres::Client;
 use tokio::runtime::Runtime;
@@ -15,9 +15,11 @@ use tokio::runtime::Runtime;
 /// How many are looked up at once.
 const TOGETHER: u32 = 20;
 
-/// How many rows the server read in the tables of the lookups, as far as it has counted.
-fn rows_read(session: &mut Client) -> i64 {
-    let tables = "('access_tokens', 'instances', 'otp_devices')";
+/// The tables of the look-ups.
+const LOOKED_UP: &str = "('access_tokens', 'instances', 'otp_devices')";
+
+/// How many rows the server read in the tables of the look-ups, as far as it has counted.
+fn rows_read(session: &mut Client, tables: &str) -> i64 {
     let sum = |of: &str, table: &str| {
         format!("(SELECT sum({of}) FROM {table} WHERE relname IN {tables})")
     };
@@ -85,14 +87,22 @@ async fn look_up(stores: &Stores) {
     }
 }
 
+fn open(database: &Database) -> PostgresBackend {
+    let settings = PostgresSettings { connections: 3, sets: 1 };
+    PostgresBackend::open(&database.url(), settings).unwrap()
+}
+
 #[test]
 fn keys_are_found_by_their_index() {
     let runtime = Runtime::new().unwrap();
     let database = Database::create();
     let mut session = database.session();
-    let adapter = PostgresDatabase::new(&database.url(), 8, StoreSettings::default()).unwrap();
-    runtime.block_on(adapter.migrate()).unwrap();
-    let stores = runtime.block_on(async { adapter.stores() });
+    let backend = {
+        let _on_runtime = runtime.enter();
+        open(&database)
+    };
+    runtime.block_on(backend.migrate()).unwrap();
+    let stores = backend.stores();
     session.batch_execute("INSERT INTO instances (id, name) VALUES ('shop', 'Shop')").unwrap();
     fill(&mut session, 1..=TOGETHER);
     session.batch_execute("VACUUM ANALYZE").unwrap();
@@ -100,15 +110,63 @@ fn keys_are_found_by_their_index() {
     runtime.block_on(look_up(&stores));
     fill(&mut session, TOGETHER + 1..=10_000);
     session.batch_execute("SELECT pg_stat_force_next_flush()").unwrap();
-    let before = rows_read(&mut session);
+    let before = rows_read(&mut session, LOOKED_UP);
 
     runtime.block_on(look_up(&stores));
 
-    drop(stores);
+    drop((stores, backend));
     drop(runtime);
     be_alone(&mut session);
-    let read = rows_read(&mut session) - before;
+    let read = rows_read(&mut session, LOOKED_UP) - before;
     // A device, an instance and a token for each lookup; those of the first time may be counted late.
     let wanted = i64::from(3 * (1 + TOGETHER));
     assert!((wanted..4 * wanted).contains(&read), "{read} rows were read");
+}
+
+/// Retention walks along the key from instance to instance: it reads what it removes, and little else.
+///
+/// `cargo xtask upgrade` holds it to that among ten million events.
+#[test]
+fn retention_reads_few_events_that_it_keeps() {
+    const INSTANCES: i64 = 100;
+    let runtime = Runtime::new().unwrap();
+    let database = Database::create();
+    let mut session = database.session();
+    let backend = {
+        let _on_runtime = runtime.enter();
+        open(&database)
+    };
+    runtime.block_on(backend.migrate()).unwrap();
+    session
+        .execute(
+            "INSERT INTO audit_events
+                 (instance_id, happened_at, actor, operation, outcome, unrecorded)
+             SELECT 'shop' || n % $1::bigint, n, 'operator', 'instance.add', 'done', 0
+             FROM generate_series(0, 99999) AS numbers (n)",
+            &[&INSTANCES],
+        )
+        .unwrap();
+    session.batch_execute("VACUUM ANALYZE").unwrap();
+    session.batch_execute("SELECT pg_stat_force_next_flush()").unwrap();
+    let tables = "('audit_events')";
+    let before = rows_read(&mut session, tables);
+
+    let stores = backend.stores();
+    let removed = runtime.block_on(async {
+        let time = Timestamp::from_seconds(1_000).unwrap();
+        let (mut removed, mut after) = (0, None);
+        while let Some(one) = stores.audit.remove_before(time, after.as_ref(), 100).await.unwrap() {
+            removed += one.removed;
+            after = Some(one.instance);
+        }
+        removed
+    });
+    assert_eq!(removed, 1_000);
+    drop((stores, backend));
+    drop(runtime);
+    be_alone(&mut session);
+    let read = rows_read(&mut session, tables) - before;
+    // Each that is removed is read twice, by the index and in the table; of an instance, some more.
+    let most = 6 * 1_000 + 10 * INSTANCES;
+    assert!((1_000..most).contains(&read), "{read} rows were read");
 }

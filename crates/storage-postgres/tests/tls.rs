@@ -1,11 +1,11 @@
 //! The way to the server is protected as far as `sslmode` says.
 
-use std::error::Error;
-use std::fs;
-
-use merchant_otp_storage_postgres::{PostgresDatabase, StoreSettings};
+use merchant_otp_ports::StorageBackend;
+use merchant_otp_storage_postgres::{PostgresBackend, PostgresSettings};
 use merchant_otp_throwaway_postgres::Cluster;
 use rcgen::generate_simple_self_signed;
+use std::error::Error;
+use std::fs;
 
 /// The causes of an error, as one text.
 fn chain(error: &dyn Error) -> String {
@@ -37,7 +37,8 @@ async fn sslmode_is_what_it_says() {
     let port = cluster.port();
     let migrate = async |host: &str, parameters: &str| {
         let url = format!("postgres://postgres@{host}:{port}/postgres?{parameters}");
-        PostgresDatabase::new(&url, 1, StoreSettings::default()).unwrap().migrate().await
+        let settings = PostgresSettings { connections: 3, sets: 1 };
+        PostgresBackend::open(&url, settings).unwrap().migrate().await
     };
     for (host, parameters) in [
         ("127.0.0.1", String::new()),

@@ -9,72 +9,56 @@ use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Text};
 use diesel::sqlite::SqliteConnection;
-use merchant_otp_ports::Cause;
-use merchant_otp_storage_diesel::MIGRATIONS_TABLE;
-use thiserror::Error;
+use merchant_otp_ports::BackendError;
+use merchant_otp_storage_sql::migration::MIGRATIONS_TABLE;
 
-use crate::connector::{SqliteConnector, SqliteFile};
+use crate::connect::DatabaseFile;
 use crate::file::{self, MigrationLock, file_error};
 
-/// Why a database is not backed up or restored.
-#[derive(Debug, Error)]
-pub enum BackupError {
-    /// The file that is to be made, or one that would belong to it, is there.
-    #[error("{} is there already, and stays as it is", .0.display())]
-    Exists(PathBuf),
-    /// A file cannot be opened, read or written.
-    #[error("a file cannot be used")]
-    File(#[source] Cause),
-    /// SQLite failed, or the database is damaged.
-    #[error("the database cannot be used")]
-    Database(#[source] Cause),
+/// Copies a database, as it is at one moment, to a new file, while others use it.
+pub(crate) fn back_up(file: &DatabaseFile, to: &Path) -> Result<(), BackendError> {
+    copy(&mut file.open().map_err(BackendError::Database)?, to)
 }
 
-/// Copies a database, as it is at one moment, to a new file, while others work with it.
-pub(crate) fn back_up(connector: &SqliteConnector, to: &Path) -> Result<(), BackupError> {
-    let SqliteFile { connection, .. } = &mut connector.open().map_err(BackupError::Database)?;
-    copy(connection, to)
-}
-
-/// Makes a database of a copy; there must be none.
-pub(crate) fn restore(connector: &SqliteConnector, from: &Path) -> Result<(), BackupError> {
-    let path = connector.path();
-    let copied = SqliteConnector::new(from.to_owned()).open_without_log();
-    let copied = &mut copied.map_err(BackupError::Database)?;
+/// Creates a database from a copy; it must not exist.
+pub(crate) fn restore(file: &DatabaseFile, from: &Path) -> Result<(), BackendError> {
+    let path = file.path();
+    let copied = DatabaseFile::new(from.to_owned()).open_without_log();
+    let copied = &mut copied.map_err(BackendError::Database)?;
     check(copied)?;
     is_ours(copied)?;
-    // Nobody makes a database there meanwhile.
-    let _lock = MigrationLock::take(path).map_err(BackupError::File)?;
-    // The log of a database that was there may hold what is nowhere else; beside another one it would go.
+    // No other process creates a database there meanwhile.
+    let _lock = MigrationLock::take(path).map_err(BackendError::File)?;
+    // The log of a former database may hold data that is nowhere else; beside another one it would be lost.
     for suffix in ["-wal", "-shm"] {
         let left = with_suffix(path, suffix);
         if left.exists() {
-            return Err(BackupError::Exists(left));
+            return Err(BackendError::Exists(left));
         }
     }
     copy(copied, path)
 }
 
-fn check(connection: &mut SqliteConnection) -> Result<(), BackupError> {
+fn check(connection: &mut SqliteConnection) -> Result<(), BackendError> {
     #[derive(QueryableByName)]
     struct Check {
         #[diesel(sql_type = Text)]
         integrity_check: String,
     }
     let found = sql_query("PRAGMA integrity_check").load::<Check>(connection);
-    let found = found.map_err(|error| BackupError::Database(error.into()))?;
+    let found = found.map_err(|error| BackendError::Database(error.into()))?;
     match &*found {
         [Check { integrity_check }] if integrity_check == "ok" => Ok(()),
-        _ => Err(BackupError::Database("it is damaged: PRAGMA integrity_check".into())),
+        _ => Err(BackendError::Database("it is damaged: PRAGMA integrity_check".into())),
     }
 }
 
 /// Checks that a database was made by this service: an empty file is a database too.
-fn is_ours(connection: &mut SqliteConnection) -> Result<(), BackupError> {
+fn is_ours(connection: &mut SqliteConnection) -> Result<(), BackendError> {
     let tables = format!("SELECT count(*) FROM sqlite_master WHERE name = '{MIGRATIONS_TABLE}'");
     let tables = sql::<BigInt>(&tables).get_result::<i64>(connection);
-    match tables.map_err(|error| BackupError::Database(error.into()))? {
-        0 => Err(BackupError::Database("it is none of this service".into())),
+    match tables.map_err(|error| BackendError::Database(error.into()))? {
+        0 => Err(BackendError::Database("it is none of this service".into())),
         _ => Ok(()),
     }
 }
@@ -82,34 +66,34 @@ fn is_ours(connection: &mut SqliteConnection) -> Result<(), BackupError> {
 /// Writes what a connection sees at one moment into a new file, durably.
 ///
 /// Under another name first: half a copy must not look like a whole one, nor like a new database.
-fn copy(connection: &mut SqliteConnection, to: &Path) -> Result<(), BackupError> {
+fn copy(connection: &mut SqliteConnection, to: &Path) -> Result<(), BackendError> {
     if to.exists() {
-        return Err(BackupError::Exists(to.to_owned()));
+        return Err(BackendError::Exists(to.to_owned()));
     }
     // Absolute, for SQLite takes other names for something else: `file:…`, `:memory:`.
-    let at = |error| BackupError::File(file_error(to)(error));
+    let at = |error| BackendError::File(file_error(to)(error));
     let half = with_suffix(&absolute(to).map_err(at)?, "-half");
     let copied = write(connection, &half).and_then(|()| match fs::hard_link(&half, to) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            Err(BackupError::Exists(to.to_owned()))
+            Err(BackendError::Exists(to.to_owned()))
         }
         linked => linked.map_err(at),
     });
     let _not_made = fs::remove_file(&half);
     copied?;
-    file::sync_folders(to).map_err(BackupError::File)
+    file::sync_folders(to).map_err(BackendError::File)
 }
 
-fn write(connection: &mut SqliteConnection, half: &Path) -> Result<(), BackupError> {
-    let at = |error| BackupError::File(file_error(half)(error));
-    let name = half.to_str().ok_or_else(|| BackupError::File("its name is not UTF-8".into()))?;
+fn write(connection: &mut SqliteConnection, half: &Path) -> Result<(), BackendError> {
+    let at = |error| BackendError::File(file_error(half)(error));
+    let name = half.to_str().ok_or_else(|| BackendError::File("its name is not UTF-8".into()))?;
     let _of_a_copy_that_broke_off = fs::remove_file(half);
     // Empty, for the owner's eyes only.
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(half).map_err(at)?;
     sql_query("VACUUM INTO ?")
         .bind::<Text, _>(name)
         .execute(connection)
-        .map_err(|error| BackupError::Database(error.into()))?;
+        .map_err(|error| BackendError::Database(error.into()))?;
     File::open(half).and_then(|file| file.sync_all()).map_err(at)
 }
 

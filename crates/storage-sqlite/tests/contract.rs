@@ -1,14 +1,15 @@
 //! The adapter passes the contract of storage adapters, on a file.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::time::Duration;
-
+use merchant_otp_ports::StorageBackend;
 use merchant_otp_storage_contract::Fixture;
-use merchant_otp_storage_sqlite::SqliteDatabase;
+use merchant_otp_storage_sqlite::SqliteBackend;
 
 merchant_otp_storage_contract::storage_contract!(async || {
     let folder = tempfile::tempdir().unwrap();
-    let database = SqliteDatabase::new(folder.path().join("contract.db"), 4, Duration::ZERO);
-    database.migrate().await.unwrap();
-    Fixture::with_guard(database.stores(), folder)
+    let path = folder.path().join("contract.db");
+    let open = move || SqliteBackend::open(path.clone(), 4);
+    let backend = open();
+    backend.migrate().await.unwrap();
+    Fixture::with_guard(backend, open, folder)
 });

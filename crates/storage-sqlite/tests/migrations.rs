@@ -1,13 +1,16 @@
 //! Making and migrating a database of SQLite.
 
-use std::time::Duration;
-
+use merchant_otp_ports::StorageBackend;
+use merchant_otp_storage_sqlite::SqliteBackend;
+use std::path::PathBuf;
 use std::sync::{Arc, Barrier};
 
-use merchant_otp_storage_sqlite::SqliteDatabase;
+const MIGRATIONS: [&str; 5] =
+    ["20261124000000", "20261124060000", "20261124070000", "20261124090000", "20261126000000"];
 
-const MIGRATIONS: [&str; 4] =
-    ["20261124000000", "20261124060000", "20261124070000", "20261124090000"];
+fn open(path: PathBuf) -> SqliteBackend {
+    SqliteBackend::open(path, 1)
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn several_processes_may_make_and_migrate_at_once() {
@@ -17,8 +20,7 @@ async fn several_processes_may_make_and_migrate_at_once() {
         let start = Arc::new(Barrier::new(8));
         let tasks: Vec<_> = (0..8)
             .map(|_| {
-                let (database, start) =
-                    (SqliteDatabase::new(path.clone(), 1, Duration::ZERO), Arc::clone(&start));
+                let (database, start) = (open(path.clone()), Arc::clone(&start));
                 tokio::task::spawn_blocking(move || {
                     start.wait();
                     tokio::runtime::Handle::current().block_on(database.migrate()).unwrap()
@@ -29,7 +31,7 @@ async fn several_processes_may_make_and_migrate_at_once() {
         for task in tasks {
             applied.extend(task.await.unwrap());
         }
-        let database = SqliteDatabase::new(path, 1, Duration::ZERO);
+        let database = open(path);
         assert_eq!(database.pending_migrations().await.unwrap(), Vec::<String>::new());
         assert_eq!(applied, MIGRATIONS);
     }
@@ -39,7 +41,7 @@ async fn several_processes_may_make_and_migrate_at_once() {
 async fn asking_for_pending_migrations_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("otp.db");
-    let database = SqliteDatabase::new(path.clone(), 1, Duration::ZERO);
+    let database = open(path.clone());
     assert!(database.pending_migrations().await.is_err());
     assert!(!path.exists());
     std::fs::write(&path, "").unwrap();

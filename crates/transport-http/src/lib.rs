@@ -26,6 +26,7 @@ mod json_object;
 mod listen;
 mod openapi;
 mod otp_devices;
+mod per_worker;
 mod query;
 mod request_id;
 mod routes;

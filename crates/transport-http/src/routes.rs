@@ -18,7 +18,7 @@ use crate::error::HttpError;
 use crate::version::CurrencySpecification;
 use crate::{access_tokens, health, instance, instances, openapi, otp_devices, version};
 
-/// What the handlers share.
+/// What the handlers of a worker share.
 pub(crate) struct App {
     pub(crate) service: Arc<Service>,
     /// The largest request body, in bytes.
@@ -30,7 +30,7 @@ pub(crate) struct App {
     /// The currencies that clients are told of, the default first.
     pub(crate) currencies: Vec<CurrencySpecification>,
     /// Whether the server takes no new connections any more.
-    pub(crate) draining: AtomicBool,
+    pub(crate) draining: Arc<AtomicBool>,
 }
 
 /// Registers the endpoints.

@@ -1,9 +1,7 @@
 use std::io;
-use std::num::NonZeroUsize;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::available_parallelism;
 use std::time::Duration;
 
 use actix_web::dev::Server;
@@ -19,6 +17,7 @@ use crate::compression::ignore_unacceptable;
 use crate::connection;
 use crate::cors::allow_every_origin;
 use crate::listen::{Listen, ListeningSocket};
+use crate::per_worker::PerWorker;
 use crate::routes::{App, configure};
 use crate::security_headers::add_security_headers;
 use crate::tls::{Certificate, TlsError, TlsFiles};
@@ -28,9 +27,6 @@ use crate::version::CurrencySpecification;
 
 /// How many TLS handshakes a thread has under way at the most.
 const MOST_HANDSHAKES: usize = 4096;
-
-/// How many threads serve at the most, however many processors there are: as many as actix-server takes.
-const MOST_THREADS: usize = 512;
 
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -50,6 +46,8 @@ pub struct HttpSettings {
     pub currencies: Vec<CurrencySpecification>,
     /// How long a request may take, from the end of its body to the head of its answer.
     pub request_deadline: Duration,
+    /// How many threads serve, 1 to 512.
+    pub workers: usize,
     /// How many connections are served at a time; they are divided among the threads, rounded up.
     pub max_connections: usize,
     /// How long requests in flight may take after shutdown began.
@@ -59,7 +57,7 @@ pub struct HttpSettings {
 /// A server that has its address and waits to be run.
 pub struct Bound {
     server: Server,
-    app: Data<App>,
+    draining: Arc<AtomicBool>,
     listen: Listen,
     certificate: Option<Certificate>,
     /// Held for as long as the server runs.
@@ -92,13 +90,15 @@ pub enum BindError {
 
 /// Takes the address of the settings, or a socket that has it already.
 ///
+/// `service` is called once in each worker, on its thread and its runtime.
+///
 /// # Errors
 ///
 /// If the address is not to be had: in use, not of this machine, or not allowed; if the socket has
 /// another one; or if there is no certificate where one is to be.
 pub fn bind(
     settings: HttpSettings,
-    service: Arc<Service>,
+    service: impl Fn() -> Service + Send + Sync + 'static,
     socket: Option<ListeningSocket>,
 ) -> Result<Bound, BindError> {
     let HttpSettings {
@@ -108,23 +108,25 @@ pub fn bind(
         behind_proxy,
         currencies,
         request_deadline,
+        workers,
         max_connections,
         shutdown_grace,
     } = settings;
     let certificate = tls.map(Certificate::read).transpose()?;
-    let app = Data::new(App {
-        service,
-        body_limit,
-        request_deadline,
-        behind_proxy,
-        currencies,
-        draining: AtomicBool::new(false),
-    });
-    let shared = app.clone();
-    let threads = available_parallelism().map_or(2, NonZeroUsize::get).min(MOST_THREADS);
+    let services = Arc::new(PerWorker::new(service));
+    let draining = Arc::new(AtomicBool::new(false));
+    let shared = Arc::clone(&draining);
     let server = HttpServer::new(move || {
+        let app = App {
+            service: services.of_this_thread(),
+            body_limit,
+            request_deadline,
+            behind_proxy,
+            currencies: currencies.clone(),
+            draining: Arc::clone(&draining),
+        };
         ActixApp::new()
-            .app_data(app.clone())
+            .app_data(Data::new(app))
             .configure(configure)
             .wrap(from_fn(allow_every_origin))
             .wrap(from_fn(add_security_headers))
@@ -135,9 +137,9 @@ pub fn bind(
             .wrap(from_fn(close_after_unread_body))
     })
     .disable_signals()
-    .workers(threads)
+    .workers(workers)
     // Of each thread. Who comes when all are taken waits in the backlog of the operating system.
-    .max_connections(max_connections.div_ceil(threads))
+    .max_connections(max_connections.div_ceil(workers))
     .client_request_timeout(connection::HEAD)
     .keep_alive(connection::KEEP_ALIVE)
     .on_connect(connection::watch)
@@ -180,7 +182,7 @@ pub fn bind(
         (Listen::Tcp(_), Some(address)) => Listen::Tcp(*address),
         (listen, _) => listen,
     };
-    Ok(Bound { server: server.run(), app: shared, listen, certificate, _socket: socket })
+    Ok(Bound { server: server.run(), draining: shared, listen, certificate, _socket: socket })
 }
 
 impl Bound {
@@ -208,7 +210,7 @@ impl Bound {
         match select(pin!(self.server), pin!(shutdown)).await {
             Either::Left((stopped, _)) => stopped,
             Either::Right(((), server)) => {
-                self.app.draining.store(true, Ordering::Relaxed);
+                self.draining.store(true, Ordering::Relaxed);
                 let ((), stopped) = join(handle.stop(true), server).await;
                 stopped
             }

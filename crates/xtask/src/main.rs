@@ -56,6 +56,13 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Upgrade a large database of each kind from the schema before keys began with the instance, interrupt
+    /// that once, and measure it.
+    Upgrade {
+        /// Arguments for the run, such as `--events 1000000`; `--help` lists them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Make a package for Debian, below `target/debian/`.
     ///
     /// cargo-deb is built below `target/` if it is missing.
@@ -76,6 +83,7 @@ fn main() -> Result<()> {
         Task::Fuzz { seconds } => fuzz(seconds),
         Task::Bench { arguments } => bench(&arguments),
         Task::Soak { arguments } => soak(&arguments),
+        Task::Upgrade { arguments } => upgrade(&arguments),
         Task::Package { arguments } => package(&arguments),
         Task::Ci => lint().and_then(|()| deny()).and_then(|()| test(&[])),
     }
@@ -104,6 +112,11 @@ fn bench(arguments: &[String]) -> Result<()> {
 fn soak(arguments: &[String]) -> Result<()> {
     let soak = ["run", "--locked", "--package", "merchant-otp-tests", "--bin", "soak", "--"];
     run(cargo(&soak).args(arguments))
+}
+
+fn upgrade(arguments: &[String]) -> Result<()> {
+    let upgrade = ["run", "--locked", "--release", "--package", "merchant-otp-tests"];
+    run(cargo(&upgrade).args(["--bin", "upgrade", "--"]).args(arguments))
 }
 
 fn package(arguments: &[String]) -> Result<()> {

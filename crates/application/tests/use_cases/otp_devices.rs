@@ -1,5 +1,6 @@
 //! OTP devices.
 
+use futures_util::future::join_all;
 use merchant_otp_application::Error;
 use merchant_otp_domain::{
     Lifetime, OtpAlgorithm, OtpCounter, OtpDeviceChange, OtpDeviceDescription, OtpDeviceId,
@@ -98,4 +99,23 @@ async fn an_unknown_device_is_told() {
         assert!(matches!(result, Err(Error::OtpDeviceUnknown)));
     }
     assert_eq!(fixture.service.list_otp_devices(&read, None).await.unwrap(), []);
+}
+
+/// Each of many concurrent changes of one device is made, to what the others left.
+#[tokio::test(start_paused = true)]
+async fn concurrent_changes_of_a_device_all_succeed() {
+    let fixture = fixture().await;
+    let token = fixture.token(Scope::All, Lifetime::Forever).await;
+    let grant = fixture.authorize(Some(&token)).await.unwrap();
+    let device = device("Till", "MY", OtpAlgorithm::TotpWithoutPrice, 0);
+    fixture.service.add_otp_device(&grant, device.clone()).await.unwrap();
+    let changes = (0..64).map(|number| {
+        let description = OtpDeviceDescription::parse(format!("{number}")).unwrap();
+        let change =
+            OtpDeviceChange { description: Some(description), ..OtpDeviceChange::default() };
+        fixture.service.change_otp_device(&grant, device.id(), change)
+    });
+    for changed in join_all(changes).await {
+        changed.unwrap();
+    }
 }

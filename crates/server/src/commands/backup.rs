@@ -1,12 +1,14 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use anyhow::Context;
+
+use super::open;
 use crate::settings::Settings;
-use crate::storage::Database;
 
 /// Copies the embedded database to a new file.
 pub(crate) async fn backup(settings: &Settings, to: &Path) -> anyhow::Result<()> {
-    Database::new(&settings.storage)?.back_up(to).await?;
+    open(settings)?.back_up(to).await.with_context(|| to.display().to_string())?;
     writeln!(
         io::stdout(),
         "copied the database to {}; its master key is not in it, and belongs elsewhere",
@@ -17,9 +19,13 @@ pub(crate) async fn backup(settings: &Settings, to: &Path) -> anyhow::Result<()>
 
 /// Makes the embedded database of a copy.
 pub(crate) async fn restore(settings: &Settings, from: &Path) -> anyhow::Result<()> {
-    let database = Database::new(&settings.storage)?;
-    database.restore(from).await?;
-    database.migrate().await?;
+    let backend = open(settings)?;
+    let what = || match backend.embedded_file() {
+        Some(file) => format!("{} from {}", file.display(), from.display()),
+        None => from.display().to_string(),
+    };
+    backend.restore(from).await.with_context(what)?;
+    backend.migrate().await.context("storage.url")?;
     writeln!(
         io::stdout(),
         "restored the database; `merchant-otp key status` shows which master keys it needs"

@@ -19,6 +19,9 @@ pub(super) struct Http {
     body_limit: u64,
     behind_proxy: bool,
     tls: Option<Tls>,
+    /// 0: as many as the processors and the connections to the database permit.
+    #[serde(deserialize_with = "integer::deserialize")]
+    workers: u64,
     #[serde(deserialize_with = "integer::deserialize")]
     max_connections: u64,
     /// In seconds.
@@ -72,9 +75,19 @@ impl Http {
             behind_proxy: self.behind_proxy,
             currencies: currencies.to_vec(),
             request_deadline,
+            workers: self.workers()?.map_or(1, usize::from),
             max_connections,
             shutdown_grace,
         })
+    }
+
+    /// How many threads serve; `None` for as many as fit.
+    pub(super) fn workers(&self) -> anyhow::Result<Option<u16>> {
+        match u16::try_from(self.workers) {
+            Ok(0) => Ok(None),
+            Ok(workers @ 1..=512) => Ok(Some(workers)),
+            _ => bail!("http.workers: it is 0 to 512"),
+        }
     }
 
     /// Where it listens, if that may be.

@@ -1,0 +1,94 @@
+//! The future of every use case is `Send`: a transport may run it on any thread of its runtime.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use merchant_otp_application::{
+    AccessTokenPage, AuditPosition, Grant, LogIn, ManagementGrant, NewAccessToken, Service,
+};
+use merchant_otp_domain::{
+    AccessToken, AccessTokenSerial, Instance, InstanceId, InstanceName, OtpDevice, OtpDeviceChange,
+    OtpDeviceId, Password, Permission,
+};
+
+fn is_send<T: Send>(_: impl FnOnce() -> T) {}
+
+/// Never called: it compiles if every future is `Send`.
+#[expect(clippy::too_many_arguments, reason = "each is an argument of a use case")]
+fn every_use_case_is_send(
+    service: &Service,
+    grant: &Grant,
+    manage: &ManagementGrant,
+    log_in: &LogIn,
+    token: &AccessToken,
+    address: Option<IpAddr>,
+    instance: &InstanceId,
+    name: &InstanceName,
+    password: &Password,
+    device: &OtpDevice,
+    change: &OtpDeviceChange,
+    id: &OtpDeviceId,
+    page: AccessTokenPage,
+    after: AuditPosition,
+    serial: AccessTokenSerial,
+    whole: &Instance,
+    new: &NewAccessToken,
+) {
+    let permission = Permission::OtpDevicesWrite;
+    is_send(|| service.authorize(instance, Some(token), address, permission));
+    is_send(|| service.authorize_management(Some(token), address, permission));
+    is_send(|| service.trust_operator(instance, permission));
+    is_send(|| service.log_in_with_token(instance, token, address));
+    is_send(|| service.log_in_operator(instance));
+    is_send(|| {
+        service.log_in_with_password(instance, instance.as_str(), password.clone(), address)
+    });
+    is_send(|| service.log_out(instance, Some(token), address));
+    is_send(|| service.issue_access_token(log_in, new.clone()));
+    is_send(|| service.list_access_tokens(grant, page, 1));
+    is_send(|| service.revoke_access_token(grant, serial));
+    is_send(|| service.set_password(grant, password.clone()));
+    is_send(|| service.add_instance(manage, whole.clone(), None));
+    is_send(|| service.find_instance(instance));
+    is_send(|| service.instance(grant));
+    is_send(|| service.list_instances(manage));
+    is_send(|| service.rename_instance(grant, name));
+    is_send(|| service.delete_instance(grant));
+    is_send(|| service.purge_instance(grant));
+    is_send(|| service.bootstrap());
+    is_send(|| service.add_otp_device(grant, device.clone()));
+    is_send(|| service.list_otp_devices(grant, Some(id)));
+    is_send(|| service.otp_device(grant, id, None, None));
+    is_send(|| service.change_otp_device(grant, id, change.clone()));
+    is_send(|| service.remove_otp_device(grant, id));
+    is_send(|| service.list_audit_events(grant, after, 1));
+    is_send(|| service.forget_audit_events(1));
+    is_send(|| service.check_master_keys());
+    is_send(|| service.master_key_uses());
+    is_send(|| service.rotate_master_key(|_| {}));
+    is_send(|| service.check_health());
+}
+
+#[test]
+fn a_service_is_shared_between_threads() {
+    fn is_shared<T: Send + Sync + 'static>() {}
+    is_shared::<Arc<Service>>();
+    assert!(size_of_val(&every_use_case_is_send) == 0, "never called");
+}
+
+/// A use case that is new is in the list above.
+#[test]
+fn no_use_case_is_missing() {
+    let source = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src")).unwrap();
+    let this = include_str!("send.rs");
+    let mut found = 0;
+    for file in source {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        for rest in text.split("    pub async fn ").skip(1) {
+            let name = rest.split(['(', '<']).next().unwrap();
+            found += 1;
+            assert!(this.contains(&format!("service.{name}(")), "{name} is missing");
+        }
+    }
+    assert!(found >= 25, "only {found} use cases");
+}

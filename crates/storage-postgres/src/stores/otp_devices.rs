@@ -1,0 +1,74 @@
+use async_trait::async_trait;
+use diesel::prelude::*;
+use merchant_otp_domain::{AuditEvent, InstanceId, OtpDeviceId, OtpDeviceSummary, SealedOtpDevice};
+use merchant_otp_ports::{OtpDeviceInsertion, OtpDeviceStore, StoreResult};
+use merchant_otp_storage_sql::rows::{DeviceToInsert, OtpDeviceChanges, OtpDeviceSummaryRow};
+use merchant_otp_storage_sql::schema::otp_devices;
+
+use super::{PostgresStores, values};
+
+#[async_trait]
+impl OtpDeviceStore for PostgresStores {
+    async fn insert(
+        &self,
+        instance: &InstanceId,
+        device: SealedOtpDevice,
+        event: &AuditEvent,
+    ) -> StoreResult<OtpDeviceInsertion> {
+        let (instance, event) = (instance.clone(), event.clone());
+        self.batchers().insertions.run(DeviceToInsert { instance, device, event }).await
+    }
+
+    async fn find(
+        &self,
+        instance: &InstanceId,
+        id: &OtpDeviceId,
+    ) -> StoreResult<Option<SealedOtpDevice>> {
+        self.batchers().devices.run((instance.clone(), id.clone())).await
+    }
+
+    async fn list(
+        &self,
+        instance: &InstanceId,
+        after: Option<&OtpDeviceId>,
+        limit: u16,
+    ) -> StoreResult<Vec<OtpDeviceSummary>> {
+        // No id is empty: all are after the empty one.
+        let after = after.map(OtpDeviceId::as_str).unwrap_or_default().to_owned();
+        let query = otp_devices::table
+            .filter(otp_devices::instance_id.eq(instance.as_str().to_owned()))
+            .filter(otp_devices::device_id.gt(after))
+            .order(otp_devices::device_id)
+            .limit(limit.into())
+            .select(OtpDeviceSummaryRow::as_select());
+        values(self.shared.fetch(query).await?, OtpDeviceSummaryRow::into_summary)
+    }
+
+    async fn replace(
+        &self,
+        instance: &InstanceId,
+        current: &SealedOtpDevice,
+        replacement: &SealedOtpDevice,
+        event: &AuditEvent,
+    ) -> StoreResult<bool> {
+        let key = (instance.as_str().to_owned(), current.id.as_str().to_owned());
+        let unchanged = otp_devices::table
+            .find(key)
+            .filter(otp_devices::description.eq(current.description.as_str().to_owned()))
+            .filter(otp_devices::sealed_key.eq(current.key.as_bytes().to_vec()))
+            .filter(otp_devices::algorithm.eq(i16::from(current.algorithm.number())))
+            .filter(otp_devices::counter.eq(current.counter.value()));
+        let changes = OtpDeviceChanges::from(replacement);
+        self.change(event, diesel::update(unchanged).set(changes)).await
+    }
+
+    async fn remove(
+        &self,
+        instance: &InstanceId,
+        id: &OtpDeviceId,
+        event: &AuditEvent,
+    ) -> StoreResult<bool> {
+        let key = (instance.as_str().to_owned(), id.as_str().to_owned());
+        self.change(event, diesel::delete(otp_devices::table.find(key))).await
+    }
+}

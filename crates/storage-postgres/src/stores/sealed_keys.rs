@@ -1,0 +1,85 @@
+use async_trait::async_trait;
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::{Bool, Text};
+use diesel_async::{AsyncConnection, RunQueryDsl};
+use futures_util::FutureExt;
+use merchant_otp_domain::{InstanceId, MasterKeyId, OtpDeviceId, SealedOtpKey};
+use merchant_otp_ports::{DeviceKey, KeyReplacement, SealedKeyStore, StoreResult};
+use merchant_otp_storage_sql::Failure;
+use merchant_otp_storage_sql::rows::{COUNT_MASTER_KEYS, DeviceKeyRow, MasterKeyCountRow};
+use merchant_otp_storage_sql::schema::{master_keys, otp_devices};
+
+use super::{PostgresStores, values};
+
+#[async_trait]
+impl SealedKeyStore for PostgresStores {
+    async fn list(
+        &self,
+        after: Option<(&InstanceId, &OtpDeviceId)>,
+        limit: u16,
+    ) -> StoreResult<Vec<DeviceKey>> {
+        // No id is empty: all are after the empty ones.
+        let (instance, device) = after
+            .map(|(instance, device)| (instance.as_str(), device.as_str()))
+            .unwrap_or_default();
+        // Compared as a pair, by which the index is searched: diesel has no such expression.
+        let after = sql::<Bool>("(instance_id, device_id) > (")
+            .bind::<Text, _>(instance.to_owned())
+            .sql(", ")
+            .bind::<Text, _>(device.to_owned())
+            .sql(")");
+        let query = otp_devices::table
+            .filter(after)
+            .order((otp_devices::instance_id, otp_devices::device_id))
+            .limit(limit.into())
+            .select(DeviceKeyRow::as_select());
+        values(self.shared.fetch(query).await?, DeviceKeyRow::into_key)
+    }
+
+    async fn master_keys(&self) -> StoreResult<Vec<(MasterKeyId, u64)>> {
+        let rows = self.shared.fetch(diesel::sql_query(COUNT_MASTER_KEYS)).await?;
+        values(rows, MasterKeyCountRow::into_count)
+    }
+
+    async fn replace(&self, replacements: Vec<KeyReplacement>) -> StoreResult<u64> {
+        let unit = self.shared.run(Failure::Write, |connection| {
+            connection
+                .transaction(async move |connection| {
+                    let mut replaced = 0;
+                    for KeyReplacement { current, replacement } in &replacements {
+                        let unchanged = otp_devices::table
+                            .find((current.instance.as_str(), current.device.as_str()))
+                            .filter(otp_devices::sealed_key.eq(current.key.as_bytes()));
+                        replaced += diesel::update(unchanged)
+                            .set(otp_devices::sealed_key.eq(replacement.as_bytes()))
+                            .execute(connection)
+                            .await? as u64;
+                    }
+                    Ok(replaced)
+                })
+                .boxed()
+        });
+        unit.await
+    }
+
+    async fn samples(&self) -> StoreResult<Vec<SealedOtpKey>> {
+        let samples = self.shared.fetch(master_keys::table.select(master_keys::sample)).await?;
+        values(samples, |sample: Vec<u8>| SealedOtpKey::new(sample).map_err(Failure::corrupt))
+    }
+
+    async fn add_sample(&self, sample: SealedOtpKey) -> StoreResult<()> {
+        let statement = diesel::insert_into(master_keys::table)
+            .values((
+                master_keys::id.eq(sample.master_key().as_bytes().to_vec()),
+                master_keys::sample.eq(sample.as_bytes().to_vec()),
+            ))
+            .on_conflict_do_nothing();
+        self.shared.write(statement).await.map(drop)
+    }
+
+    async fn remove_sample(&self, master_key: MasterKeyId) -> StoreResult<bool> {
+        let sample = master_keys::table.find(master_key.as_bytes().to_vec());
+        Ok(self.shared.write(diesel::delete(sample)).await? > 0)
+    }
+}

@@ -1,0 +1,31 @@
+//! What the SQL storage adapters share.
+//!
+//! An adapter consists of four concepts; three of them are here:
+//!
+//! * **Executor** (the adapter's own): a connection pool, and how a unit of work runs on one of its
+//!   connections, to its end, whatever becomes of the caller.
+//! * [`Batcher`]: group commit and request coalescing for the three operations that many clients ask for
+//!   at the same time: registering a device, finding a device, finding an access token.
+//! * **Rows**: the tables ([`schema`]) and their rows ([`rows`], [`audit_rows`]), and the conversion of
+//!   rows from and to values of the domain.
+//! * **Store error**: [`Failure`] says what a unit of work was doing when diesel failed; [`store_error`]
+//!   makes a [`StoreError`](merchant_otp_ports::StoreError) of it.
+//!
+//! Besides, [`pool`] says how long a unit of work waits for a connection, and [`migration`] runs
+//! migrations.
+//!
+//! How to connect, which errors mean contention, and the queries themselves are the adapter's own: one
+//! module of plain diesel queries per port, in `stores/`.
+
+pub mod audit_rows;
+mod batcher;
+mod deduplicated;
+mod error;
+pub mod migration;
+pub mod pool;
+pub mod rows;
+pub mod schema;
+
+pub use batcher::{Acquire, BatchResults, Batcher};
+pub use deduplicated::Deduplicated;
+pub use error::{Failure, store_error};

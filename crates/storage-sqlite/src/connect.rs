@@ -1,0 +1,113 @@
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::thread::sleep;
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::result::DatabaseErrorInformation;
+use diesel::sqlite::SqliteConnection;
+use merchant_otp_ports::Cause;
+use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
+use thiserror::Error;
+
+use crate::file::FileIdentity;
+
+/// The settings of each connection.
+///
+/// `busy_timeout` comes first, so that the others wait for a lock too. It is short: the application
+/// retries contended work. The cache has 6000 KiB; with SQLite's default of 2000, look-ups among a
+/// million devices were slower than among a thousand (`docs/performance.md`).
+const PRAGMAS: &str = "
+    PRAGMA busy_timeout = 1000;
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL;
+    PRAGMA foreign_keys = ON;
+    PRAGMA cache_size = -6000;
+";
+
+/// The file of a database, and how connections to it are opened.
+#[derive(Clone, Debug)]
+pub(crate) struct DatabaseFile {
+    path: PathBuf,
+    /// The file that the first connection led to.
+    first: Arc<OnceLock<FileIdentity>>,
+}
+
+impl DatabaseFile {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self { path, first: Arc::default() }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens the file, which must exist and be the one that was opened first.
+    pub(crate) fn open(&self) -> Result<SqliteConnection, Cause> {
+        let identity = FileIdentity::of(&self.path)?;
+        self.first.get_or_init(|| identity);
+        self.check()?;
+        let mut connection = SqliteConnection::establish(&self.url())?;
+        self.check()?;
+        connection.batch_execute(PRAGMAS)?;
+        Ok(connection)
+    }
+
+    /// Checks that the file at the path is still the one that the connections lead to.
+    ///
+    /// What is written to a file that was moved away would be lost; and the log (`-wal`) of the first file
+    /// is still there: SQLite would put its pages into another one.
+    pub(crate) fn check(&self) -> Result<(), Cause> {
+        let identity = FileIdentity::of(&self.path)?;
+        if self.first.get() == Some(&identity) { Ok(()) } else { Err(Replaced.into()) }
+    }
+
+    /// Opens a file that is not in use, and leaves it as it is.
+    pub(crate) fn open_without_log(&self) -> Result<SqliteConnection, Cause> {
+        FileIdentity::of(&self.path)?;
+        Ok(SqliteConnection::establish(&self.url())?)
+    }
+
+    /// Opens a new file that other processes are opening at this moment.
+    ///
+    /// Switching it to WAL needs exclusive access, and SQLite does not wait for that by `busy_timeout`.
+    pub(crate) fn open_patiently(&self) -> Result<SqliteConnection, Cause> {
+        const PAUSE: Duration = Duration::from_millis(10);
+        const ATTEMPTS: u32 = 500;
+        for _ in 1..ATTEMPTS {
+            match self.open() {
+                Err(cause) if is_busy(&cause) => sleep(PAUSE),
+                opened => return opened,
+            }
+        }
+        self.open()
+    }
+
+    /// The URI of the file (<https://sqlite.org/uri.html>), in a mode that does not create it: an empty
+    /// database in place of a lost one would hide the loss.
+    fn url(&self) -> String {
+        const RESERVED: &AsciiSet = &CONTROLS.add(b'%').add(b'?').add(b'#').add(b' ');
+        let path = percent_encode(self.path.as_os_str().as_encoded_bytes(), RESERVED);
+        format!("file:{path}?mode=rw")
+    }
+}
+
+/// Whether a database error means that another connection holds a lock (`SQLITE_BUSY`, `SQLITE_LOCKED`).
+///
+/// By its text: diesel hides the code.
+pub(crate) fn is_contention(information: &dyn DatabaseErrorInformation) -> bool {
+    let message = information.message();
+    message.starts_with("database is locked") || message.starts_with("database table is locked")
+}
+
+fn is_busy(cause: &Cause) -> bool {
+    match cause.downcast_ref() {
+        Some(diesel::result::Error::DatabaseError(_, information)) => is_contention(&**information),
+        _ => false,
+    }
+}
+
+#[derive(Debug, Error)]
+#[error("the file of the database was replaced while the service runs; restart it")]
+struct Replaced;
