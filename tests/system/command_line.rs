@@ -205,6 +205,26 @@ fn too_few_connections_for_postgresql_are_refused() {
     fails(list("3"), "the database cannot be reached");
 }
 
+/// Each worker has two connections to PostgreSQL, and one is left for the rest.
+#[test]
+fn more_workers_than_the_connections_are_enough_for_are_refused() {
+    let serve = |workers: &str, connections: &str| {
+        let settings = [
+            ("STORAGE__URL", "postgres://u:hunter2@127.0.0.1:1/d"),
+            ("STORAGE__CONNECTIONS", connections),
+            ("HTTP__WORKERS", workers),
+        ];
+        let output = Output::of(command(&["serve"], &settings));
+        assert!(!output.stderr.contains("hunter2"), "{}", output.stderr);
+        output
+    };
+    fails(serve("4", "8"), "http.workers: 8 connections to PostgreSQL (storage.connections)");
+    fails(serve("2", "4"), "enough for at most 1 workers: ");
+    for (workers, connections) in [("4", "9"), ("1", "3"), ("0", "3")] {
+        fails(serve(workers, connections), "the database cannot be reached");
+    }
+}
+
 #[test]
 fn a_database_that_does_not_answer_is_told_without_its_url() {
     let url = "postgres://u:hunter2@127.0.0.1:1/d";

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Barrier;
 use std::thread;
 
-use merchant_otp_tests::{Server, Storage};
+use merchant_otp_tests::{Server, Storage, StorageKind};
 use serde_json::json;
 
 use crate::{device, on_both_databases};
@@ -81,4 +81,45 @@ fn a_client_that_goes_away_leaves_the_service_in_order(storage: &Storage) {
             .post("shop", &token, body.replace("till", &format!("ti{number:02}")))
             .expect_stored();
     }
+}
+
+/// However many requests there are, and of whatever kind.
+#[test]
+fn workers_share_the_connections_to_postgresql() {
+    const CONNECTIONS: i64 = 7;
+    let storage = Storage::postgres();
+    let settings = [("HTTP__WORKERS", "3"), ("STORAGE__CONNECTIONS", "7")];
+    let server = Server::start_with(&storage, &settings);
+    let token = storage.token("shop", "all", "forever");
+    let StorageKind::Postgres(database) = storage.kind() else { panic!("it is PostgreSQL") };
+    let mut session = database.session();
+    let mut connections = || -> i64 {
+        // Those of the service: commands have others.
+        let count = "SELECT count(*) FROM pg_stat_activity
+            WHERE application_name = 'merchant-otp' AND datname = current_database()";
+        session.query_one(count, &[]).unwrap().get(0)
+    };
+    let most = thread::scope(|scope| {
+        let clients: Vec<_> = (0..24)
+            .map(|client| {
+                let (server, token) = (&server, &token);
+                scope.spawn(move || {
+                    for number in 0..20 {
+                        let id = format!("till-{client}-{number}");
+                        server.post("shop", token, device(&id).to_string()).expect_stored();
+                        let path = format!("/instances/shop/private/otp-devices/{id}");
+                        assert_eq!(server.call("GET", &path, token, "").status, 200);
+                        server.call("DELETE", &path, token, "").expect_stored();
+                    }
+                })
+            })
+            .collect();
+        let mut most = 0;
+        while !clients.iter().all(thread::ScopedJoinHandle::is_finished) {
+            most = most.max(connections());
+        }
+        most
+    });
+    // All workers were at work: each with its two.
+    assert!((6..=CONNECTIONS).contains(&most), "{most} connections");
 }

@@ -44,7 +44,7 @@ pub(crate) fn open(storage: &Storage, workers: Option<u16>) -> anyhow::Result<Da
             ensure!(
                 sets <= max,
                 "http.workers: {connections} connections to PostgreSQL (storage.connections) are \
-                 enough for {max} workers, which take two each and leave one for the rest"
+                 enough for at most {max} workers: each takes two, and one is left for the rest"
             );
             let settings = PostgresSettings { connections, sets };
             let backend = Arc::new(PostgresBackend::open(url, settings).context("storage.url")?);

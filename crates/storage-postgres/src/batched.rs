@@ -16,7 +16,7 @@ use merchant_otp_storage_sql::rows::{
 };
 use merchant_otp_storage_sql::{Acquire, BatchResults, Deduplicated, Failure};
 
-use crate::executor::{Executor, failed};
+use crate::executor::{Executor, corrupt, failed};
 use crate::statements::{
     FindAccessToken, FindAccessTokens, FindOtpDevice, FindOtpDevices, InsertOtpDevice,
     InsertOtpDevices,
@@ -156,7 +156,7 @@ async fn find_devices(
     let rows: Vec<(i64, OtpDeviceRow)> = rows.await?;
     let mut found: Vec<_> = keys.iter().map(|_| Ok(None)).collect();
     for (number, row) in rows {
-        *slot(&mut found, number)? = row.into_device().map(Some).map_err(failed);
+        *slot(&mut found, number)? = row.into_device().map(Some).map_err(corrupt);
     }
     Ok(found)
 }
@@ -189,7 +189,7 @@ pub(crate) async fn look_up_tokens(
     let mut found: Vec<_> = keys.iter().map(|_| Ok(AccessTokenLookup::NoSuchInstance)).collect();
     for (number, deleted, row) in rows {
         let lookup = AccessTokenRow::into_lookup(Some((deleted, row)));
-        *slot(&mut found, number)? = lookup.map_err(failed);
+        *slot(&mut found, number)? = lookup.map_err(corrupt);
     }
     Ok(requests.fan_out(&found))
 }
@@ -199,5 +199,5 @@ fn slot<T>(results: &mut [T], number: i64) -> StoreResult<&mut T> {
     let position = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
     position
         .and_then(|position| results.get_mut(position))
-        .ok_or_else(|| failed(Failure::corrupt("a row of no request")))
+        .ok_or_else(|| corrupt("a row of no request".into()))
 }

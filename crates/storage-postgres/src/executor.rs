@@ -16,7 +16,7 @@ use diesel_async::pooled_connection::{
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use merchant_otp_ports::{StoreError, StoreResult};
+use merchant_otp_ports::{Cause, StoreError, StoreResult};
 use merchant_otp_storage_sql::pool::{acquire, reject_excess_waiters};
 use merchant_otp_storage_sql::{Acquire, Failure, store_error};
 use tokio::runtime::Handle;
@@ -155,4 +155,9 @@ impl Acquire for Executor {
 /// The error of a failed unit of work, or of one of its rows.
 pub(crate) fn failed(failure: Failure) -> StoreError {
     store_error(failure, is_contention)
+}
+
+/// The error of a row that is no value of the domain.
+pub(crate) fn corrupt(cause: Cause) -> StoreError {
+    failed(Failure::Corrupt(cause))
 }

@@ -9,9 +9,8 @@ use merchant_otp_domain::{
     AccessTokenSerial, Actor, AuditEvent, InstanceId, Operation, OtpDeviceId, Outcome, Timestamp,
     TokenScope,
 };
-use merchant_otp_ports::StoredAuditEvent;
+use merchant_otp_ports::{Cause, StoredAuditEvent};
 
-use crate::Failure;
 use crate::schema::audit_events;
 
 /// A new row of `audit_events`; the database assigns the serial.
@@ -91,26 +90,25 @@ impl AuditEventRow {
     ///
     /// # Errors
     ///
-    /// [`Failure::Corrupt`].
-    pub fn into_event(self) -> Result<StoredAuditEvent, Failure> {
-        let seconds = u64::try_from(self.happened_at).map_err(Failure::corrupt)?;
-        let serial =
-            self.actor_serial.map(AccessTokenSerial::new).transpose().map_err(Failure::corrupt)?;
+    /// What is wrong with the row: the broken rule, and not the value.
+    pub fn into_event(self) -> Result<StoredAuditEvent, Cause> {
+        let seconds = u64::try_from(self.happened_at)?;
+        let serial = self.actor_serial.map(AccessTokenSerial::new).transpose()?;
         let scope = self.actor_scope.as_deref().map(TokenScope::parse).transpose();
-        let token = serial.zip(scope.map_err(Failure::corrupt)?);
+        let token = serial.zip(scope?);
         let address = self.address.as_deref().map(str::parse::<IpAddr>).transpose();
         let device = self.device_id.map(OtpDeviceId::parse).transpose();
         let access_token = self.access_token.map(AccessTokenSerial::new).transpose();
         let event = AuditEvent {
-            time: Timestamp::from_seconds(seconds).map_err(Failure::corrupt)?,
-            instance: InstanceId::parse(&self.instance_id).map_err(Failure::corrupt)?,
-            actor: Actor::from_parts(&self.actor, token).map_err(Failure::corrupt)?,
-            address: address.map_err(Failure::corrupt)?,
-            operation: Operation::from_name(&self.operation).map_err(Failure::corrupt)?,
-            device: device.map_err(Failure::corrupt)?,
-            access_token: access_token.map_err(Failure::corrupt)?,
-            outcome: Outcome::from_name(&self.outcome).map_err(Failure::corrupt)?,
-            unrecorded: u32::try_from(self.unrecorded).map_err(Failure::corrupt)?,
+            time: Timestamp::from_seconds(seconds)?,
+            instance: InstanceId::parse(&self.instance_id)?,
+            actor: Actor::from_parts(&self.actor, token)?,
+            address: address?,
+            operation: Operation::from_name(&self.operation)?,
+            device: device?,
+            access_token: access_token?,
+            outcome: Outcome::from_name(&self.outcome)?,
+            unrecorded: u32::try_from(self.unrecorded)?,
         };
         Ok(StoredAuditEvent { serial: self.serial, event })
     }

@@ -10,7 +10,7 @@ use merchant_otp_domain::{
     SealedOtpKey, Timestamp, TokenScope,
 };
 use merchant_otp_ports::{
-    AccessTokenLookup, DeviceKey, OtpDeviceInsertion, StoredAccessToken, StoredInstance,
+    AccessTokenLookup, Cause, DeviceKey, OtpDeviceInsertion, StoredAccessToken, StoredInstance,
 };
 
 use crate::Failure;
@@ -55,14 +55,11 @@ impl InstanceRow {
     ///
     /// # Errors
     ///
-    /// [`Failure::Corrupt`].
-    pub fn into_instance(self) -> Result<StoredInstance, Failure> {
-        let instance = Instance {
-            id: InstanceId::parse(&self.id).map_err(Failure::corrupt)?,
-            name: InstanceName::parse(self.name).map_err(Failure::corrupt)?,
-        };
-        let password =
-            self.password_hash.map(PasswordHash::parse).transpose().map_err(Failure::corrupt)?;
+    /// What is wrong with the row: the broken rule, and not the value.
+    pub fn into_instance(self) -> Result<StoredInstance, Cause> {
+        let instance =
+            Instance { id: InstanceId::parse(&self.id)?, name: InstanceName::parse(self.name)? };
+        let password = self.password_hash.map(PasswordHash::parse).transpose()?;
         Ok(StoredInstance { serial: self.serial, instance, password, deleted: self.deleted })
     }
 }
@@ -118,8 +115,8 @@ impl AccessTokenRow {
     ///
     /// # Errors
     ///
-    /// [`Failure::Corrupt`].
-    pub fn into_lookup(found: Option<(bool, Option<Self>)>) -> Result<AccessTokenLookup, Failure> {
+    /// What is wrong with the row: the broken rule, and not the value.
+    pub fn into_lookup(found: Option<(bool, Option<Self>)>) -> Result<AccessTokenLookup, Cause> {
         match found {
             None => Ok(AccessTokenLookup::NoSuchInstance),
             Some((true, _)) => Ok(AccessTokenLookup::InstanceDeleted),
@@ -132,23 +129,20 @@ impl AccessTokenRow {
     ///
     /// # Errors
     ///
-    /// [`Failure::Corrupt`].
-    pub fn into_token(self) -> Result<StoredAccessToken, Failure> {
-        let timestamp = |seconds: i64| {
-            let seconds = u64::try_from(seconds).map_err(Failure::corrupt)?;
-            Timestamp::from_seconds(seconds).map_err(Failure::corrupt)
-        };
+    /// What is wrong with the row: the broken rule, and not the value.
+    pub fn into_token(self) -> Result<StoredAccessToken, Cause> {
+        let timestamp =
+            |seconds: i64| Ok::<_, Cause>(Timestamp::from_seconds(u64::try_from(seconds)?)?);
         let info = AccessTokenInfo {
-            scope: TokenScope::parse(&self.scope).map_err(Failure::corrupt)?,
+            scope: TokenScope::parse(&self.scope)?,
             created: timestamp(self.created_at)?,
             expiration: match self.expires_at {
                 None => Expiration::Never,
                 Some(end) => Expiration::At(timestamp(end)?),
             },
-            description: AccessTokenDescription::parse(self.description)
-                .map_err(Failure::corrupt)?,
+            description: AccessTokenDescription::parse(self.description)?,
         };
-        let serial = AccessTokenSerial::new(self.serial).map_err(Failure::corrupt)?;
+        let serial = AccessTokenSerial::new(self.serial)?;
         Ok(StoredAccessToken { serial, info })
     }
 }
@@ -166,11 +160,11 @@ impl OtpDeviceSummaryRow {
     ///
     /// # Errors
     ///
-    /// [`Failure::Corrupt`].
-    pub fn into_summary(self) -> Result<OtpDeviceSummary, Failure> {
+    /// What is wrong with the row: the broken rule, and not the value.
+    pub fn into_summary(self) -> Result<OtpDeviceSummary, Cause> {
         Ok(OtpDeviceSummary {
-            id: OtpDeviceId::parse(self.device_id).map_err(Failure::corrupt)?,
-            description: OtpDeviceDescription::parse(self.description).map_err(Failure::corrupt)?,
+            id: OtpDeviceId::parse(self.device_id)?,
+            description: OtpDeviceDescription::parse(self.description)?,
         })
     }
 }
@@ -265,15 +259,14 @@ impl OtpDeviceRow {
     ///
     /// # Errors
     ///
-    /// [`Failure::Corrupt`].
-    pub fn into_device(self) -> Result<SealedOtpDevice, Failure> {
+    /// What is wrong with the row: the broken rule, and not the value.
+    pub fn into_device(self) -> Result<SealedOtpDevice, Cause> {
         Ok(SealedOtpDevice {
-            id: OtpDeviceId::parse(self.device_id).map_err(Failure::corrupt)?,
-            description: OtpDeviceDescription::parse(self.description).map_err(Failure::corrupt)?,
-            key: SealedOtpKey::new(self.sealed_key).map_err(Failure::corrupt)?,
-            algorithm: OtpAlgorithm::from_number(self.algorithm.into())
-                .map_err(Failure::corrupt)?,
-            counter: OtpCounter::new(self.counter).map_err(Failure::corrupt)?,
+            id: OtpDeviceId::parse(self.device_id)?,
+            description: OtpDeviceDescription::parse(self.description)?,
+            key: SealedOtpKey::new(self.sealed_key)?,
+            algorithm: OtpAlgorithm::from_number(self.algorithm.into())?,
+            counter: OtpCounter::new(self.counter)?,
         })
     }
 }
@@ -292,14 +285,14 @@ impl DeviceKeyRow {
     ///
     /// # Errors
     ///
-    /// [`Failure::Corrupt`].
-    pub fn into_key(self) -> Result<DeviceKey, Failure> {
-        let instance = InstanceId::parse(&self.instance_id).map_err(Failure::corrupt)?;
-        let device = OtpDeviceId::parse(self.device_id).map_err(Failure::corrupt)?;
+    /// What is wrong with the row: the broken rule, and not the value.
+    pub fn into_key(self) -> Result<DeviceKey, Cause> {
+        let instance = InstanceId::parse(&self.instance_id)?;
+        let device = OtpDeviceId::parse(self.device_id)?;
         // Named: the operator has to remove it before all keys can be sealed again.
         let named = |error| format!("the device {device} of the instance {instance}: {error}");
         let key = SealedOtpKey::new(self.sealed_key);
-        let key = key.map_err(|error| Failure::corrupt(named(error)))?;
+        let key = key.map_err(named)?;
         Ok(DeviceKey { instance, device, key })
     }
 }
@@ -326,10 +319,10 @@ impl MasterKeyCountRow {
     ///
     /// # Errors
     ///
-    /// [`Failure::Corrupt`].
-    pub fn into_count(self) -> Result<(MasterKeyId, u64), Failure> {
-        let id = self.id.try_into().map_err(|_| Failure::corrupt("a key without an id"))?;
-        let devices = u64::try_from(self.devices).map_err(Failure::corrupt)?;
+    /// What is wrong with the row: the broken rule, and not the value.
+    pub fn into_count(self) -> Result<(MasterKeyId, u64), Cause> {
+        let id = self.id.try_into().map_err(|_| "a key without an id")?;
+        let devices = u64::try_from(self.devices)?;
         Ok((MasterKeyId::new(id), devices))
     }
 }

@@ -115,6 +115,11 @@ pub(crate) fn failed(failure: Failure) -> StoreError {
     store_error(failure, is_contention)
 }
 
+/// The error of a row that is no value of the domain.
+pub(crate) fn corrupt(cause: Cause) -> StoreError {
+    failed(Failure::Corrupt(cause))
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;

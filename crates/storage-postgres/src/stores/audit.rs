@@ -77,7 +77,7 @@ impl AuditStore for PostgresStores {
                 self.shared.write(statement).await?
             }
         };
-        let instance = values(vec![id], |id| InstanceId::parse(&id).map_err(Failure::corrupt))?;
+        let instance = values(vec![id], |id| Ok(InstanceId::parse(&id)?))?;
         Ok(instance.into_iter().next().map(|instance| AuditRemoval { instance, removed }))
     }
 }

@@ -14,14 +14,14 @@ use diesel::query_builder::{QueryFragment, QueryId};
 use diesel_async::{AsyncConnection, RunQueryDsl};
 use futures_util::FutureExt;
 use merchant_otp_domain::{AuditEvent, SealedOtpDevice};
-use merchant_otp_ports::{AccessTokenLookup, OtpDeviceInsertion, StoreResult};
+use merchant_otp_ports::{AccessTokenLookup, Cause, OtpDeviceInsertion, StoreResult};
 use merchant_otp_storage_sql::rows::{DeviceToInsert, TokenKey};
 use merchant_otp_storage_sql::{Batcher, Failure};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::batched::{DeviceKey, insert_devices, look_up_devices, look_up_tokens};
 use crate::connect::{LOOKUP_SETTINGS, Server};
-use crate::executor::{Executor, failed};
+use crate::executor::{Executor, corrupt};
 
 /// A set of stores.
 pub(crate) struct PostgresStores {
@@ -105,9 +105,6 @@ impl PostgresStores {
 }
 
 /// The domain values of rows.
-fn values<Row, T>(
-    rows: Vec<Row>,
-    value: impl Fn(Row) -> Result<T, Failure>,
-) -> StoreResult<Vec<T>> {
-    rows.into_iter().map(|row| value(row).map_err(failed)).collect()
+fn values<Row, T>(rows: Vec<Row>, value: impl Fn(Row) -> Result<T, Cause>) -> StoreResult<Vec<T>> {
+    rows.into_iter().map(|row| value(row).map_err(corrupt)).collect()
 }

@@ -65,7 +65,7 @@ impl SealedKeyStore for PostgresStores {
 
     async fn samples(&self) -> StoreResult<Vec<SealedOtpKey>> {
         let samples = self.shared.fetch(master_keys::table.select(master_keys::sample)).await?;
-        values(samples, |sample: Vec<u8>| SealedOtpKey::new(sample).map_err(Failure::corrupt))
+        values(samples, |sample: Vec<u8>| Ok(SealedOtpKey::new(sample)?))
     }
 
     async fn add_sample(&self, sample: SealedOtpKey) -> StoreResult<()> {

@@ -114,7 +114,7 @@ pub(super) fn find_all(
                 .get_result::<(bool, Option<AccessTokenRow>)>(connection)
                 .optional()
                 .map_err(Failure::Read)?;
-            AccessTokenRow::into_lookup(found)
+            AccessTokenRow::into_lookup(found).map_err(Failure::Corrupt)
         })
     })?;
     Ok(requests.fan_out(&found))

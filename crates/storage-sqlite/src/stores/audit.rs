@@ -73,7 +73,7 @@ impl AuditStore for SqliteStores {
                 self.write(statement).await?
             }
         };
-        let instance = values(vec![id], |id| InstanceId::parse(&id).map_err(Failure::corrupt))?;
+        let instance = values(vec![id], |id| Ok(InstanceId::parse(&id)?))?;
         Ok(instance.into_iter().next().map(|instance| AuditRemoval { instance, removed }))
     }
 }

@@ -2,6 +2,7 @@ use async_trait::async_trait;
 use diesel::prelude::*;
 use merchant_otp_domain::{AuditEvent, Instance, InstanceId, InstanceName, PasswordHash};
 use merchant_otp_ports::{InstanceInsertion, InstanceStore, StoreResult, StoredInstance};
+use merchant_otp_storage_sql::Failure;
 use merchant_otp_storage_sql::rows::{InstanceRow, NewInstanceRow};
 use merchant_otp_storage_sql::schema::instances;
 
@@ -24,7 +25,8 @@ impl InstanceStore for SqliteStores {
                 .get_result(connection)
                 .optional()?;
             if let Some(existing) = existing {
-                return existing.into_instance().map(InstanceInsertion::Exists);
+                let existing = existing.into_instance().map_err(Failure::Corrupt)?;
+                return Ok(InstanceInsertion::Exists(existing));
             }
             let serial = take_serials(connection, "instances", 1)?;
             diesel::insert_into(instances::table)

@@ -12,11 +12,11 @@ use std::sync::OnceLock;
 use diesel::prelude::*;
 use diesel::query_dsl::methods::{ExecuteDsl, LoadQuery};
 use merchant_otp_domain::{AuditEvent, InstanceId, OtpDeviceId, SealedOtpDevice};
-use merchant_otp_ports::{AccessTokenLookup, OtpDeviceInsertion, StoreResult};
+use merchant_otp_ports::{AccessTokenLookup, Cause, OtpDeviceInsertion, StoreResult};
 use merchant_otp_storage_sql::rows::{DeviceToInsert, TokenKey};
 use merchant_otp_storage_sql::{Batcher, Failure};
 
-use crate::executor::{Executor, failed};
+use crate::executor::{Executor, corrupt, failed};
 
 /// A set of stores.
 pub(crate) struct SqliteStores {
@@ -117,11 +117,8 @@ fn batcher<R: Clone + Send + Sync + 'static, A: Send + 'static>(
 }
 
 /// The domain values of rows.
-fn values<Row, T>(
-    rows: Vec<Row>,
-    value: impl Fn(Row) -> Result<T, Failure>,
-) -> StoreResult<Vec<T>> {
-    rows.into_iter().map(|row| value(row).map_err(failed)).collect()
+fn values<Row, T>(rows: Vec<Row>, value: impl Fn(Row) -> Result<T, Cause>) -> StoreResult<Vec<T>> {
+    rows.into_iter().map(|row| value(row).map_err(corrupt)).collect()
 }
 
 /// The results of the requests of a batch: a row that is no value of the domain fails its request alone,

@@ -138,4 +138,5 @@ fn find(
         .map_err(Failure::Read)?
         .map(OtpDeviceRow::into_device)
         .transpose()
+        .map_err(Failure::Corrupt)
 }
