@@ -10,7 +10,7 @@ use diesel::result::{DatabaseErrorKind, Error};
 use diesel_async::pooled_connection::deadpool::Object;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use merchant_otp_domain::{InstanceId, OtpDeviceId, SealedOtpDevice};
-use merchant_otp_ports::{AccessTokenLookup, OtpDeviceInsertion, StoreError, StoreResult};
+use merchant_otp_ports::{AccessTokenLookup, Cause, OtpDeviceInsertion, StoreError, StoreResult};
 use merchant_otp_storage_sql::rows::{
     AccessTokenRow, DeviceToInsert, OtpDeviceRow, TokenKey, conflicting_device,
 };
@@ -102,11 +102,8 @@ async fn existing_devices(
     if conflicts.is_empty() {
         return HashMap::new();
     }
-    let found = match reader.acquire().await {
-        Ok(connection) => find_devices(&reader, connection, conflicts).await,
-        Err(error) => Err(error),
-    };
-    let results: Vec<_> = match found {
+    let found = async { find_devices(&reader, reader.acquire().await?, conflicts).await };
+    let results: Vec<_> = match found.await {
         Ok(found) => found
             .into_iter()
             .map(|found| found.and_then(|found| conflicting_device(found).map_err(failed)))
@@ -154,11 +151,8 @@ async fn find_devices(
         rows.map_err(Failure::Read)
     });
     let rows: Vec<(i64, OtpDeviceRow)> = rows.await?;
-    let mut found: Vec<_> = keys.iter().map(|_| Ok(None)).collect();
-    for (number, row) in rows {
-        *slot(&mut found, number)? = row.into_device().map(Some).map_err(corrupt);
-    }
-    Ok(found)
+    let found = rows.into_iter().map(|(number, row)| (number, row.into_device().map(Some)));
+    Ok(by_request(found, keys.len(), None))
 }
 
 /// Finds access tokens, equal requests once.
@@ -186,18 +180,20 @@ pub(crate) async fn look_up_tokens(
         rows.map_err(Failure::Read)
     });
     let rows: Vec<(i64, bool, Option<AccessTokenRow>)> = rows.await?;
-    let mut found: Vec<_> = keys.iter().map(|_| Ok(AccessTokenLookup::NoSuchInstance)).collect();
-    for (number, deleted, row) in rows {
-        let lookup = AccessTokenRow::into_lookup(Some((deleted, row)));
-        *slot(&mut found, number)? = lookup.map_err(corrupt);
-    }
+    let found = rows
+        .into_iter()
+        .map(|(number, deleted, row)| (number, AccessTokenRow::into_lookup(Some((deleted, row)))));
+    let found = by_request(found, keys.len(), AccessTokenLookup::NoSuchInstance);
     Ok(requests.fan_out(&found))
 }
 
-/// The slot of the result of a request by its number, from 1.
-fn slot<T>(results: &mut [T], number: i64) -> StoreResult<&mut T> {
-    let position = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
-    position
-        .and_then(|position| results.get_mut(position))
-        .ok_or_else(|| corrupt("a row of no request".into()))
+/// The results of requests in their order, from rows with the numbers of their requests, from 1.
+fn by_request<A: Clone>(
+    rows: impl Iterator<Item = (i64, Result<A, Cause>)>,
+    requests: usize,
+    none: A,
+) -> Vec<StoreResult<A>> {
+    let mut rows: HashMap<_, _> = rows.collect();
+    let row = |number| rows.remove(&number).unwrap_or_else(|| Ok(none.clone())).map_err(corrupt);
+    (1..).take(requests).map(row).collect()
 }

@@ -18,7 +18,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use merchant_otp_ports::{Cause, StoreError, StoreResult};
 use merchant_otp_storage_sql::pool::{acquire, reject_excess_waiters};
-use merchant_otp_storage_sql::{Acquire, Failure, store_error};
+use merchant_otp_storage_sql::{Acquire, Failure, store_error, task_error};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
@@ -73,15 +73,16 @@ impl Executor {
         Self { pool, server, runtime }
     }
 
-    /// The rows of a query.
-    pub(crate) async fn fetch<Row: Send + 'static>(
+    /// The rows of a query, as values of the domain.
+    pub(crate) async fn fetch<Row: Send + 'static, T>(
         &self,
         query: impl LoadQuery<'static, AsyncPgConnection, Row> + Send + 'static,
-    ) -> StoreResult<Vec<Row>> {
-        self.run(Failure::Read, |connection| {
+        value: impl Fn(Row) -> Result<T, Cause>,
+    ) -> StoreResult<Vec<T>> {
+        let rows = self.run(Failure::Read, |connection| {
             query.load(connection).map(|rows| rows.map_err(Failure::Read)).boxed()
-        })
-        .await
+        });
+        rows.await?.into_iter().map(|row| value(row).map_err(corrupt)).collect()
     }
 
     /// The number of rows that a statement changed.
@@ -111,13 +112,7 @@ impl Executor {
             let connection = executor.acquire().await?;
             executor.run_on(connection, late, async |connection| unit(connection).await).await
         });
-        task.await.map_err(|ended| {
-            if ended.is_cancelled() {
-                StoreError::Unavailable(ended.into())
-            } else {
-                StoreError::Write(ended.into())
-            }
-        })?
+        task.await.map_err(task_error)?
     }
 
     /// Executes a unit of work on a connection, for a caller that is not dropped.

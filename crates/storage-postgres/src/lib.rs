@@ -12,7 +12,7 @@ mod tls;
 mod url;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use diesel::dsl::sql;
@@ -23,7 +23,7 @@ use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl, Simple
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use merchant_otp_ports::{BackendError, StorageBackend, Stores};
 use merchant_otp_storage_sql::migration::{
-    MIGRATIONS_TABLE, apply_migrations, migration_failed, migration_versions, pending_migrations,
+    MIGRATIONS_TABLE, apply_migrations, migration_failed, pending_migrations, versions,
 };
 use merchant_otp_storage_sql::schema::__diesel_schema_migrations;
 use tokio::runtime::Handle;
@@ -32,7 +32,7 @@ use tokio::task::spawn_blocking;
 
 use crate::connect::Server;
 use crate::executor::Executor;
-use crate::stores::PostgresStores;
+use crate::stores::SqlStores;
 pub use crate::url::PostgresUrlError;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
@@ -98,31 +98,30 @@ impl PostgresBackend {
             sets: Arc::new(Semaphore::new(sets.into())),
         })
     }
-
-    /// A connection of its own, for migrations.
-    async fn connect(&self) -> Result<AsyncPgConnection, BackendError> {
-        let connection = self.server.connect("", &Handle::current()).await;
-        connection.map_err(BackendError::Unavailable)
-    }
 }
 
 #[async_trait]
 impl StorageBackend for PostgresBackend {
     fn stores(&self) -> Stores {
-        let (server, shared) = (self.server.clone(), self.shared.clone());
-        Arc::new(PostgresStores::new(server, shared, Arc::clone(&self.sets), versions())).into()
+        let stores = SqlStores {
+            server: self.server.clone(),
+            reading: self.shared.clone(),
+            writing: self.shared.clone(),
+            sets: self.sets.clone(),
+            batchers: OnceLock::new(),
+            migrations: versions::<Pg>(&MIGRATIONS),
+        };
+        Arc::new(stores).into()
     }
 
     async fn migrate(&self) -> Result<Vec<String>, BackendError> {
-        let mut connection = self.connect().await?;
+        let mut connection = connect(&self.server).await?;
         // Writes nothing if none are pending: a role that may not change the schema can use the database.
         if pending(&mut connection).await?.is_empty() {
             return Ok(Vec::new());
         }
-        let encoding: String = diesel::select(current_setting("server_encoding"))
-            .get_result(&mut connection)
-            .await
-            .map_err(migration_failed)?;
+        let encoding = sql::<Text>("SHOW server_encoding").get_result::<String>(&mut connection);
+        let encoding = encoding.await.map_err(migration_failed)?;
         if encoding != "UTF8" {
             return Err(BackendError::Unsuitable(format!(
                 "the database has the encoding {encoding}; create it with ENCODING 'UTF8' \
@@ -142,7 +141,7 @@ impl StorageBackend for PostgresBackend {
     }
 
     async fn pending_migrations(&self) -> Result<Vec<String>, BackendError> {
-        pending(&mut self.connect().await?).await
+        pending(&mut connect(&self.server).await?).await
     }
 
     async fn back_up(&self, _to: &Path) -> Result<(), BackendError> {
@@ -158,6 +157,11 @@ impl StorageBackend for PostgresBackend {
     }
 }
 
+/// A connection of its own, for migrations.
+async fn connect(server: &Server) -> Result<AsyncPgConnection, BackendError> {
+    server.connect("", &Handle::current()).await.map_err(BackendError::Unavailable)
+}
+
 async fn pending(connection: &mut AsyncPgConnection) -> Result<Vec<String>, BackendError> {
     let table = sql::<Nullable<Text>>(&format!("SELECT to_regclass('{MIGRATIONS_TABLE}')::text"))
         .get_result::<Option<String>>(connection)
@@ -171,7 +175,7 @@ async fn pending(connection: &mut AsyncPgConnection) -> Result<Vec<String>, Back
             .await
             .map_err(failed)?,
     };
-    pending_migrations::<Pg, _>(&applied, &MIGRATIONS)
+    Ok(pending_migrations::<Pg>(&MIGRATIONS, &applied))
 }
 
 /// A statement that failed: perhaps because the session is not its own.
@@ -186,16 +190,4 @@ fn failed(error: diesel::result::Error) -> BackendError {
         ));
     }
     migration_failed(error)
-}
-
-#[diesel::declare_sql_function]
-extern "SQL" {
-    /// A setting of the session, as text.
-    fn current_setting(name: Text) -> Text;
-}
-
-/// The versions of all migrations.
-fn versions() -> Vec<String> {
-    #[expect(clippy::expect_used, reason = "they are compiled in")]
-    migration_versions::<Pg, _>(&MIGRATIONS).expect("the migrations")
 }

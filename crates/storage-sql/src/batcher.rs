@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use merchant_otp_ports::{StoreError, StoreResult};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
 use tokio::time::Instant;
@@ -89,16 +90,11 @@ where
     /// queued, or this one for too long; [`StoreError::Unavailable`] if the runtime of the worker ended.
     pub async fn run(&self, request: R) -> StoreResult<A> {
         let (reply, result) = oneshot::channel();
-        self.0.try_send(Queued { since: Instant::now(), request, reply }).map_err(|error| {
-            match error {
-                mpsc::error::TrySendError::Full(_) => {
-                    StoreError::Busy("too many requests are queued".into())
-                }
-                mpsc::error::TrySendError::Closed(_) => {
-                    StoreError::Unavailable("the worker of the batches has ended".into())
-                }
-            }
-        })?;
+        let queued = Queued { since: Instant::now(), request, reply };
+        // If the worker has ended, the result reports it.
+        if let Err(TrySendError::Full(_)) = self.0.try_send(queued) {
+            return Err(StoreError::Busy("too many requests are queued".into()));
+        }
         result.await.map_err(|ended| StoreError::Unavailable(ended.into()))?
     }
 }
@@ -118,8 +114,9 @@ async fn work<R, A, P, F, Fut>(
 {
     let batch_size = metrics::histogram!("merchant_otp_batch_requests", "batch" => name);
     // A panic costs its connection, and not the requests that are queued.
-    let execute = async |connection, requests| {
-        let results = AssertUnwindSafe(async { execute(pool.clone(), connection, requests).await });
+    let execute = async |connection: StoreResult<P::Connection>, requests: Arc<[R]>| {
+        let results =
+            AssertUnwindSafe(async { execute(pool.clone(), connection?, requests).await });
         let panicked = |_| Err(StoreError::Write("a unit of work panicked".into()));
         results.catch_unwind().await.unwrap_or_else(panicked)
     };
@@ -137,50 +134,42 @@ async fn work<R, A, P, F, Fut>(
         // At most 256.
         batch_size.record(u32::try_from(requests.len()).unwrap_or(u32::MAX));
         let begin = Instant::now();
-        let results = match connection {
-            Ok(connection) => execute(connection, Arc::clone(&requests)).await,
-            Err(error) => Err(error),
-        };
-        match results {
-            Ok(results) => {
-                for (reply, result) in replies.into_iter().zip(results) {
-                    send(reply, result);
-                }
-            }
-            // Without a connection for the batch there is none for each request, and what took long is
-            // not executed again for each.
-            Err(error)
-                if requests.len() == 1 || is_final(&error) || begin.elapsed() > FALLBACK_BUDGET =>
+        match execute(connection, Arc::clone(&requests)).await {
+            // One of the requests failed the batch: it must not fail the others. But without a connection
+            // for the batch there is none for each, and what took long is not executed again for each.
+            Err(mut error)
+                if requests.len() > 1
+                    && !is_final(&error)
+                    && begin.elapsed() <= FALLBACK_BUDGET =>
             {
-                for reply in replies {
-                    send(reply, Err(error.clone()));
-                }
-            }
-            // One of the requests failed the batch: it must not fail the others.
-            Err(mut error) => {
                 let begin = Instant::now();
                 for (request, reply) in requests.iter().zip(replies) {
-                    if is_final(&error) || begin.elapsed() > FALLBACK_BUDGET {
-                        send(reply, Err(error.clone()));
-                        continue;
+                    let mut result = Err(error.clone());
+                    if !is_final(&error) && begin.elapsed() <= FALLBACK_BUDGET {
+                        result = execute(pool.acquire().await, [request.clone()].into()).await;
                     }
-                    let result = match pool.acquire().await {
-                        Ok(connection) => execute(connection, Arc::new([request.clone()])).await,
-                        Err(error) => Err(error),
-                    };
-                    let result = result.and_then(|results| {
-                        let none = || Err(StoreError::Read("a request has no result".into()));
-                        results.into_iter().next().unwrap_or_else(none)
-                    });
                     if let Err(other) = &result
                         && is_final(other)
                     {
                         error = other.clone();
                     }
-                    send(reply, result);
+                    answer([reply], result);
                 }
             }
+            results => answer(replies, results),
         }
+    }
+}
+
+/// Sends each caller the result of its request, or the error of the batch.
+fn answer<A>(replies: impl IntoIterator<Item = Reply<A>>, results: BatchResults<A>) {
+    let (mut results, error) = match results {
+        Ok(results) => (results.into_iter(), StoreError::Read("a request has no result".into())),
+        Err(error) => (Vec::new().into_iter(), error),
+    };
+    for reply in replies {
+        // The caller may be gone.
+        drop(reply.send(results.next().unwrap_or_else(|| Err(error.clone()))));
     }
 }
 
@@ -194,7 +183,7 @@ impl<R, A> Queued<R, A> {
     fn if_wanted(self) -> Option<Self> {
         if self.since.elapsed() > QUEUE_TIMEOUT {
             let late = StoreError::Busy("the request was queued for too long".into());
-            send(self.reply, Err(late));
+            drop(self.reply.send(Err(late)));
             return None;
         }
         if self.reply.is_closed() { None } else { Some(self) }
@@ -216,9 +205,4 @@ fn drain<R, A>(
         next = if requests.len() < MAX_BATCH { queue.try_recv().ok() } else { None };
     }
     (requests.into(), replies)
-}
-
-fn send<A>(reply: Reply<A>, result: StoreResult<A>) {
-    // The caller may be gone.
-    drop(reply.send(result));
 }

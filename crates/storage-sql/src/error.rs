@@ -1,5 +1,6 @@
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error};
 use merchant_otp_ports::{Cause, StoreError};
+use tokio::task::JoinError;
 
 /// What a unit of work was doing when it failed.
 #[derive(Debug)]
@@ -56,6 +57,15 @@ pub fn store_error(
     };
     metrics::counter!("merchant_otp_database_errors_total", "kind" => kind).increment(1);
     error
+}
+
+/// The error of a unit of work whose task ended early: its runtime did, or it panicked.
+#[must_use]
+pub fn task_error(ended: JoinError) -> StoreError {
+    if ended.is_cancelled() {
+        return StoreError::Unavailable(ended.into());
+    }
+    StoreError::Write(ended.into())
 }
 
 #[cfg(test)]

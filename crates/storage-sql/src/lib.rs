@@ -14,8 +14,13 @@
 //! Besides, [`pool`] says how long a unit of work waits for a connection, and [`migration`] runs
 //! migrations.
 //!
-//! How to connect, which errors mean contention, and the queries themselves are the adapter's own: one
-//! module of plain diesel queries per port, in `stores/`.
+//! How to connect, which errors mean contention, transactions of several statements, and what the batches
+//! execute are the adapter's own.
+//!
+//! The plain queries are in `stores/` beside `src/`: one module per port. diesel's statements are typed by
+//! their backend, so the modules are compiled into each adapter (`#[path]`), over its `SqlStores`, which
+//! has an executor for reading and one for writing, `change` for a statement with an audit event, and
+//! the units of work that differ between databases.
 
 pub mod audit_rows;
 mod batcher;
@@ -28,4 +33,4 @@ pub mod schema;
 
 pub use batcher::{Acquire, BatchResults, Batcher};
 pub use deduplicated::Deduplicated;
-pub use error::{Failure, store_error};
+pub use error::{Failure, store_error, task_error};

@@ -20,7 +20,8 @@ use crate::schema::{access_tokens, instances, otp_devices};
 #[derive(Insertable)]
 #[diesel(table_name = instances)]
 pub struct NewInstanceRow {
-    id: String,
+    /// The id.
+    pub id: String,
     name: String,
     password_hash: Option<String>,
     deleted: bool,
@@ -219,28 +220,6 @@ pub struct DeviceToInsert {
 pub fn conflicting_device(found: Option<SealedOtpDevice>) -> Result<OtpDeviceInsertion, Failure> {
     let removed = || Failure::Contention("the conflicting device was removed meanwhile".into());
     found.map(OtpDeviceInsertion::Exists).ok_or_else(removed)
-}
-
-/// The columns of `otp_devices` that a replacement changes, which are all but those of its key: a
-/// database that is distributed by instance refuses a change of these, even to the same value.
-#[derive(AsChangeset)]
-#[diesel(table_name = otp_devices, primary_key(instance_id, device_id))]
-pub struct OtpDeviceChanges {
-    description: String,
-    sealed_key: Vec<u8>,
-    algorithm: i16,
-    counter: i64,
-}
-
-impl From<&SealedOtpDevice> for OtpDeviceChanges {
-    fn from(device: &SealedOtpDevice) -> Self {
-        Self {
-            description: device.description.as_str().to_owned(),
-            sealed_key: device.key.as_bytes().to_vec(),
-            algorithm: device.algorithm.number().into(),
-            counter: device.counter.value(),
-        }
-    }
 }
 
 /// A row of `otp_devices`, without its instance.

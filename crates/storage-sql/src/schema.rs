@@ -65,5 +65,4 @@ diesel::table! {
     }
 }
 
-diesel::joinable!(access_tokens -> instances (instance_id));
 diesel::allow_tables_to_appear_in_same_query!(instances, access_tokens);

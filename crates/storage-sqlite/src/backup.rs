@@ -1,19 +1,18 @@
-use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf, absolute};
+use std::path::{Path, absolute};
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::Text;
 use diesel::sqlite::SqliteConnection;
-use merchant_otp_ports::BackendError;
-use merchant_otp_storage_sql::migration::MIGRATIONS_TABLE;
+use merchant_otp_ports::{BackendError, Cause};
 
 use crate::connect::DatabaseFile;
-use crate::file::{self, MigrationLock, file_error};
+use crate::file::{self, MigrationLock, file_error, with_suffix};
+use crate::has_migrations_table;
 
 /// Copies a database, as it is at one moment, to a new file, while others use it.
 pub(crate) fn back_up(file: &DatabaseFile, to: &Path) -> Result<(), BackendError> {
@@ -26,7 +25,6 @@ pub(crate) fn restore(file: &DatabaseFile, from: &Path) -> Result<(), BackendErr
     let copied = DatabaseFile::new(from.to_owned()).open_without_log();
     let copied = &mut copied.map_err(BackendError::Database)?;
     check(copied)?;
-    is_ours(copied)?;
     // No other process creates a database there meanwhile.
     let _lock = MigrationLock::take(path).map_err(BackendError::File)?;
     // The log of a former database may hold data that is nowhere else; beside another one it would be lost.
@@ -39,28 +37,20 @@ pub(crate) fn restore(file: &DatabaseFile, from: &Path) -> Result<(), BackendErr
     copy(copied, path)
 }
 
+/// Checks that a database is whole, and of this service: an empty file is a database too.
 fn check(connection: &mut SqliteConnection) -> Result<(), BackendError> {
-    #[derive(QueryableByName)]
-    struct Check {
-        #[diesel(sql_type = Text)]
-        integrity_check: String,
+    let found = sql::<Text>("PRAGMA integrity_check").load::<String>(connection);
+    if found.map_err(unusable)? != ["ok"] {
+        return Err(unusable("it is damaged: PRAGMA integrity_check"));
     }
-    let found = sql_query("PRAGMA integrity_check").load::<Check>(connection);
-    let found = found.map_err(|error| BackendError::Database(error.into()))?;
-    match &*found {
-        [Check { integrity_check }] if integrity_check == "ok" => Ok(()),
-        _ => Err(BackendError::Database("it is damaged: PRAGMA integrity_check".into())),
+    if !has_migrations_table(connection).map_err(unusable)? {
+        return Err(unusable("it is none of this service"));
     }
+    Ok(())
 }
 
-/// Checks that a database was made by this service: an empty file is a database too.
-fn is_ours(connection: &mut SqliteConnection) -> Result<(), BackendError> {
-    let tables = format!("SELECT count(*) FROM sqlite_master WHERE name = '{MIGRATIONS_TABLE}'");
-    let tables = sql::<BigInt>(&tables).get_result::<i64>(connection);
-    match tables.map_err(|error| BackendError::Database(error.into()))? {
-        0 => Err(BackendError::Database("it is none of this service".into())),
-        _ => Ok(()),
-    }
+fn unusable(error: impl Into<Cause>) -> BackendError {
+    BackendError::Database(error.into())
 }
 
 /// Writes what a connection sees at one moment into a new file, durably.
@@ -90,15 +80,6 @@ fn write(connection: &mut SqliteConnection, half: &Path) -> Result<(), BackendEr
     let _of_a_copy_that_broke_off = fs::remove_file(half);
     // Empty, for the owner's eyes only.
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(half).map_err(at)?;
-    sql_query("VACUUM INTO ?")
-        .bind::<Text, _>(name)
-        .execute(connection)
-        .map_err(|error| BackendError::Database(error.into()))?;
+    sql_query("VACUUM INTO ?").bind::<Text, _>(name).execute(connection).map_err(unusable)?;
     File::open(half).and_then(|file| file.sync_all()).map_err(at)
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(suffix);
-    name.into()
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::result::DatabaseErrorInformation;
+use diesel::result::Error::DatabaseError;
 use diesel::sqlite::SqliteConnection;
 use merchant_otp_ports::Cause;
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
@@ -102,10 +103,8 @@ pub(crate) fn is_contention(information: &dyn DatabaseErrorInformation) -> bool 
 }
 
 fn is_busy(cause: &Cause) -> bool {
-    match cause.downcast_ref() {
-        Some(diesel::result::Error::DatabaseError(_, information)) => is_contention(&**information),
-        _ => false,
-    }
+    let error = cause.downcast_ref::<diesel::result::Error>();
+    matches!(error, Some(DatabaseError(_, information)) if is_contention(&**information))
 }
 
 #[derive(Debug, Error)]

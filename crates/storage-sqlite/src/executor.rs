@@ -3,9 +3,10 @@
 use deadpool::Runtime;
 use deadpool::managed::{Manager, Metrics, Object, Pool, QueueMode, RecycleError, RecycleResult};
 use diesel::SqliteConnection;
+use diesel::query_dsl::methods::{ExecuteDsl, LoadQuery};
 use merchant_otp_ports::{Cause, StoreError, StoreResult};
 use merchant_otp_storage_sql::pool::{acquire, reject_excess_waiters};
-use merchant_otp_storage_sql::{Acquire, Failure, store_error};
+use merchant_otp_storage_sql::{Acquire, Failure, store_error, task_error};
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 
@@ -61,6 +62,25 @@ impl Executor {
         Self { pool, runtime: Handle::current() }
     }
 
+    /// The rows of a query, as values of the domain.
+    pub(crate) async fn fetch<Row: Send + 'static, T>(
+        &self,
+        query: impl LoadQuery<'static, SqliteConnection, Row> + Send + 'static,
+        value: impl Fn(Row) -> Result<T, Cause>,
+    ) -> StoreResult<Vec<T>> {
+        let rows = self.run(move |connection| query.load(connection).map_err(Failure::Read));
+        let value = |row| value(row).map_err(|cause| failed(Failure::Corrupt(cause)));
+        rows.await?.into_iter().map(value).collect()
+    }
+
+    /// The number of rows that a statement changed.
+    pub(crate) async fn write(
+        &self,
+        statement: impl ExecuteDsl<SqliteConnection> + Send + 'static,
+    ) -> StoreResult<u64> {
+        self.run(move |connection| Ok(ExecuteDsl::execute(statement, connection)? as u64)).await
+    }
+
     /// Executes a unit of work.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
@@ -73,7 +93,7 @@ impl Executor {
             let connection = executor.acquire().await?;
             executor.run_on(connection, unit).await
         });
-        task.await.map_err(|ended| StoreError::Unavailable(ended.into()))?
+        task.await.map_err(task_error)?
     }
 
     /// Executes a unit of work on a connection.
@@ -82,23 +102,16 @@ impl Executor {
         mut connection: Object<DatabaseFile>,
         unit: impl FnOnce(&mut SqliteConnection) -> Result<T, Failure> + Send + 'static,
     ) -> StoreResult<T> {
+        let pool = self.pool.clone();
         let work = self.runtime.spawn_blocking(move || {
-            Object::pool(&connection)
-                .map_or(Ok(()), |pool| pool.manager().check())
-                .map_err(StoreError::Unavailable)?;
+            pool.manager().check().map_err(StoreError::Unavailable)?;
             // Until it is known to have ended well; a panic leaves it so.
             connection.in_doubt = true;
             let result = unit(&mut connection.sqlite).map_err(failed);
             connection.in_doubt = matches!(result, Err(StoreError::Read(_) | StoreError::Write(_)));
             result
         });
-        work.await.unwrap_or_else(|ended| {
-            if ended.is_cancelled() {
-                Err(StoreError::Unavailable(ended.into()))
-            } else {
-                Err(StoreError::Write(ended.into()))
-            }
-        })
+        work.await.map_err(task_error)?
     }
 }
 
@@ -113,11 +126,6 @@ impl Acquire for Executor {
 /// The error of a failed unit of work, or of one of its rows.
 pub(crate) fn failed(failure: Failure) -> StoreError {
     store_error(failure, is_contention)
-}
-
-/// The error of a row that is no value of the domain.
-pub(crate) fn corrupt(cause: Cause) -> StoreError {
-    failed(Failure::Corrupt(cause))
 }
 
 #[cfg(test)]

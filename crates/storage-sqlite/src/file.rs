@@ -32,12 +32,6 @@ pub(crate) fn sync_folders(path: &Path) -> Result<(), Cause> {
     Ok(())
 }
 
-/// Makes the folder of a file, if it is missing, for the owner's eyes only.
-pub(crate) fn create_folder(path: &Path) -> Result<(), Cause> {
-    let folder = path.parent().map_or(Path::new("."), or_current);
-    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(file_error(folder))
-}
-
 /// Held by the one process that makes or migrates the database.
 ///
 /// It is a lock on a file of its own: closing the database's file would end the locks that SQLite has
@@ -45,12 +39,11 @@ pub(crate) fn create_folder(path: &Path) -> Result<(), Cause> {
 pub(crate) struct MigrationLock(#[expect(dead_code, reason = "dropped at the end")] File);
 
 impl MigrationLock {
-    /// Waits for the lock; makes the folder of the database for it.
+    /// Waits for the lock; creates the folder of the database for it, for its owner alone.
     pub(crate) fn take(database: &Path) -> Result<Self, Cause> {
-        create_folder(database)?;
-        let mut path = OsString::from(database);
-        path.push("-lock");
-        let path = PathBuf::from(path);
+        let folder = database.parent().map_or(Path::new("."), or_current);
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(file_error(folder))?;
+        let path = with_suffix(database, "-lock");
         let options =
             OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).clone();
         let file = options.open(&path).map_err(file_error(&path))?;
@@ -68,6 +61,13 @@ impl FileIdentity {
         let metadata = fs::metadata(path).map_err(file_error(path))?;
         Ok(Self(metadata.dev(), metadata.ino()))
     }
+}
+
+/// The path of a file that belongs to another one.
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
 }
 
 /// The folder of a path without one is the current one.

@@ -5,6 +5,7 @@
 //! same time.
 
 mod backup;
+mod batched;
 mod connect;
 mod executor;
 mod file;
@@ -12,7 +13,7 @@ mod serials;
 mod stores;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use diesel::dsl::sql;
@@ -22,7 +23,7 @@ use diesel::sqlite::Sqlite;
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use merchant_otp_ports::{BackendError, StorageBackend, Stores};
 use merchant_otp_storage_sql::migration::{
-    MIGRATIONS_TABLE, apply_migrations, migration_failed, migration_versions, pending_migrations,
+    MIGRATIONS_TABLE, apply_migrations, migration_failed, pending_migrations, versions,
 };
 use merchant_otp_storage_sql::schema::__diesel_schema_migrations;
 use tokio::task::spawn_blocking;
@@ -30,16 +31,16 @@ use tokio::task::spawn_blocking;
 use crate::connect::DatabaseFile;
 use crate::executor::Executor;
 use crate::file::MigrationLock;
-use crate::stores::SqliteStores;
+use crate::stores::SqlStores;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 
 /// A SQLite database.
 pub struct SqliteBackend {
     file: DatabaseFile,
-    readers: Executor,
+    reading: Executor,
     /// SQLite has one writer at a time: a queue before one connection is fair, its locks are not.
-    writer: Executor,
+    writing: Executor,
 }
 
 impl SqliteBackend {
@@ -55,8 +56,8 @@ impl SqliteBackend {
     pub fn open(path: PathBuf, connections: u16) -> Self {
         let file = DatabaseFile::new(path);
         Self {
-            readers: Executor::new(file.clone(), connections.max(1).into()),
-            writer: Executor::new(file.clone(), 1),
+            reading: Executor::new(file.clone(), connections.max(1).into()),
+            writing: Executor::new(file.clone(), 1),
             file,
         }
     }
@@ -75,8 +76,15 @@ impl SqliteBackend {
 #[async_trait]
 impl StorageBackend for SqliteBackend {
     fn stores(&self) -> Stores {
-        let (readers, writer) = (self.readers.clone(), self.writer.clone());
-        Arc::new(SqliteStores::new(readers, writer, versions())).into()
+        let (reading, writing) = (self.reading.clone(), self.writing.clone());
+        let batchers = OnceLock::new();
+        Arc::new(SqlStores {
+            reading,
+            writing,
+            batchers,
+            migrations: versions::<Sqlite>(&MIGRATIONS),
+        })
+        .into()
     }
 
     async fn migrate(&self) -> Result<Vec<String>, BackendError> {
@@ -114,20 +122,16 @@ impl StorageBackend for SqliteBackend {
 
 fn open_and_find_pending(file: &DatabaseFile) -> Result<Vec<String>, BackendError> {
     let connection = &mut file.open().map_err(BackendError::Unavailable)?;
-    let tables = format!("SELECT count(*) FROM sqlite_master WHERE name = '{MIGRATIONS_TABLE}'");
-    let tables = sql::<BigInt>(&tables).get_result::<i64>(connection);
-    let applied = match tables.map_err(migration_failed)? {
-        0 => Vec::new(),
-        _ => __diesel_schema_migrations::table
-            .select(__diesel_schema_migrations::version)
-            .load(connection)
-            .map_err(migration_failed)?,
-    };
-    pending_migrations::<Sqlite, _>(&applied, &MIGRATIONS)
+    let versions = __diesel_schema_migrations::table.select(__diesel_schema_migrations::version);
+    let mut applied = Vec::new();
+    if has_migrations_table(connection).map_err(migration_failed)? {
+        applied = versions.load(connection).map_err(migration_failed)?;
+    }
+    Ok(pending_migrations::<Sqlite>(&MIGRATIONS, &applied))
 }
 
-/// The versions of all migrations.
-fn versions() -> Vec<String> {
-    #[expect(clippy::expect_used, reason = "they are compiled in")]
-    migration_versions::<Sqlite, _>(&MIGRATIONS).expect("the migrations")
+/// Whether diesel has made its table, as it has in every database of this service.
+fn has_migrations_table(connection: &mut SqliteConnection) -> QueryResult<bool> {
+    let tables = format!("SELECT count(*) FROM sqlite_master WHERE name = '{MIGRATIONS_TABLE}'");
+    Ok(sql::<BigInt>(&tables).get_result::<i64>(connection)? > 0)
 }

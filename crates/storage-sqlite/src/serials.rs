@@ -1,4 +1,9 @@
+//! Serials, and the events that get them.
+
 use diesel::prelude::*;
+use merchant_otp_domain::AuditEvent;
+use merchant_otp_storage_sql::audit_rows::NewAuditEventRow;
+use merchant_otp_storage_sql::schema::audit_events;
 
 diesel::table! {
     serials (name) {
@@ -13,12 +18,29 @@ diesel::table! {
 pub(crate) fn take_serials(
     connection: &mut SqliteConnection,
     table: &str,
-    count: usize,
+    count: i64,
 ) -> QueryResult<i64> {
-    let count = i64::try_from(count).unwrap_or(i64::MAX);
-    let last = diesel::update(serials::table.find(table))
+    let last: i64 = diesel::update(serials::table.find(table))
         .set(serials::last.eq(serials::last + count))
         .returning(serials::last)
-        .get_result::<i64>(connection)?;
+        .get_result(connection)?;
     Ok(last - count + 1)
+}
+
+/// Appends events, in the transaction of their changes.
+pub(crate) fn append_events(
+    connection: &mut SqliteConnection,
+    events: &[&AuditEvent],
+) -> QueryResult<()> {
+    let count = i64::try_from(events.len()).unwrap_or(i64::MAX);
+    if count == 0 {
+        // Nothing is written, and no commit waits for the disk.
+        return Ok(());
+    }
+    for (serial, event) in (take_serials(connection, "audit_events", count)?..).zip(events) {
+        diesel::insert_into(audit_events::table)
+            .values((audit_events::serial.eq(serial), NewAuditEventRow::from(*event)))
+            .execute(connection)?;
+    }
+    Ok(())
 }

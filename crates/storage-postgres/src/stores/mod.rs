@@ -1,58 +1,55 @@
-//! The ports: one module of queries each.
+//! The ports: one module of queries each, which both SQL adapters have (`storage-sql/stores`), and the
+//! transactions of several statements.
 
+#[path = "../../../storage-sql/stores/access_tokens.rs"]
 mod access_tokens;
+#[path = "../../../storage-sql/stores/audit.rs"]
 mod audit;
+#[path = "../../../storage-sql/stores/health.rs"]
 mod health;
+#[path = "../../../storage-sql/stores/instances.rs"]
 mod instances;
+#[path = "../../../storage-sql/stores/otp_devices.rs"]
 mod otp_devices;
+#[path = "../../../storage-sql/stores/sealed_keys.rs"]
 mod sealed_keys;
+mod transactions;
 
 use std::sync::{Arc, OnceLock};
 
-use diesel::pg::Pg;
-use diesel::query_builder::{QueryFragment, QueryId};
-use diesel_async::{AsyncConnection, RunQueryDsl};
-use futures_util::FutureExt;
-use merchant_otp_domain::{AuditEvent, SealedOtpDevice};
-use merchant_otp_ports::{AccessTokenLookup, Cause, OtpDeviceInsertion, StoreResult};
+use merchant_otp_domain::SealedOtpDevice;
+use merchant_otp_ports::{AccessTokenLookup, OtpDeviceInsertion};
+use merchant_otp_storage_sql::Batcher;
 use merchant_otp_storage_sql::rows::{DeviceToInsert, TokenKey};
-use merchant_otp_storage_sql::{Batcher, Failure};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::batched::{DeviceKey, insert_devices, look_up_devices, look_up_tokens};
 use crate::connect::{LOOKUP_SETTINGS, Server};
-use crate::executor::{Executor, corrupt};
+use crate::executor::Executor;
 
 /// A set of stores.
-pub(crate) struct PostgresStores {
-    server: Server,
+pub(crate) struct SqlStores {
+    pub(crate) server: Server,
     /// The pool that all sets share, for everything but the batches.
-    shared: Executor,
+    pub(crate) reading: Executor,
+    /// The same pool.
+    pub(crate) writing: Executor,
     /// A permit for each set that may have connections of its own.
-    sets: Arc<Semaphore>,
-    batchers: OnceLock<Batchers>,
+    pub(crate) sets: Arc<Semaphore>,
+    pub(crate) batchers: OnceLock<Batchers>,
     /// The versions of the migrations that the queries need.
-    migrations: Vec<String>,
+    pub(crate) migrations: Vec<String>,
 }
 
 /// The operations that many clients ask for at the same time.
-struct Batchers {
+pub(crate) struct Batchers {
     insertions: Batcher<DeviceToInsert, OtpDeviceInsertion>,
     devices: Batcher<DeviceKey, Option<SealedOtpDevice>>,
     tokens: Batcher<TokenKey, AccessTokenLookup>,
     _set: Option<OwnedSemaphorePermit>,
 }
 
-impl PostgresStores {
-    pub(crate) fn new(
-        server: Server,
-        shared: Executor,
-        sets: Arc<Semaphore>,
-        migrations: Vec<String>,
-    ) -> Self {
-        Self { server, shared, sets, batchers: OnceLock::new(), migrations }
-    }
-
+impl SqlStores {
     /// The batchers, whose workers and connections are on the runtime of the first request.
     ///
     /// One connection looks up and one writes. A set that comes when all permits are taken has none of its
@@ -62,7 +59,7 @@ impl PostgresStores {
             let set = Arc::clone(&self.sets).try_acquire_owned().ok();
             let pool = |settings| match set {
                 Some(_) => Executor::new(&self.server, 1, settings),
-                None => self.shared.clone(),
+                None => self.writing.clone(),
             };
             let (reader, writer) = (pool(LOOKUP_SETTINGS), pool(""));
             let look_up = reader.clone();
@@ -80,31 +77,4 @@ impl PostgresStores {
             }
         })
     }
-
-    /// Executes a statement and, if it changed a row, appends the event of the change, in one
-    /// transaction.
-    async fn change(
-        &self,
-        event: &AuditEvent,
-        statement: impl QueryFragment<Pg> + QueryId + Send + 'static,
-    ) -> StoreResult<bool> {
-        let event = event.clone();
-        let unit = self.shared.run(Failure::Write, |connection| {
-            connection
-                .transaction(async move |connection| {
-                    let changed = statement.execute(connection).await? > 0;
-                    if changed {
-                        audit::append(connection, &event).await?;
-                    }
-                    Ok(changed)
-                })
-                .boxed()
-        });
-        unit.await
-    }
-}
-
-/// The domain values of rows.
-fn values<Row, T>(rows: Vec<Row>, value: impl Fn(Row) -> Result<T, Cause>) -> StoreResult<Vec<T>> {
-    rows.into_iter().map(|row| value(row).map_err(corrupt)).collect()
 }

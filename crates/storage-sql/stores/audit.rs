@@ -1,20 +1,20 @@
+//! Queries of the audit trail. Compiled into each SQL adapter, over its `SqlStores`.
+
 use async_trait::async_trait;
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool};
 use merchant_otp_domain::{AuditEvent, InstanceId, Timestamp};
 use merchant_otp_ports::{AuditPosition, AuditRemoval, AuditStore, StoreResult, StoredAuditEvent};
-use merchant_otp_storage_sql::Failure;
-use merchant_otp_storage_sql::audit_rows::{AuditEventRow, NewAuditEventRow};
+use merchant_otp_storage_sql::audit_rows::AuditEventRow;
 use merchant_otp_storage_sql::schema::audit_events;
 
-use super::{SqliteStores, values};
-use crate::serials::take_serials;
+use super::SqlStores;
 
 #[async_trait]
-impl AuditStore for SqliteStores {
+impl AuditStore for SqlStores {
     async fn append(&self, event: AuditEvent) -> StoreResult<()> {
-        self.transaction(move |connection| Ok(append(connection, &[&event])?)).await
+        self.append_event(event).await
     }
 
     async fn list(
@@ -34,7 +34,7 @@ impl AuditStore for SqliteStores {
             .order((audit_events::happened_at, audit_events::serial))
             .limit(limit.into())
             .select(AuditEventRow::as_select());
-        values(self.fetch(query).await?, AuditEventRow::into_event)
+        self.reading.fetch(query, AuditEventRow::into_event).await
     }
 
     async fn remove_before(
@@ -50,44 +50,30 @@ impl AuditStore for SqliteStores {
             .filter(audit_events::instance_id.gt(after))
             .order(audit_events::instance_id)
             .limit(1);
-        let Some(id) = self.fetch::<String>(next).await?.pop() else { return Ok(None) };
-        let time = time.seconds().cast_signed();
+        let instance = |id: String| Ok(InstanceId::parse(&id)?);
+        let Some(instance) = self.reading.fetch(next, instance).await?.pop() else {
+            return Ok(None);
+        };
+        let id = instance.as_str().to_owned();
         let oldest = audit_events::table
             .filter(audit_events::instance_id.eq(id.clone()))
-            .filter(audit_events::happened_at.lt(time))
+            .filter(audit_events::happened_at.lt(time.seconds().cast_signed()))
             .order((audit_events::happened_at, audit_events::serial))
             .limit(limit.into())
             .select((audit_events::happened_at, audit_events::serial));
-        let oldest = self.fetch::<(i64, i64)>(oldest).await?;
-        let removed = match oldest.last() {
-            None => 0,
-            Some((happened_at, serial)) => {
-                let until_last = sql::<Bool>("(happened_at, serial) <= (")
-                    .bind::<BigInt, _>(*happened_at)
-                    .sql(", ")
-                    .bind::<BigInt, _>(*serial)
-                    .sql(")");
-                let statement = diesel::delete(audit_events::table)
-                    .filter(audit_events::instance_id.eq(id.clone()))
-                    .filter(until_last);
-                self.write(statement).await?
-            }
+        let oldest: Vec<(i64, i64)> = self.reading.fetch(oldest, Ok).await?;
+        let Some((happened_at, serial)) = oldest.last() else {
+            return Ok(Some(AuditRemoval { instance, removed: 0 }));
         };
-        let instance = values(vec![id], |id| Ok(InstanceId::parse(&id)?))?;
-        Ok(instance.into_iter().next().map(|instance| AuditRemoval { instance, removed }))
+        let until_last = sql::<Bool>("(happened_at, serial) <= (")
+            .bind::<BigInt, _>(*happened_at)
+            .sql(", ")
+            .bind::<BigInt, _>(*serial)
+            .sql(")");
+        let statement = diesel::delete(audit_events::table)
+            .filter(audit_events::instance_id.eq(id))
+            .filter(until_last);
+        let removed = self.writing.write(statement).await?;
+        Ok(Some(AuditRemoval { instance, removed }))
     }
-}
-
-/// Appends events, inside a transaction.
-pub(super) fn append(connection: &mut SqliteConnection, events: &[&AuditEvent]) -> QueryResult<()> {
-    if events.is_empty() {
-        return Ok(());
-    }
-    let first = take_serials(connection, "audit_events", events.len())?;
-    for (serial, event) in (first..).zip(events) {
-        diesel::insert_into(audit_events::table)
-            .values((audit_events::serial.eq(serial), NewAuditEventRow::from(*event)))
-            .execute(connection)?;
-    }
-    Ok(())
 }

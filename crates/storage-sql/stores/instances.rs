@@ -1,51 +1,42 @@
+//! Queries of instances. Compiled into each SQL adapter, over its `SqlStores`.
+
 use async_trait::async_trait;
 use diesel::prelude::*;
 use merchant_otp_domain::{AuditEvent, Instance, InstanceId, InstanceName, PasswordHash};
-use merchant_otp_ports::{InstanceInsertion, InstanceStore, StoreResult, StoredInstance};
-use merchant_otp_storage_sql::Failure;
+use merchant_otp_ports::{
+    InstanceInsertion, InstanceStore, StoreError, StoreResult, StoredInstance,
+};
 use merchant_otp_storage_sql::rows::{InstanceRow, NewInstanceRow};
 use merchant_otp_storage_sql::schema::instances;
 
-use super::{SqliteStores, audit, values};
-use crate::serials::take_serials;
+use super::SqlStores;
 
 #[async_trait]
-impl InstanceStore for SqliteStores {
+impl InstanceStore for SqlStores {
     async fn insert(
         &self,
         instance: Instance,
         password: Option<PasswordHash>,
         event: &AuditEvent,
     ) -> StoreResult<InstanceInsertion> {
-        let (row, event) = (NewInstanceRow::new(&instance, password.as_ref()), event.clone());
-        let unit = move |connection: &mut SqliteConnection| {
-            let existing = instances::table
-                .find(instance.id.as_str())
-                .select(InstanceRow::as_select())
-                .get_result(connection)
-                .optional()?;
-            if let Some(existing) = existing {
-                let existing = existing.into_instance().map_err(Failure::Corrupt)?;
-                return Ok(InstanceInsertion::Exists(existing));
-            }
-            let serial = take_serials(connection, "instances", 1)?;
-            diesel::insert_into(instances::table)
-                .values((instances::serial.eq(serial), row))
-                .execute(connection)?;
-            audit::append(connection, &[&event])?;
-            Ok(InstanceInsertion::Stored)
-        };
-        self.transaction(unit).await
+        let row = NewInstanceRow::new(&instance, password.as_ref());
+        if self.insert_instance(row, event).await? {
+            return Ok(InstanceInsertion::Stored);
+        }
+        let existing = InstanceStore::find(self, &instance.id).await?;
+        existing.map(InstanceInsertion::Exists).ok_or_else(|| {
+            StoreError::Contention("the conflicting instance was removed meanwhile".into())
+        })
     }
 
     async fn find(&self, id: &InstanceId) -> StoreResult<Option<StoredInstance>> {
         let query = instances::table.find(id.as_str().to_owned()).select(InstanceRow::as_select());
-        Ok(values(self.fetch(query).await?, InstanceRow::into_instance)?.pop())
+        Ok(self.reading.fetch(query, InstanceRow::into_instance).await?.pop())
     }
 
     async fn list(&self) -> StoreResult<Vec<StoredInstance>> {
         let query = instances::table.order(instances::id).select(InstanceRow::as_select());
-        values(self.fetch(query).await?, InstanceRow::into_instance)
+        self.reading.fetch(query, InstanceRow::into_instance).await
     }
 
     async fn rename(

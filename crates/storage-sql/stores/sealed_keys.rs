@@ -1,17 +1,18 @@
+//! Queries of sealed keys. Compiled into each SQL adapter, over its `SqlStores`.
+
 use async_trait::async_trait;
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Text};
 use merchant_otp_domain::{InstanceId, MasterKeyId, OtpDeviceId, SealedOtpKey};
 use merchant_otp_ports::{DeviceKey, KeyReplacement, SealedKeyStore, StoreResult};
-use merchant_otp_storage_sql::Failure;
 use merchant_otp_storage_sql::rows::{COUNT_MASTER_KEYS, DeviceKeyRow, MasterKeyCountRow};
 use merchant_otp_storage_sql::schema::{master_keys, otp_devices};
 
-use super::{SqliteStores, values};
+use super::SqlStores;
 
 #[async_trait]
-impl SealedKeyStore for SqliteStores {
+impl SealedKeyStore for SqlStores {
     async fn list(
         &self,
         after: Option<(&InstanceId, &OtpDeviceId)>,
@@ -32,33 +33,21 @@ impl SealedKeyStore for SqliteStores {
             .order((otp_devices::instance_id, otp_devices::device_id))
             .limit(limit.into())
             .select(DeviceKeyRow::as_select());
-        values(self.fetch(query).await?, DeviceKeyRow::into_key)
+        self.reading.fetch(query, DeviceKeyRow::into_key).await
     }
 
     async fn master_keys(&self) -> StoreResult<Vec<(MasterKeyId, u64)>> {
-        let rows = self.fetch(diesel::sql_query(COUNT_MASTER_KEYS)).await?;
-        values(rows, MasterKeyCountRow::into_count)
+        let query = diesel::sql_query(COUNT_MASTER_KEYS);
+        self.reading.fetch(query, MasterKeyCountRow::into_count).await
     }
 
     async fn replace(&self, replacements: Vec<KeyReplacement>) -> StoreResult<u64> {
-        let unit = move |connection: &mut SqliteConnection| {
-            let mut replaced = 0;
-            for KeyReplacement { current, replacement } in &replacements {
-                let unchanged = otp_devices::table
-                    .find((current.instance.as_str(), current.device.as_str()))
-                    .filter(otp_devices::sealed_key.eq(current.key.as_bytes()));
-                replaced += diesel::update(unchanged)
-                    .set(otp_devices::sealed_key.eq(replacement.as_bytes()))
-                    .execute(connection)? as u64;
-            }
-            Ok(replaced)
-        };
-        self.transaction(unit).await
+        self.replace_keys(replacements).await
     }
 
     async fn samples(&self) -> StoreResult<Vec<SealedOtpKey>> {
-        let samples = self.fetch(master_keys::table.select(master_keys::sample)).await?;
-        values(samples, |sample: Vec<u8>| Ok(SealedOtpKey::new(sample)?))
+        let query = master_keys::table.select(master_keys::sample);
+        self.reading.fetch(query, |sample: Vec<u8>| Ok(SealedOtpKey::new(sample)?)).await
     }
 
     async fn add_sample(&self, sample: SealedOtpKey) -> StoreResult<()> {
@@ -68,11 +57,11 @@ impl SealedKeyStore for SqliteStores {
                 master_keys::sample.eq(sample.as_bytes().to_vec()),
             ))
             .on_conflict_do_nothing();
-        self.write(statement).await.map(drop)
+        self.writing.write(statement).await.map(drop)
     }
 
     async fn remove_sample(&self, master_key: MasterKeyId) -> StoreResult<bool> {
         let sample = master_keys::table.find(master_key.as_bytes().to_vec());
-        Ok(self.write(diesel::delete(sample)).await? > 0)
+        Ok(self.writing.write(diesel::delete(sample)).await? > 0)
     }
 }

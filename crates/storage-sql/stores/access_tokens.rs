@@ -1,8 +1,7 @@
+//! Queries of access tokens. Compiled into each SQL adapter, over its `SqlStores`.
+
 use async_trait::async_trait;
 use diesel::prelude::*;
-use diesel::result::{DatabaseErrorKind, Error};
-use diesel_async::{AsyncConnection, RunQueryDsl};
-use futures_util::FutureExt;
 use merchant_otp_domain::{
     AccessTokenDigest, AccessTokenInfo, AccessTokenSerial, AuditEvent, InstanceId, Timestamp,
 };
@@ -10,14 +9,13 @@ use merchant_otp_ports::{
     AccessTokenInsertion, AccessTokenLookup, AccessTokenPage, AccessTokenStore, StoreResult,
     StoredAccessToken,
 };
-use merchant_otp_storage_sql::Failure;
 use merchant_otp_storage_sql::rows::{AccessTokenRow, NewAccessTokenRow};
 use merchant_otp_storage_sql::schema::access_tokens;
 
-use super::{PostgresStores, audit, values};
+use super::SqlStores;
 
 #[async_trait]
-impl AccessTokenStore for PostgresStores {
+impl AccessTokenStore for SqlStores {
     async fn insert(
         &self,
         instance: &InstanceId,
@@ -25,29 +23,11 @@ impl AccessTokenStore for PostgresStores {
         info: AccessTokenInfo,
         event: &AuditEvent,
     ) -> StoreResult<AccessTokenInsertion> {
-        let (row, event) = (NewAccessTokenRow::new(instance, &digest, &info), event.clone());
-        let unit = self.shared.run(Failure::Write, move |connection| {
-            connection
-                .transaction(async move |connection| {
-                    let serial = diesel::insert_into(access_tokens::table)
-                        .values(row)
-                        .returning(access_tokens::serial)
-                        .get_result(connection)
-                        .await;
-                    let serial: i64 = match serial {
-                        Err(Error::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _)) => {
-                            return Ok(AccessTokenInsertion::NoSuchInstance);
-                        }
-                        serial => serial?,
-                    };
-                    let serial = AccessTokenSerial::new(serial).map_err(Failure::corrupt)?;
-                    let event = AuditEvent { access_token: Some(serial), ..event };
-                    audit::append(connection, &event).await?;
-                    Ok(AccessTokenInsertion::Stored(serial))
-                })
-                .boxed()
-        });
-        unit.await
+        let row = NewAccessTokenRow::new(instance, &digest, &info);
+        match self.insert_access_token(row, event).await? {
+            Some(serial) => Ok(AccessTokenInsertion::Stored(serial)),
+            None => Ok(AccessTokenInsertion::NoSuchInstance),
+        }
     }
 
     async fn find(
@@ -69,15 +49,16 @@ impl AccessTokenStore for PostgresStores {
             .limit(limit.into())
             .select(AccessTokenRow::as_select());
         let serial = access_tokens::serial;
-        let rows = match page {
+        match page {
             AccessTokenPage::After(after) => {
-                self.shared.fetch(tokens.filter(serial.gt(after)).order(serial.asc())).await
+                let tokens = tokens.filter(serial.gt(after)).order(serial.asc());
+                self.reading.fetch(tokens, AccessTokenRow::into_token).await
             }
             AccessTokenPage::Before(before) => {
-                self.shared.fetch(tokens.filter(serial.lt(before)).order(serial.desc())).await
+                let tokens = tokens.filter(serial.lt(before)).order(serial.desc());
+                self.reading.fetch(tokens, AccessTokenRow::into_token).await
             }
-        };
-        values(rows?, AccessTokenRow::into_token)
+        }
     }
 
     async fn remove(
@@ -94,6 +75,6 @@ impl AccessTokenStore for PostgresStores {
         let statement = diesel::delete(access_tokens::table)
             .filter(access_tokens::instance_id.eq(instance.as_str().to_owned()))
             .filter(access_tokens::expires_at.lt(before.seconds().cast_signed()));
-        self.shared.write(statement).await
+        self.writing.write(statement).await
     }
 }

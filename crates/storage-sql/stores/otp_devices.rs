@@ -1,14 +1,16 @@
+//! Queries of OTP devices. Compiled into each SQL adapter, over its `SqlStores`.
+
 use async_trait::async_trait;
 use diesel::prelude::*;
 use merchant_otp_domain::{AuditEvent, InstanceId, OtpDeviceId, OtpDeviceSummary, SealedOtpDevice};
 use merchant_otp_ports::{OtpDeviceInsertion, OtpDeviceStore, StoreResult};
-use merchant_otp_storage_sql::rows::{DeviceToInsert, OtpDeviceChanges, OtpDeviceSummaryRow};
+use merchant_otp_storage_sql::rows::{DeviceToInsert, OtpDeviceSummaryRow};
 use merchant_otp_storage_sql::schema::otp_devices;
 
-use super::{PostgresStores, values};
+use super::SqlStores;
 
 #[async_trait]
-impl OtpDeviceStore for PostgresStores {
+impl OtpDeviceStore for SqlStores {
     async fn insert(
         &self,
         instance: &InstanceId,
@@ -41,7 +43,7 @@ impl OtpDeviceStore for PostgresStores {
             .order(otp_devices::device_id)
             .limit(limit.into())
             .select(OtpDeviceSummaryRow::as_select());
-        values(self.shared.fetch(query).await?, OtpDeviceSummaryRow::into_summary)
+        self.reading.fetch(query, OtpDeviceSummaryRow::into_summary).await
     }
 
     async fn replace(
@@ -58,8 +60,14 @@ impl OtpDeviceStore for PostgresStores {
             .filter(otp_devices::sealed_key.eq(current.key.as_bytes().to_vec()))
             .filter(otp_devices::algorithm.eq(i16::from(current.algorithm.number())))
             .filter(otp_devices::counter.eq(current.counter.value()));
-        let changes = OtpDeviceChanges::from(replacement);
-        self.change(event, diesel::update(unchanged).set(changes)).await
+        // Without the key, which a distributed database refuses to change, even to the same value.
+        let statement = diesel::update(unchanged).set((
+            otp_devices::description.eq(replacement.description.as_str().to_owned()),
+            otp_devices::sealed_key.eq(replacement.key.as_bytes().to_vec()),
+            otp_devices::algorithm.eq(i16::from(replacement.algorithm.number())),
+            otp_devices::counter.eq(replacement.counter.value()),
+        ));
+        self.change(event, statement).await
     }
 
     async fn remove(
