@@ -141,6 +141,7 @@ impl Executor {
 
 impl Acquire for Executor {
     type Connection = Object<AsyncPgConnection>;
+    const ACQUIRE_FIRST: bool = false;
 
     async fn acquire(&self) -> StoreResult<Object<AsyncPgConnection>> {
         acquire(&self.pool).await

@@ -28,6 +28,14 @@ pub trait Acquire: Clone + Send + Sync + 'static {
     /// A connection, given back when it is dropped.
     type Connection: Send;
 
+    /// Whether a worker waits for its connection before it drains the queue.
+    ///
+    /// Then requests that arrive meanwhile join the batch: right where threads take turns at one connection
+    /// (SQLite's writer; without it POST at 64 connections is 6 % slower). Where two batchers of one
+    /// thread share a connection, batches that are ready when it is free overlap better (PostgreSQL's
+    /// look-ups; with it GET at 64 connections is 4 % slower).
+    const ACQUIRE_FIRST: bool;
+
     /// Waits for a connection.
     ///
     /// # Errors
@@ -125,31 +133,26 @@ async fn work<R, A, P, F, Fut>(
         // On a runtime of one thread this polls the sockets: the requests that have arrived, of clients
         // that got their answer just now for example, join the batch.
         yield_now().await;
-        // Before the queue is drained: the requests that arrive until there is a connection join too.
-        let connection = pool.acquire().await;
+        let acquired = if P::ACQUIRE_FIRST { Some(pool.acquire().await) } else { None };
         let (requests, replies) = drain(first, &mut queue);
         if requests.is_empty() {
             continue;
         }
         // At most 256.
         batch_size.record(u32::try_from(requests.len()).unwrap_or(u32::MAX));
+        let connection = if let Some(it) = acquired { it } else { pool.acquire().await };
         let begin = Instant::now();
         match execute(connection, Arc::clone(&requests)).await {
             // One of the requests failed the batch: it must not fail the others. But without a connection
             // for the batch there is none for each, and what took long is not executed again for each.
-            Err(mut error)
-                if requests.len() > 1
-                    && !is_final(&error)
-                    && begin.elapsed() <= FALLBACK_BUDGET =>
-            {
+            Err(mut error) if requests.len() > 1 && may_retry(&error, begin) => {
                 let begin = Instant::now();
                 for (request, reply) in requests.iter().zip(replies) {
                     let mut result = Err(error.clone());
-                    if !is_final(&error) && begin.elapsed() <= FALLBACK_BUDGET {
+                    if may_retry(&error, begin) {
                         result = execute(pool.acquire().await, [request.clone()].into()).await;
                     }
-                    if let Err(other) = &result
-                        && is_final(other)
+                    if let Err(other @ (StoreError::Unavailable(_) | StoreError::Busy(_))) = &result
                     {
                         error = other.clone();
                     }
@@ -173,9 +176,11 @@ fn answer<A>(replies: impl IntoIterator<Item = Reply<A>>, results: BatchResults<
     }
 }
 
-/// Whether the database cannot be reached now, for any request.
-fn is_final(error: &StoreError) -> bool {
-    matches!(error, StoreError::Unavailable(_) | StoreError::Busy(_))
+/// Whether requests may be executed one by one after a failure: the database can be reached, and there is
+/// time left.
+fn may_retry(error: &StoreError, since: Instant) -> bool {
+    !matches!(error, StoreError::Unavailable(_) | StoreError::Busy(_))
+        && since.elapsed() <= FALLBACK_BUDGET
 }
 
 impl<R, A> Queued<R, A> {

@@ -33,6 +33,7 @@ struct Recorder {
 
 impl Acquire for Recorder {
     type Connection = OwnedSemaphorePermit;
+    const ACQUIRE_FIRST: bool = true;
 
     async fn acquire(&self) -> StoreResult<OwnedSemaphorePermit> {
         if self.unreachable {

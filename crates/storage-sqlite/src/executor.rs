@@ -117,6 +117,7 @@ impl Executor {
 
 impl Acquire for Executor {
     type Connection = Object<DatabaseFile>;
+    const ACQUIRE_FIRST: bool = true;
 
     async fn acquire(&self) -> StoreResult<Object<DatabaseFile>> {
         acquire(&self.pool).await
