@@ -53,8 +53,8 @@ pub fn command(arguments: &[&str], settings: &[(&str, &str)]) -> Command {
     command
 }
 
-/// The same command as a service manager starts it: the process is told that what it is told is for it, and
-/// finds the socket, if there is one, as its file 3.
+/// The same command as a service manager starts it: the process is told that what it is told is for
+/// it, and finds the socket, if there is one, as its file 3.
 #[must_use]
 pub fn managed(command: &Command, socket: Option<OwnedFd>) -> Command {
     // Only the process itself knows its number beforehand.

@@ -10,9 +10,9 @@ use tempfile::TempDir;
 /// A disk so small that a test can fill it.
 ///
 /// It is a `tmpfs` of its own, which takes the right to mount. Where that is missing (in most
-/// containers), it is a folder in which no file may become larger than some size while the disk is full:
-/// a limit of the kernel on the processes (`RLIMIT_FSIZE`), which refuses to write as a full disk does, though
-/// with another error (`EFBIG` for `ENOSPC`).
+/// containers), it is a folder in which no file may become larger than some size while the disk is
+/// full: a limit of the kernel on the processes (`RLIMIT_FSIZE`), which refuses to write as a full
+/// disk does, though with another error (`EFBIG` for `ENOSPC`).
 pub struct SmallDisk {
     folder: TempDir,
     is_mounted: bool,
@@ -23,8 +23,8 @@ pub struct SmallDisk {
 const BALLAST: &str = "ballast";
 
 impl SmallDisk {
-    /// A disk of so many MiB; or, where it cannot be mounted, one where files end at so many MiB once it is
-    /// full.
+    /// A disk of so many MiB; or, where it cannot be mounted, one where files end at so many MiB
+    /// once it is full.
     #[must_use]
     pub fn new(mebibytes: u32, largest_file: u32) -> Self {
         let folder = tempfile::Builder::new().prefix("merchant-otp-disk-").tempdir().unwrap();

@@ -1,6 +1,6 @@
-//! `cargo xtask upgrade`: a large database of each kind is upgraded from the schema before keys began with
-//! the instance. The upgrade is killed once, and the second attempt measured; then the rows are compared
-//! with those of before, and retention is held to reading few of them.
+//! `cargo xtask upgrade`: a large database of each kind is upgraded from the schema before keys
+//! began with the instance. The upgrade is killed once, and the second attempt measured; then the
+//! rows are compared with those of before, and retention is held to reading few of them.
 #![expect(
     clippy::indexing_slicing,
     clippy::print_stdout,
@@ -161,7 +161,8 @@ fn count(storage: &Storage, sql: &str) -> i64 {
     }
 }
 
-/// What must be the same before and after: how many rows there are, and that their serials are the same.
+/// What must be the same before and after: how many rows there are, and that their serials are the
+/// same.
 fn summary(storage: &Storage) -> Vec<i64> {
     let mut summary = Vec::new();
     for table in ["instances", "access_tokens", "otp_devices", "audit_events"] {

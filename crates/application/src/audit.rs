@@ -14,10 +14,12 @@ use crate::pace::Pace;
 use crate::retry::retry_contention;
 use crate::{Error, Grant, Refusal, Service};
 
-/// How many refusals of an instance are recorded: more may come than a database should have to keep.
+/// How many refusals of an instance are recorded: more may come than a database should have to
+/// keep.
 const OF_INSTANCE: Pace = Pace { burst: 60, interval: Duration::from_secs(1) };
 
-/// How many are recorded of all instances together, of strangers and of others each: each is a transaction, and takes a turn of the others.
+/// How many are recorded of all instances together, of strangers and of others each: each is a
+/// transaction, and takes a turn of the others.
 const OF_ALL: Pace = Pace { burst: 300, interval: Duration::from_millis(50) };
 
 /// For how many instances refusals are counted, before those that are over are forgotten.
@@ -66,7 +68,8 @@ struct Refusals {
 }
 
 impl AuditRoom {
-    /// Counts a refusal; answers how many before it are not recorded, or `None` if it is not to be either.
+    /// Counts a refusal; answers how many before it are not recorded, or `None` if it is not to be
+    /// either.
     fn take(&self, event: &AuditEvent) -> Option<u32> {
         let now = Instant::now();
         let room = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -138,8 +141,8 @@ impl Service {
         AuditEvent { device: Some(device.clone()), ..event }
     }
 
-    /// Tells the log and the metrics what came of an operation, and the audit trail if it was refused: what was done is
-    /// there, with the change. Hands on the error.
+    /// Tells the log and the metrics what came of an operation, and the audit trail if it was
+    /// refused: what was done is there, with the change. Hands on the error.
     pub(crate) async fn conclude(
         &self,
         event: AuditEvent,
@@ -206,7 +209,8 @@ impl Service {
         Ok(retry_contention(list).await?)
     }
 
-    /// Removes the audit events of all instances that are older than so many seconds; returns how many.
+    /// Removes the audit events of all instances that are older than so many seconds; returns how
+    /// many.
     ///
     /// Walks from instance to instance, those that were purged included.
     ///

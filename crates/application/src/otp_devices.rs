@@ -12,8 +12,8 @@ const PAGE: u16 = 20;
 
 /// How often a change is attempted while other requests change the same device.
 ///
-/// Of several concurrent attempts one succeeds, and the pauses spread the others: enough for 64 changes
-/// of one device at the same time, with a margin.
+/// Of several concurrent attempts one succeeds, and the pauses spread the others: enough for 64
+/// changes of one device at the same time, with a margin.
 const CHANGE_ATTEMPTS: u32 = 64;
 
 /// A device at a point in time.
@@ -34,8 +34,8 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// [`Error::OtpDeviceConflict`] if the instance has a device with the same id and other details,
-    /// [`Error::PermissionMissing`] if the grant is for something else than
+    /// [`Error::OtpDeviceConflict`] if the instance has a device with the same id and other
+    /// details, [`Error::PermissionMissing`] if the grant is for something else than
     /// [`Permission::OtpDevicesWrite`], [`Error::InstanceUnknown`] if the instance was removed
     /// meanwhile, [`Error::KeyNotSealed`], [`Error::KeyNotOpened`] or [`Error::Storage`].
     pub async fn add_otp_device(&self, grant: &Grant, device: OtpDevice) -> Result<(), Error> {
@@ -66,8 +66,8 @@ impl Service {
 
     /// A page of the OTP devices of the instance, ordered by the bytes of their ids.
     ///
-    /// The first page for `None`, otherwise the devices after the last one of the page before; an empty
-    /// page is the end. Each page is what the instance has when it is read.
+    /// The first page for `None`, otherwise the devices after the last one of the page before; an
+    /// empty page is the end. Each page is what the instance has when it is read.
     ///
     /// # Errors
     ///

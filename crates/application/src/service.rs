@@ -31,10 +31,11 @@ impl Service {
         }
     }
 
-    /// The same use cases, by which an access token that was found is not looked up again for `lifetime`.
+    /// The same use cases, by which an access token that was found is not looked up again for
+    /// `lifetime`.
     ///
-    /// A token that this process revokes is refused at once nevertheless; one that another process revokes,
-    /// when its time in the cache is over.
+    /// A token that this process revokes is refused at once nevertheless; one that another process
+    /// revokes, when its time in the cache is over.
     #[must_use]
     pub fn with_token_cache(self, lifetime: Duration) -> Self {
         let token_cache = Arc::new(TokenCache::new(lifetime));

@@ -11,13 +11,13 @@ pub trait AccessTokenStore: Send + Sync + 'static {
     /// Stores a token of an instance and assigns it a serial.
     ///
     /// Serials are 1 and up, grow with every token stored, and are never reused, not even after the
-    /// token is removed. They are unique in the whole database. The event is stored with the serial as
-    /// its `access_token`.
+    /// token is removed. They are unique in the whole database. The event is stored with the serial
+    /// as its `access_token`.
     ///
     /// # Errors
     ///
-    /// [`StoreError`](crate::StoreError). A digest that the instance has already is [`StoreError::Write`](crate::StoreError::Write): 256 random bits
-    /// do not repeat.
+    /// [`StoreError`](crate::StoreError). A digest that the instance has already is
+    /// [`StoreError::Write`](crate::StoreError::Write): 256 random bits do not repeat.
     async fn insert(
         &self,
         instance: &InstanceId,

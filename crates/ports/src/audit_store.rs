@@ -5,8 +5,8 @@ use crate::StoreResult;
 
 /// The audit trail. Events are never changed, and outlive their instance.
 ///
-/// The other stores append to it too: a method that changes something stores the event of the change
-/// with it.
+/// The other stores append to it too: a method that changes something stores the event of the
+/// change with it.
 #[async_trait]
 pub trait AuditStore: Send + Sync + 'static {
     /// Appends an event that belongs to no change, such as a refusal.
@@ -16,8 +16,8 @@ pub trait AuditStore: Send + Sync + 'static {
     /// [`StoreError`](crate::StoreError).
     async fn append(&self, event: AuditEvent) -> StoreResult<()>;
 
-    /// The first `limit` events of an instance after a position, ordered by time, and within a second in
-    /// the order in which they were appended.
+    /// The first `limit` events of an instance after a position, ordered by time, and within a
+    /// second in the order in which they were appended.
     ///
     /// Fewer than `limit` are the last ones; an unknown instance has none.
     ///
@@ -31,11 +31,11 @@ pub trait AuditStore: Send + Sync + 'static {
         limit: u16,
     ) -> StoreResult<Vec<StoredAuditEvent>>;
 
-    /// Removes old events of one instance: of the first one after `after`, by the bytes of its id, that
-    /// has events.
+    /// Removes old events of one instance: of the first one after `after`, by the bytes of its id,
+    /// that has events.
     ///
-    /// Starts with the first instance if `after` is `None`. Instances that were purged count as long as
-    /// they have events. Of the events older than `time`, the `limit` oldest are removed.
+    /// Starts with the first instance if `after` is `None`. Instances that were purged count as
+    /// long as they have events. Of the events older than `time`, the `limit` oldest are removed.
     ///
     /// # Errors
     ///

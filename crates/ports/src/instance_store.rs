@@ -49,7 +49,8 @@ pub trait InstanceStore: Send + Sync + 'static {
         event: &AuditEvent,
     ) -> StoreResult<bool>;
 
-    /// Sets or replaces the password of an instance; returns whether there is one that is not deleted.
+    /// Sets or replaces the password of an instance; returns whether there is one that is not
+    /// deleted.
     ///
     /// # Errors
     ///
@@ -61,10 +62,11 @@ pub trait InstanceStore: Send + Sync + 'static {
         event: &AuditEvent,
     ) -> StoreResult<bool>;
 
-    /// Marks an instance as deleted and removes its password; returns whether there was one that was not
-    /// deleted.
+    /// Marks an instance as deleted and removes its password; returns whether there was one that
+    /// was not deleted.
     ///
-    /// Its devices and access tokens stay; [`crate::AccessTokenStore::find`] no longer finds the tokens.
+    /// Its devices and access tokens stay; [`crate::AccessTokenStore::find`] no longer finds the
+    /// tokens.
     ///
     /// # Errors
     ///
@@ -84,8 +86,8 @@ pub trait InstanceStore: Send + Sync + 'static {
 /// An instance as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredInstance {
-    /// A number of its own: 1 and up, unique in the whole database, and never reused. Another instance
-    /// that gets the same id later has another serial.
+    /// A number of its own: 1 and up, unique in the whole database, and never reused. Another
+    /// instance that gets the same id later has another serial.
     pub serial: i64,
     /// Id and name.
     pub instance: Instance,

@@ -5,8 +5,8 @@ use crate::Cause;
 
 /// Encrypts OTP keys before a store sees them, by master keys that no store has.
 ///
-/// What is sealed for a place opens there and nowhere else, and not after a bit of it was changed. The
-/// same key sealed twice gives different bytes, which tell nothing but the key's length.
+/// What is sealed for a place opens there and nowhere else, and not after a bit of it was changed.
+/// The same key sealed twice gives different bytes, which tell nothing but the key's length.
 pub trait KeySealer: Send + Sync + 'static {
     /// The master key that seals.
     fn current(&self) -> MasterKeyId;

@@ -1,19 +1,19 @@
 //! Interfaces between the application and the outside world, as traits.
 //!
-//! To add a database, implement the six `…Store` traits and [`StorageBackend`], and run the cases of
-//! `merchant-otp-storage-contract` against them.
+//! To add a database, implement the six `…Store` traits and [`StorageBackend`], and run the cases
+//! of `merchant-otp-storage-contract` against them.
 //!
 //! All stores follow five rules:
 //!
-//! 1. **Atomic.** A method is one unit of work: it applies completely or not at all, even if its future
-//!    is dropped. When its future resolves with success, what it wrote is durable.
-//! 2. **Audited.** A method that takes an [`AuditEvent`](merchant_otp_domain::AuditEvent) appends it to
-//!    the audit trail in the same unit of work, if and only if it changed something.
+//! 1. **Atomic.** A method is one unit of work: it applies completely or not at all, even if its
+//!    future is dropped. When its future resolves with success, what it wrote is durable.
+//! 2. **Audited.** A method that takes an [`AuditEvent`](merchant_otp_domain::AuditEvent) appends
+//!    it to the audit trail in the same unit of work, if and only if it changed something.
 //! 3. **No policy.** Stores report what they found; the application decides what it means.
 //! 4. **Exact.** Text is compared byte by byte, and every value is returned exactly as stored.
-//! 5. **Errors change nothing.** A method that fails with [`StoreError`] has changed nothing, with one
-//!    exception: after [`StoreError::Write`] the outcome is unknown if the connection broke during the
-//!    commit.
+//! 5. **Errors change nothing.** A method that fails with [`StoreError`] has changed nothing, with
+//!    one exception: after [`StoreError::Write`] the outcome is unknown if the connection broke
+//!    during the commit.
 
 mod access_token_store;
 mod audit_store;

@@ -8,8 +8,8 @@ use crate::StoreResult;
 pub trait OtpDeviceStore: Send + Sync + 'static {
     /// Stores a device of an instance, unless the instance has one with its id.
     ///
-    /// Of several concurrent insertions of one id exactly one is [`OtpDeviceInsertion::Stored`]; all
-    /// others return the device that it stored.
+    /// Of several concurrent insertions of one id exactly one is [`OtpDeviceInsertion::Stored`];
+    /// all others return the device that it stored.
     ///
     /// # Errors
     ///
@@ -34,8 +34,8 @@ pub trait OtpDeviceStore: Send + Sync + 'static {
 
     /// The first `limit` devices of an instance after an id, ordered by the bytes of their ids.
     ///
-    /// From the first device on if `after` is `None`. The id need not be there (any more). Fewer than
-    /// `limit` are the last ones; an unknown instance has none.
+    /// From the first device on if `after` is `None`. The id need not be there (any more). Fewer
+    /// than `limit` are the last ones; an unknown instance has none.
     ///
     /// # Errors
     ///
@@ -49,8 +49,8 @@ pub trait OtpDeviceStore: Send + Sync + 'static {
 
     /// Replaces a device if it still equals `current` in every detail (compare and swap).
     ///
-    /// `replacement` has the same id. Returns whether the device was replaced; of several concurrent
-    /// replacements of one device, one is.
+    /// `replacement` has the same id. Returns whether the device was replaced; of several
+    /// concurrent replacements of one device, one is.
     ///
     /// # Errors
     ///

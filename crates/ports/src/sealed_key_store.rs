@@ -8,11 +8,11 @@ use crate::StoreResult;
 /// Also keeps one sample per master key: a sealed constant that proves the key.
 #[async_trait]
 pub trait SealedKeyStore: Send + Sync + 'static {
-    /// The first `limit` keys after a device, ordered by the bytes of the instances' ids, then of the
-    /// devices'.
+    /// The first `limit` keys after a device, ordered by the bytes of the instances' ids, then of
+    /// the devices'.
     ///
-    /// From the first one on if `after` is `None`. The device need not be there (any more). Fewer than
-    /// `limit` are the last ones.
+    /// From the first one on if `after` is `None`. The device need not be there (any more). Fewer
+    /// than `limit` are the last ones.
     ///
     /// # Errors
     ///

@@ -14,15 +14,16 @@ pub trait StorageBackend: Send + Sync + 'static {
     /// A set of stores for the calling thread.
     ///
     /// A transport whose threads have runtimes of their own asks once in each of them, so that a
-    /// connection and the requests it serves stay on one thread; a transport on a multi-threaded runtime
-    /// asks once. All sets of a backend work on the same database and are interchangeable. Nothing is
-    /// connected before the first operation.
+    /// connection and the requests it serves stay on one thread; a transport on a multi-threaded
+    /// runtime asks once. All sets of a backend work on the same database and are interchangeable.
+    /// Nothing is connected before the first operation.
     fn stores(&self) -> Stores;
 
     /// Applies the pending migrations; returns their versions.
     ///
     /// Creates an embedded database that does not exist. Writes nothing if no migration is pending.
-    /// Several processes may migrate at the same time: one of them migrates, and the others wait for it.
+    /// Several processes may migrate at the same time: one of them migrates, and the others wait
+    /// for it.
     ///
     /// # Errors
     ///
@@ -61,7 +62,8 @@ pub enum BackendError {
     /// There is no connection to the database.
     #[error("the database cannot be reached")]
     Unavailable(#[source] Cause),
-    /// The database, or the path to it, is set up in a way that does not work; the text says what to do.
+    /// The database, or the path to it, is set up in a way that does not work; the text says what
+    /// to do.
     #[error("{0}")]
     Unsuitable(String),
     /// A migration failed; it and all later ones are not applied.

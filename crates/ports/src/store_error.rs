@@ -7,8 +7,8 @@ use thiserror::Error;
 
 /// The cause of a failure: for the log, never for a client.
 ///
-/// It must not contain a secret: no key, token, password or database URL. Clones share the error, so
-/// that a batch can report one failure to each of its requests.
+/// It must not contain a secret: no key, token, password or database URL. Clones share the error,
+/// so that a batch can report one failure to each of its requests.
 ///
 /// ```
 /// use merchant_otp_ports::{Cause, StoreError};

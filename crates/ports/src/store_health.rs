@@ -9,6 +9,7 @@ pub trait StoreHealth: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`StoreError`](crate::StoreError); [`StoreError::Corrupt`](crate::StoreError::Corrupt) for another schema.
+    /// [`StoreError`](crate::StoreError); [`StoreError::Corrupt`](crate::StoreError::Corrupt) for
+    /// another schema.
     async fn check(&self) -> StoreResult<()>;
 }

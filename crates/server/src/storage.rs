@@ -23,8 +23,8 @@ pub(crate) struct Database {
 
 /// Opens the database of the settings by the adapter that its URL picks.
 ///
-/// `workers` is the number of threads that serve, each with stores of its own; `None` for as many as the
-/// processors and the connections permit.
+/// `workers` is the number of threads that serve, each with stores of its own; `None` for as many
+/// as the processors and the connections permit.
 pub(crate) fn open(storage: &Storage, workers: Option<u16>) -> anyhow::Result<Database> {
     let connections = storage.connections()?;
     let processors = available_parallelism().map_or(2, NonZero::get);

@@ -9,8 +9,8 @@ use crate::clock::SystemClock;
 use crate::master_keys::MasterKeys;
 use crate::settings::Security;
 
-/// The use cases over a database, which has to be migrated, with its master keys; and the file that a
-/// master key was made in just now.
+/// The use cases over a database, which has to be migrated, with its master keys; and the file that
+/// a master key was made in just now.
 pub(crate) async fn service(
     backend: &dyn StorageBackend,
     security: &Security,

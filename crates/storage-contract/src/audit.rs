@@ -190,7 +190,8 @@ pub async fn events_outlive_their_instance(fixture: &Fixture) {
     assert_eq!(events(stores, "shop").await, [kept]);
 }
 
-/// Events older than a point in time are removed instance by instance, the oldest first, in batches.
+/// Events older than a point in time are removed instance by instance, the oldest first, in
+/// batches.
 pub async fn old_events_are_removed(fixture: &Fixture) {
     let stores = &fixture.stores();
     for seconds in 1..=10 {

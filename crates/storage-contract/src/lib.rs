@@ -1,7 +1,7 @@
 //! The contract that every storage adapter of the merchant OTP service passes.
 //!
-//! Each case is a public function over the stores of a new and empty database. An adapter runs all cases
-//! by one line in its tests:
+//! Each case is a public function over the stores of a new and empty database. An adapter runs all
+//! cases by one line in its tests:
 //!
 //! ```text
 //! merchant_otp_storage_contract::storage_contract!(async || {
@@ -12,8 +12,8 @@
 //! });
 //! ```
 //!
-//! The macro makes two tests of each case: one on a multi-threaded runtime whose threads share one set
-//! of stores, and one on a runtime of a single thread, as an HTTP worker has.
+//! The macro makes two tests of each case: one on a multi-threaded runtime whose threads share one
+//! set of stores, and one on a runtime of a single thread, as an HTTP worker has.
 //!
 //! A rule that holds for every store belongs here and nowhere else.
 #![expect(clippy::missing_panics_doc, reason = "a case fails by panicking")]
@@ -50,8 +50,8 @@ pub struct Fixture {
 impl Fixture {
     /// A migrated database with nothing to clean up.
     ///
-    /// `second` opens the same database once more, as another process would: with connections of its
-    /// own.
+    /// `second` opens the same database once more, as another process would: with connections of
+    /// its own.
     #[must_use]
     pub fn new<B: StorageBackend>(
         backend: B,

@@ -170,7 +170,8 @@ pub async fn concurrent_devices_of_different_ids_are_all_stored(fixture: &Fixtur
     assert_eq!(insertions, vec![OtpDeviceInsertion::Stored; 64]);
 }
 
-/// What is stored at once, and looked up at once, keeps its details and its event, and gets its own answer.
+/// What is stored at once, and looked up at once, keeps its details and its event, and gets its own
+/// answer.
 pub async fn devices_of_one_moment_are_not_mixed_up(fixture: &Fixture) {
     let stores = &fixture.stores();
     let shops = [stored_instance(stores, "one").await, stored_instance(stores, "two").await];

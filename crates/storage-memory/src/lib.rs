@@ -1,7 +1,7 @@
 //! The reference storage adapter: keeps everything in memory.
 //!
-//! It shows in a few lines what the ports mean, and the layers above are tested on it. It is not meant
-//! for production: what is acknowledged is lost when the process ends.
+//! It shows in a few lines what the ports mean, and the layers above are tested on it. It is not
+//! meant for production: what is acknowledged is lost when the process ends.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;

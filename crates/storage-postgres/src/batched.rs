@@ -25,8 +25,8 @@ use crate::statements::{
 /// What a device is found by: its instance and its id.
 pub(crate) type DeviceKey = (InstanceId, OtpDeviceId);
 
-/// Stores the devices that do not exist, and their events, in one transaction; then looks up, on another
-/// connection, the existing ones that the others conflict with.
+/// Stores the devices that do not exist, and their events, in one transaction; then looks up, on
+/// another connection, the existing ones that the others conflict with.
 ///
 /// Of several with the same id the first one is stored, and the others conflict with it.
 pub(crate) async fn insert_devices(
@@ -81,7 +81,8 @@ pub(crate) async fn insert_devices(
 
 /// The first request of each key.
 ///
-/// Ordered by key, so that concurrent writers of the same keys do not wait for each other in a circle.
+/// Ordered by key, so that concurrent writers of the same keys do not wait for each other in a
+/// circle.
 fn first_by_key(devices: &[DeviceToInsert]) -> BTreeMap<(&str, &str), &DeviceToInsert> {
     let mut first_by_key = BTreeMap::new();
     for device in devices {

@@ -16,10 +16,10 @@ use crate::url::PostgresUrl;
 
 /// The settings of every session.
 ///
-/// Waiting for a lock or a statement is bounded; a lock that is not granted in time is contention, which
-/// the application retries. An acknowledged write is durable whatever the default of the server is.
-/// Statements are planned once: each has one good plan, and planning again for other values costs as much
-/// as executing it. Citus has no distributed plan without the values.
+/// Waiting for a lock or a statement is bounded; a lock that is not granted in time is contention,
+/// which the application retries. An acknowledged write is durable whatever the default of the
+/// server is. Statements are planned once: each has one good plan, and planning again for other
+/// values costs as much as executing it. Citus has no distributed plan without the values.
 const SETTINGS: &str = "
     SET lock_timeout = '1s';
     SET statement_timeout = '10s';
@@ -33,21 +33,21 @@ const SETTINGS: &str = "
 
 /// The settings, besides [`SETTINGS`], of a session that looks rows up by their keys.
 ///
-/// A plan is kept until the next `ANALYZE`, and most are made while a table is small. Without these a
-/// small table would be read as a whole, and still be when it has grown.
+/// A plan is kept until the next `ANALYZE`, and most are made while a table is small. Without these
+/// a small table would be read as a whole, and still be when it has grown.
 pub(crate) const LOOKUP_SETTINGS: &str =
     "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;";
 
-/// How long opening a session may take, TLS, log-in and settings included: `connect_timeout` of the URL
-/// covers the connection alone.
+/// How long opening a session may take, TLS, log-in and settings included: `connect_timeout` of the
+/// URL covers the connection alone.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Makes the server report errors in English, if it lets this role: diesel passes on the texts of errors
-/// but not their codes, and contention is recognised by its text.
+/// Makes the server report errors in English, if it lets this role: diesel passes on the texts of
+/// errors but not their codes, and contention is recognised by its text.
 const ENGLISH: &str = "SET lc_messages = 'C'";
 
-/// The texts of `deadlock_detected` (40P01) and `lock_not_available` (55P03); the last one is that of a
-/// deadlock over several workers of Citus (40P01).
+/// The texts of `deadlock_detected` (40P01) and `lock_not_available` (55P03); the last one is that
+/// of a deadlock over several workers of Citus (40P01).
 const CONTENTION: [&str; 4] = [
     "deadlock detected",
     "canceling statement due to lock timeout",
@@ -64,8 +64,8 @@ pub(crate) fn is_contention(information: &dyn DatabaseErrorInformation) -> bool 
 #[derive(Clone)]
 pub(crate) struct Server {
     url: PostgresUrl,
-    /// When the server was last found not to respond, by whichever pool. Sessions from before may lead to
-    /// a frozen server, and are given up.
+    /// When the server was last found not to respond, by whichever pool. Sessions from before may
+    /// lead to a frozen server, and are given up.
     unresponsive_at: Arc<Mutex<Option<Instant>>>,
 }
 

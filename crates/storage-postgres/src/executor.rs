@@ -24,7 +24,8 @@ use tokio::time::timeout;
 
 use crate::connect::{Server, chain, is_contention};
 
-/// How long a unit of work may take: then the server does not respond. Its own timeouts are shorter.
+/// How long a unit of work may take: then the server does not respond. Its own timeouts are
+/// shorter.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Executes units of work on pooled connections.
@@ -36,7 +37,8 @@ pub(crate) struct Executor {
 }
 
 impl Executor {
-    /// A pool of at most `connections` connections with the given settings, opened when they are needed.
+    /// A pool of at most `connections` connections with the given settings, opened when they are
+    /// needed.
     ///
     /// # Panics
     ///

@@ -1,7 +1,7 @@
 //! The storage adapter for production: PostgreSQL, also on Citus.
 //!
-//! diesel over the client of tokio-postgres: no libpq, so the build needs no library of the system, and
-//! TLS is rustls.
+//! diesel over the client of tokio-postgres: no libpq, so the build needs no library of the system,
+//! and TLS is rustls.
 
 mod batched;
 mod connect;
@@ -45,9 +45,9 @@ const CONNECTIONS_PER_SET: u16 = 2;
 
 /// A PostgreSQL database.
 ///
-/// Each set of stores has two connections on the runtime of its thread, one for look-ups and one for
-/// insertions of devices. Everything that is rare shares one pool, on the runtime that the backend was
-/// opened on, which must outlive the stores.
+/// Each set of stores has two connections on the runtime of its thread, one for look-ups and one
+/// for insertions of devices. Everything that is rare shares one pool, on the runtime that the
+/// backend was opened on, which must outlive the stores.
 pub struct PostgresBackend {
     server: Server,
     shared: Executor,
@@ -59,8 +59,8 @@ pub struct PostgresBackend {
 pub struct PostgresSettings {
     /// The most connections, [`PostgresBackend::MIN_CONNECTIONS`] and up.
     pub connections: u16,
-    /// How many sets of stores have connections of their own, 1 to [`PostgresBackend::max_sets`]: as many
-    /// as there are threads that serve. Further sets use the shared pool.
+    /// How many sets of stores have connections of their own, 1 to [`PostgresBackend::max_sets`]:
+    /// as many as there are threads that serve. Further sets use the shared pool.
     pub sets: u16,
 }
 
@@ -68,7 +68,8 @@ impl PostgresBackend {
     /// The fewest connections: two of one set, and one for everything else.
     pub const MIN_CONNECTIONS: u16 = CONNECTIONS_PER_SET + 1;
 
-    /// How many sets of stores can have connections of their own, with one left for everything else.
+    /// How many sets of stores can have connections of their own, with one left for everything
+    /// else.
     #[must_use]
     pub const fn max_sets(connections: u16) -> u16 {
         connections.saturating_sub(1) / CONNECTIONS_PER_SET
@@ -76,9 +77,9 @@ impl PostgresBackend {
 
     /// The database at a URL.
     ///
-    /// The URL is that of libpq: `postgres://USER:PASSWORD@HOST:PORT/DATABASE?PARAMETER=VALUE&…`, with
-    /// `sslmode` (`disable`, `prefer`, `require`, `verify-full`) and `sslrootcert` among the parameters.
-    /// Nothing is connected yet.
+    /// The URL is that of libpq: `postgres://USER:PASSWORD@HOST:PORT/DATABASE?PARAMETER=VALUE&…`,
+    /// with `sslmode` (`disable`, `prefer`, `require`, `verify-full`) and `sslrootcert` among the
+    /// parameters. Nothing is connected yet.
     ///
     /// # Errors
     ///
@@ -116,7 +117,8 @@ impl StorageBackend for PostgresBackend {
 
     async fn migrate(&self) -> Result<Vec<String>, BackendError> {
         let mut connection = connect(&self.server).await?;
-        // Writes nothing if none are pending: a role that may not change the schema can use the database.
+        // Writes nothing if none are pending: a role that may not change the schema can use the
+        // database.
         if pending(&mut connection).await?.is_empty() {
             return Ok(Vec::new());
         }
@@ -128,8 +130,8 @@ impl StorageBackend for PostgresBackend {
                  TEMPLATE template0"
             )));
         }
-        // Migrations may take long, also those of another process that this one waits for. The lock is
-        // released with the session.
+        // Migrations may take long, also those of another process that this one waits for. The lock
+        // is released with the session.
         let lock = format!(
             "SET lock_timeout = 0; SET statement_timeout = 0;
              SELECT pg_advisory_lock({MIGRATION_LOCK})"

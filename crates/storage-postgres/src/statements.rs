@@ -1,7 +1,8 @@
 //! The statements of the batches, each for one request and for many.
 //!
-//! A statement over arrays costs the database more than one over values: a lone request does not pay for
-//! it. Look-ups are plain joins of tables that are co-located by instance, which Citus can distribute.
+//! A statement over arrays costs the database more than one over values: a lone request does not
+//! pay for it. Look-ups are plain joins of tables that are co-located by instance, which Citus can
+//! distribute.
 
 use diesel::pg::Pg;
 use diesel::prelude::QueryResult;
@@ -12,8 +13,8 @@ use merchant_otp_storage_sql::rows::{DeviceToInsert, NewOtpDeviceRow};
 
 /// Defines a statement that diesel prepares once per connection.
 ///
-/// `diesel::sql_query` is prepared at each execution; this has a static id, as its text never changes. The
-/// fields, each with its type in SQL, are bound in place of the `$`.
+/// `diesel::sql_query` is prepared at each execution; this has a static id, as its text never
+/// changes. The fields, each with its type in SQL, are bound in place of the `$`.
 macro_rules! statement {
     (
         $(#[$doc:meta])*
@@ -90,7 +91,8 @@ statement!(
 );
 
 statement!(
-    /// Stores a device that does not exist, and its event; affects one row if it did, and none otherwise.
+    /// Stores a device that does not exist, and its event; affects one row if it did, and none
+    /// otherwise.
     InsertOtpDevice {
         instance_id: &'a str => Text,
         device_id: &'a str => Text,
@@ -145,7 +147,8 @@ impl<'a> From<&'a DeviceToInsert> for InsertOtpDevice<'a> {
 }
 
 statement!(
-    /// Stores the devices that do not exist, and their events; returns the instances and ids of the others.
+    /// Stores the devices that do not exist, and their events; returns the instances and ids of the
+    /// others.
     ///
     /// The columns of the devices and of their events, row for row.
     InsertOtpDevices {

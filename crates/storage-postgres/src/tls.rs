@@ -16,7 +16,7 @@ pub(crate) enum Verification {
     None,
     /// That the server is the host of the URL, to a root that the system trusts.
     SystemRoots,
-    /// The same, to a root in this file (PEM).
+    /// That the server is the host of the URL, to a root in this file (PEM).
     RootCertificate(PathBuf),
 }
 
@@ -57,8 +57,8 @@ fn not_empty(roots: RootCertStore) -> Result<RootCertStore, Cause> {
     Ok(roots)
 }
 
-/// Takes every certificate, as `sslmode=require` of libpq does: safe from listeners, not from
-/// somebody who plays the server. The signatures of the handshake are checked nevertheless.
+/// Accepts every certificate, as `sslmode=require` of libpq does: this protects against listeners,
+/// and not against an impostor. The signatures of the handshake are checked nevertheless.
 #[derive(Debug)]
 struct NoVerification(Arc<CryptoProvider>);
 

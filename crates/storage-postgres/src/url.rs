@@ -16,13 +16,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long sent data may stay without an answer of the other machine, if the URL does not say.
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// After how long without a word the other machine is asked whether it is there, how often and at what
-/// intervals until it is given up, if the URL does not say.
+/// After how long without a word the other machine is asked whether it is there, how often and at
+/// what intervals until it is given up, if the URL does not say.
 const KEEPALIVES_IDLE: Duration = Duration::from_secs(30);
 const KEEPALIVES_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVES: u32 = 3;
 
-/// Where the database is and how the way to it is protected. `Debug` tells neither.
+/// The address of the database, and how the connection to it is protected. `Debug` shows neither.
 #[derive(Clone)]
 pub(crate) struct PostgresUrl {
     pub(crate) config: Config,
@@ -50,7 +50,7 @@ pub enum PostgresUrlError {
 }
 
 impl PostgresUrl {
-    /// Reads a URL. tokio-postgres knows all parameters but those of TLS verification.
+    /// Parses a URL. tokio-postgres supports all parameters but those of TLS verification.
     pub(crate) fn parse(url: &str) -> Result<Self, PostgresUrlError> {
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
         let (mut ssl_mode, mut root_certificate) = (None, None);

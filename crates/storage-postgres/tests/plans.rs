@@ -118,12 +118,14 @@ fn keys_are_found_by_their_index() {
     drop(runtime);
     be_alone(&mut session);
     let read = rows_read(&mut session, LOOKED_UP) - before;
-    // A device, an instance and a token for each lookup; those of the first time may be counted late.
+    // A device, an instance and a token for each lookup; those of the first time may be counted
+    // late.
     let wanted = i64::from(3 * (1 + TOGETHER));
     assert!((wanted..4 * wanted).contains(&read), "{read} rows were read");
 }
 
-/// Retention walks along the key from instance to instance: it reads what it removes, and little else.
+/// Retention walks along the key from instance to instance: it reads what it removes, and little
+/// else.
 ///
 /// `cargo xtask upgrade` holds it to that among ten million events.
 #[test]

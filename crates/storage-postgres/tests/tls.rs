@@ -20,7 +20,7 @@ async fn sslmode_is_what_it_says() {
     let files = [
         ("server.crt", server.cert.pem()),
         ("server.key", server.signing_key.serialize_pem()),
-        // Whoever comes without TLS is sent away.
+        // A connection without TLS is refused.
         ("pg_hba.conf", "hostssl all all 127.0.0.1/32 trust\nlocal all all trust\n".to_owned()),
     ];
     let files = files.each_ref().map(|(name, contents)| (*name, &**contents));

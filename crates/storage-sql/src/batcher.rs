@@ -30,10 +30,10 @@ pub trait Acquire: Clone + Send + Sync + 'static {
 
     /// Whether a worker waits for its connection before it drains the queue.
     ///
-    /// Then requests that arrive meanwhile join the batch: right where threads take turns at one connection
-    /// (SQLite's writer; without it POST at 64 connections is 6 % slower). Where two batchers of one
-    /// thread share a connection, batches that are ready when it is free overlap better (PostgreSQL's
-    /// look-ups; with it GET at 64 connections is 4 % slower).
+    /// Then requests that arrive meanwhile join the batch: right where threads take turns at one
+    /// connection (SQLite's writer; without it POST at 64 connections is 6 % slower). Where two
+    /// batchers of one thread share a connection, batches that are ready when it is free overlap
+    /// better (PostgreSQL's look-ups; with it GET at 64 connections is 4 % slower).
     const ACQUIRE_FIRST: bool;
 
     /// Waits for a connection.
@@ -49,16 +49,16 @@ pub type BatchResults<A> = StoreResult<Vec<StoreResult<A>>>;
 
 type Reply<A> = oneshot::Sender<StoreResult<A>>;
 
-/// A queue before a database: one worker executes all requests at once that arrived while it executed
-/// the last ones.
+/// A queue before a database: one worker executes all requests at once that arrived while it
+/// executed the last ones.
 ///
-/// What a transaction or a round trip costs is shared by concurrent requests, and no request waits for
-/// others to arrive. A request that was started is executed to its end, even if its caller is dropped.
-/// One that fails alone does not fail the others.
+/// What a transaction or a round trip costs is shared by concurrent requests, and no request waits
+/// for others to arrive. A request that was started is executed to its end, even if its caller is
+/// dropped. One that fails alone does not fail the others.
 ///
-/// The worker is a task on the runtime of the thread that makes the batcher, and ends with the batcher.
-/// On the runtime of an HTTP worker the requests, the worker and its connection share one thread, so that
-/// a request wakes no other thread.
+/// The worker is a task on the runtime of the thread that makes the batcher, and ends with the
+/// batcher. On the runtime of an HTTP worker the requests, the worker and its connection share one
+/// thread, so that a request wakes no other thread.
 pub struct Batcher<R, A>(mpsc::Sender<Queued<R, A>>);
 
 struct Queued<R, A> {
@@ -72,7 +72,8 @@ where
     R: Clone + Send + Sync + 'static,
     A: Send + 'static,
 {
-    /// Starts a worker that gets a connection from `pool` for each batch, and calls `execute` with both.
+    /// Starts a worker that gets a connection from `pool` for each batch, and calls `execute` with
+    /// both.
     ///
     /// `name` is the label `batch` of the histogram `merchant_otp_batch_requests`.
     ///
@@ -94,8 +95,9 @@ where
     ///
     /// # Errors
     ///
-    /// The [`StoreError`] of the request or of its batch; [`StoreError::Busy`] if too many requests are
-    /// queued, or this one for too long; [`StoreError::Unavailable`] if the runtime of the worker ended.
+    /// The [`StoreError`] of the request or of its batch; [`StoreError::Busy`] if too many requests
+    /// are queued, or this one for too long; [`StoreError::Unavailable`] if the runtime of the
+    /// worker ended.
     pub async fn run(&self, request: R) -> StoreResult<A> {
         let (reply, result) = oneshot::channel();
         let queued = Queued { since: Instant::now(), request, reply };
@@ -130,8 +132,8 @@ async fn work<R, A, P, F, Fut>(
     };
     while let Some(first) = queue.recv().await {
         let Some(first) = first.if_wanted() else { continue };
-        // On a runtime of one thread this polls the sockets: the requests that have arrived, of clients
-        // that got their answer just now for example, join the batch.
+        // On a runtime of one thread this polls the sockets: the requests that have arrived, of
+        // clients that got their answer just now for example, join the batch.
         yield_now().await;
         let acquired = if P::ACQUIRE_FIRST { Some(pool.acquire().await) } else { None };
         let (requests, replies) = drain(first, &mut queue);
@@ -143,8 +145,9 @@ async fn work<R, A, P, F, Fut>(
         let connection = if let Some(it) = acquired { it } else { pool.acquire().await };
         let begin = Instant::now();
         match execute(connection, Arc::clone(&requests)).await {
-            // One of the requests failed the batch: it must not fail the others. But without a connection
-            // for the batch there is none for each, and what took long is not executed again for each.
+            // One of the requests failed the batch: it must not fail the others. But without a
+            // connection for the batch there is none for each, and what took long is not executed
+            // again for each.
             Err(mut error) if requests.len() > 1 && may_retry(&error, begin) => {
                 let begin = Instant::now();
                 for (request, reply) in requests.iter().zip(replies) {
@@ -176,8 +179,8 @@ fn answer<A>(replies: impl IntoIterator<Item = Reply<A>>, results: BatchResults<
     }
 }
 
-/// Whether requests may be executed one by one after a failure: the database can be reached, and there is
-/// time left.
+/// Whether requests may be executed one by one after a failure: the database can be reached, and
+/// there is time left.
 fn may_retry(error: &StoreError, since: Instant) -> bool {
     !matches!(error, StoreError::Unavailable(_) | StoreError::Busy(_))
         && since.elapsed() <= FALLBACK_BUDGET

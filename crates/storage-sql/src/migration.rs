@@ -39,8 +39,8 @@ pub fn versions<DB: Backend>(migrations: &EmbeddedMigrations) -> Vec<String> {
 
 /// The versions of the migrations that are not among those applied.
 ///
-/// diesel's own function creates its table if it is missing; this works for a role that may not change
-/// the schema, too.
+/// diesel's own function creates its table if it is missing; this works for a role that may not
+/// change the schema, too.
 #[must_use]
 pub fn pending_migrations<DB: Backend>(
     migrations: &EmbeddedMigrations,

@@ -26,11 +26,13 @@ pub fn reject_excess_waiters<M: Manager>(pool: &Pool<M>) -> StoreResult<()> {
     Ok(())
 }
 
-/// Waits for a connection, and records the time in `merchant_otp_database_wait_seconds` if there was none.
+/// Waits for a connection, and records the time in `merchant_otp_database_wait_seconds` if there
+/// was none.
 ///
 /// # Errors
 ///
-/// [`StoreError::Busy`] if none became free in time, [`StoreError::Unavailable`] if none can be opened.
+/// [`StoreError::Busy`] if none became free in time, [`StoreError::Unavailable`] if none can be
+/// opened.
 pub async fn acquire<M: Manager>(pool: &Pool<M>) -> StoreResult<Object<M>>
 where
     Cause: From<M::Error>,

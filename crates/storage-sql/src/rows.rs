@@ -112,7 +112,8 @@ pub struct AccessTokenRow {
 }
 
 impl AccessTokenRow {
-    /// The outcome of a look-up that found an instance, deleted or not, and the row of the token in it.
+    /// The outcome of a look-up that found an instance, deleted or not, and the row of the token in
+    /// it.
     ///
     /// # Errors
     ///
@@ -278,8 +279,8 @@ impl DeviceKeyRow {
 
 /// Counts the devices whose keys each master key sealed, by the id that sealed keys begin with.
 ///
-/// As SQL, because diesel does not see that both expressions are equal. A row that is too damaged to have
-/// an id must not keep the service from starting.
+/// As SQL, because diesel does not see that both expressions are equal. A row that is too damaged
+/// to have an id must not keep the service from starting.
 pub const COUNT_MASTER_KEYS: &str = "SELECT substr(sealed_key, 1, 8) AS id, count(*) AS devices \
                                      FROM otp_devices WHERE length(sealed_key) >= 8 \
                                      GROUP BY substr(sealed_key, 1, 8)";

@@ -242,7 +242,8 @@ async fn a_request_that_was_queued_for_too_long_is_rejected() {
     assert_eq!(recorder.batches(), [1]);
 }
 
-/// A frozen database costs its callers one timeout, and not one for each batch that queued meanwhile.
+/// A frozen database costs its callers one timeout, and not one for each batch that queued
+/// meanwhile.
 #[tokio::test(start_paused = true)]
 async fn requests_that_are_late_do_not_wait_for_a_connection() {
     let recorder = Recorder::new();

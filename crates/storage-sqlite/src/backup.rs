@@ -27,7 +27,8 @@ pub(crate) fn restore(file: &DatabaseFile, from: &Path) -> Result<(), BackendErr
     check(copied)?;
     // No other process creates a database there meanwhile.
     let _lock = MigrationLock::take(path).map_err(BackendError::File)?;
-    // The log of a former database may hold data that is nowhere else; beside another one it would be lost.
+    // The log of a former database may hold data that is nowhere else; beside another one it would
+    // be lost.
     for suffix in ["-wal", "-shm"] {
         let left = with_suffix(path, suffix);
         if left.exists() {

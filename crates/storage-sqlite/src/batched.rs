@@ -101,8 +101,8 @@ pub(crate) fn find_tokens(
     Ok(requests.fan_out(&found))
 }
 
-/// Executes requests one after the other: a row that is no value of the domain fails its request alone,
-/// and anything else the batch.
+/// Executes requests one after the other: a row that is no value of the domain fails its request
+/// alone, and anything else the batch.
 fn each<R, A>(requests: &[R], mut execute: impl FnMut(&R) -> Result<A, Failure>) -> EachResult<A> {
     let result = |request| match execute(request) {
         Err(failure @ (Failure::Read(_) | Failure::Write(_))) => Err(failure),

@@ -57,8 +57,8 @@ impl DatabaseFile {
 
     /// Checks that the file at the path is still the one that the connections lead to.
     ///
-    /// What is written to a file that was moved away would be lost; and the log (`-wal`) of the first file
-    /// is still there: SQLite would put its pages into another one.
+    /// What is written to a file that was moved away would be lost; and the log (`-wal`) of the
+    /// first file is still there: SQLite would put its pages into another one.
     pub(crate) fn check(&self) -> Result<(), Cause> {
         let identity = FileIdentity::of(&self.path)?;
         if self.first.get() == Some(&identity) { Ok(()) } else { Err(Replaced.into()) }
@@ -72,7 +72,8 @@ impl DatabaseFile {
 
     /// Opens a new file that other processes are opening at this moment.
     ///
-    /// Switching it to WAL needs exclusive access, and SQLite does not wait for that by `busy_timeout`.
+    /// Switching it to WAL needs exclusive access, and SQLite does not wait for that by
+    /// `busy_timeout`.
     pub(crate) fn open_patiently(&self) -> Result<SqliteConnection, Cause> {
         const PAUSE: Duration = Duration::from_millis(10);
         const ATTEMPTS: u32 = 500;
@@ -85,8 +86,8 @@ impl DatabaseFile {
         self.open()
     }
 
-    /// The URI of the file (<https://sqlite.org/uri.html>), in a mode that does not create it: an empty
-    /// database in place of a lost one would hide the loss.
+    /// The URI of the file (<https://sqlite.org/uri.html>), in a mode that does not create it: an
+    /// empty database in place of a lost one would hide the loss.
     fn url(&self) -> String {
         const RESERVED: &AsciiSet = &CONTROLS.add(b'%').add(b'?').add(b'#').add(b' ');
         let path = percent_encode(self.path.as_os_str().as_encoded_bytes(), RESERVED);
@@ -94,7 +95,8 @@ impl DatabaseFile {
     }
 }
 
-/// Whether a database error means that another connection holds a lock (`SQLITE_BUSY`, `SQLITE_LOCKED`).
+/// Whether a database error means that another connection holds a lock (`SQLITE_BUSY`,
+/// `SQLITE_LOCKED`).
 ///
 /// By its text: diesel hides the code.
 pub(crate) fn is_contention(information: &dyn DatabaseErrorInformation) -> bool {

@@ -20,7 +20,8 @@ pub(crate) fn create(path: &Path) -> Result<(), Cause> {
     sync_folders(path)
 }
 
-/// Makes the name of a new file durable: it is once its folder is, and that of a new folder likewise.
+/// Makes the name of a new file durable: it is once its folder is, and that of a new folder
+/// likewise.
 pub(crate) fn sync_folders(path: &Path) -> Result<(), Cause> {
     for folder in path.ancestors().skip(1).take(2).map(or_current) {
         match File::open(folder).and_then(|folder| folder.sync_all()) {
@@ -34,8 +35,8 @@ pub(crate) fn sync_folders(path: &Path) -> Result<(), Cause> {
 
 /// Held by the one process that makes or migrates the database.
 ///
-/// It is a lock on a file of its own: closing the database's file would end the locks that SQLite has
-/// on it in this process (<https://sqlite.org/howtocorrupt.html>, section 2.2).
+/// It is a lock on a file of its own: closing the database's file would end the locks that SQLite
+/// has on it in this process (<https://sqlite.org/howtocorrupt.html>, section 2.2).
 pub(crate) struct MigrationLock(#[expect(dead_code, reason = "dropped at the end")] File);
 
 impl MigrationLock {

@@ -1,8 +1,8 @@
 //! The embedded storage adapter: a SQLite database in one file, for one machine.
 //!
-//! SQLite is compiled in. The file is in WAL mode with `synchronous=FULL`: what is acknowledged is on
-//! disk. One connection writes, several read, and other processes (the command line) may do both at the
-//! same time.
+//! SQLite is compiled in. The file is in WAL mode with `synchronous=FULL`: what is acknowledged is
+//! on disk. One connection writes, several read, and other processes (the command line) may do both
+//! at the same time.
 
 mod backup;
 mod batched;
@@ -44,8 +44,8 @@ pub struct SqliteBackend {
 }
 
 impl SqliteBackend {
-    /// The database in the file at `path`, with at most `connections` connections that read and one that
-    /// writes.
+    /// The database in the file at `path`, with at most `connections` connections that read and one
+    /// that writes.
     ///
     /// Nothing is opened yet: [`StorageBackend::migrate`] creates the file.
     ///

@@ -4,8 +4,9 @@ use std::thread::{self, ThreadId};
 
 /// One value for each worker thread.
 ///
-/// actix-web calls the factory of an application in each worker once per listening socket; what a worker
-/// has once, such as its connections to the database, must not depend on the number of sockets.
+/// actix-web calls the factory of an application in each worker once per listening socket; what a
+/// worker has once, such as its connections to the database, must not depend on the number of
+/// sockets.
 pub(crate) struct PerWorker<T> {
     make: Box<dyn Fn() -> T + Send + Sync>,
     made: Mutex<HashMap<ThreadId, Weak<T>>>,

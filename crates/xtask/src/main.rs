@@ -19,8 +19,8 @@ use merchant_otp_throwaway_postgres::{Cluster, ENVIRONMENT};
 enum Task {
     /// Run every test of the workspace, on SQLite and on a PostgreSQL of its own.
     ///
-    /// PostgreSQL, oathtool and libfaketime are installed with apt if they are missing, schemathesis with pip below
-    /// `target/`; the cluster is thrown away afterwards.
+    /// PostgreSQL, oathtool and libfaketime are installed with apt if they are missing,
+    /// schemathesis with pip below `target/`; the cluster is thrown away afterwards.
     Test {
         /// Arguments for `cargo test`, instead of `--workspace`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -30,8 +30,8 @@ enum Task {
     Lint,
     /// Check licences, sources and advisories of what is built in, with cargo-deny.
     ///
-    /// It is built below `target/` if it is missing. Where the database of advisories cannot be reached,
-    /// that is said, and the rest is checked.
+    /// It is built below `target/` if it is missing. Where the database of advisories cannot be
+    /// reached, that is said, and the rest is checked.
     Deny,
     /// Feed the fuzz targets with whatever libFuzzer thinks of, each for some seconds.
     ///
@@ -43,21 +43,22 @@ enum Task {
     },
     /// Measure the service against pgbench, SQLite and an empty handler, and print the ratios.
     ///
-    /// wrk and PostgreSQL are installed with apt if they are missing. Nothing else should run on the machine.
+    /// wrk and PostgreSQL are installed with apt if they are missing. Nothing else should run on
+    /// the machine.
     Bench {
         /// Arguments for the measurement; `--help` lists them.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Load the service on each database and break what it stands on, then hold what clients were told against
-    /// what is there.
+    /// Load the service on each database and break what it stands on, then hold what clients were
+    /// told against what is there.
     Soak {
         /// Arguments for the run, such as `--minutes 3`; `--help` lists them.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Upgrade a large database of each kind from the schema before keys began with the instance, interrupt
-    /// that once, and measure it.
+    /// Upgrade a large database of each kind from the schema before keys began with the instance,
+    /// interrupt that once, and measure it.
     Upgrade {
         /// Arguments for the run, such as `--events 1000000`; `--help` lists them.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

@@ -1,5 +1,5 @@
-//! The ports: one module of queries each, which both SQL adapters have (`storage-sql/stores`), and the
-//! transactions of several statements.
+//! The ports: one module of queries each, which both SQL adapters have (`storage-sql/stores`), and
+//! the transactions of several statements.
 
 #[path = "../../../storage-sql/stores/access_tokens.rs"]
 mod access_tokens;
@@ -52,8 +52,8 @@ pub(crate) struct Batchers {
 impl SqlStores {
     /// The batchers, whose workers and connections are on the runtime of the first request.
     ///
-    /// One connection looks up and one writes. A set that comes when all permits are taken has none of its
-    /// own and uses the shared pool.
+    /// One connection looks up and one writes. A set that comes when all permits are taken has none
+    /// of its own and uses the shared pool.
     fn batchers(&self) -> &Batchers {
         self.batchers.get_or_init(|| {
             let set = Arc::clone(&self.sets).try_acquire_owned().ok();

@@ -1,5 +1,5 @@
-//! The ports: one module of queries each, which both SQL adapters have (`storage-sql/stores`), and the
-//! transactions of several statements.
+//! The ports: one module of queries each, which both SQL adapters have (`storage-sql/stores`), and
+//! the transactions of several statements.
 
 #[path = "../../../storage-sql/stores/access_tokens.rs"]
 mod access_tokens;
