@@ -141,8 +141,10 @@ impl Service {
         AuditEvent { device: Some(device.clone()), ..event }
     }
 
-    /// Tells the log and the metrics what came of an operation, and the audit trail if it was
-    /// refused: what was done is there, with the change. Hands on the error.
+    /// Logs and counts the outcome of an operation.
+    ///
+    /// Refusals are also appended to the audit trail; successes are already there, written with the
+    /// change. Returns the error unchanged.
     pub(crate) async fn conclude(
         &self,
         event: AuditEvent,
@@ -209,8 +211,8 @@ impl Service {
         Ok(retry_contention(list).await?)
     }
 
-    /// Removes the audit events of all instances that are older than so many seconds; returns how
-    /// many.
+    /// Removes the audit events of all instances that are older than `older_than` seconds; returns
+    /// their number.
     ///
     /// Walks from instance to instance, those that were purged included.
     ///

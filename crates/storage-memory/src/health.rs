@@ -1,0 +1,13 @@
+//! The health of the stores.
+
+use async_trait::async_trait;
+use merchant_otp_ports::{StoreHealth, StoreResult};
+
+use crate::Memory;
+
+#[async_trait]
+impl StoreHealth for Memory {
+    async fn check(&self) -> StoreResult<()> {
+        Ok(())
+    }
+}

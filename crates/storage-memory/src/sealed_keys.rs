@@ -1,0 +1,68 @@
+//! The sealed keys.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use merchant_otp_domain::{InstanceId, MasterKeyId, OtpDeviceId, SealedOtpDevice, SealedOtpKey};
+use merchant_otp_ports::{DeviceKey, KeyReplacement, SealedKeyStore, StoreResult};
+
+use crate::Memory;
+
+#[async_trait]
+impl SealedKeyStore for Memory {
+    async fn list(
+        &self,
+        after: Option<(&InstanceId, &OtpDeviceId)>,
+        limit: u16,
+    ) -> StoreResult<Vec<DeviceKey>> {
+        let contents = self.lock();
+        let keys = contents.instances.iter().flat_map(|(instance, contents)| {
+            contents.otp_devices.values().map(move |device| (instance, device))
+        });
+        let keys = keys.filter(|(instance, device)| after < Some((instance, &device.id)));
+        let key = |(instance, device): (&InstanceId, &SealedOtpDevice)| DeviceKey {
+            instance: instance.clone(),
+            device: device.id.clone(),
+            key: device.key.clone(),
+        };
+        Ok(keys.take(limit.into()).map(key).collect())
+    }
+
+    async fn master_keys(&self) -> StoreResult<Vec<(MasterKeyId, u64)>> {
+        let mut devices = BTreeMap::new();
+        let contents = self.lock();
+        for device in contents.instances.values().flat_map(|one| one.otp_devices.values()) {
+            *devices.entry(device.key.master_key()).or_default() += 1;
+        }
+        Ok(devices.into_iter().collect())
+    }
+
+    async fn replace(&self, replacements: Vec<KeyReplacement>) -> StoreResult<u64> {
+        let mut contents = self.lock();
+        let mut replaced = 0;
+        for KeyReplacement { current, replacement } in replacements {
+            let owner = contents.instances.get_mut(&current.instance);
+            match owner.and_then(|owner| owner.otp_devices.get_mut(&current.device)) {
+                Some(device) if device.key == current.key => {
+                    device.key = replacement;
+                    replaced += 1;
+                }
+                _ => {}
+            }
+        }
+        Ok(replaced)
+    }
+
+    async fn samples(&self) -> StoreResult<Vec<SealedOtpKey>> {
+        Ok(self.lock().samples.values().cloned().collect())
+    }
+
+    async fn add_sample(&self, sample: SealedOtpKey) -> StoreResult<()> {
+        self.lock().samples.entry(sample.master_key()).or_insert(sample);
+        Ok(())
+    }
+
+    async fn remove_sample(&self, master_key: MasterKeyId) -> StoreResult<bool> {
+        Ok(self.lock().samples.remove(&master_key).is_some())
+    }
+}
