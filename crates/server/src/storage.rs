@@ -2,6 +2,7 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
+#[cfg(feature = "postgres")]
 use anyhow::{Context as _, ensure};
 use merchant_otp_ports::StorageBackend;
 #[cfg(feature = "postgres")]
