@@ -202,11 +202,12 @@ fn retain(storage: &Storage, arguments: &Arguments) {
     }
     let took = begin.elapsed();
     server.stop();
+    // What the server counted of its sessions, before this program reads rows too.
     sleep(Duration::from_secs(1));
+    let read = read() - read_before;
     let left = count(storage, "SELECT count(*) FROM audit_events");
     let removed = arguments.events - left;
     assert!(removed > 0 && removed <= before, "{removed} of at most {before}");
-    let read = read() - read_before;
     println!("  {removed} events of {} instances removed in {took:.1?}", arguments.instances);
     if let StorageKind::Postgres(_) = storage.kind() {
         println!("  {read} rows of the audit trail were read for that");
