@@ -69,7 +69,7 @@ const DEV_DEPENDENCIES: &[(&str, &str, &str)] = &[
     ("storage-sqlite", "storage-contract", "tempfile tokio"),
     ("storage-postgres", "storage-contract throwaway-postgres", "postgres rcgen tempfile tokio"),
     ("transport-http", "", "proptest"),
-    ("server", "", "rqrr tempfile"),
+    ("server", "", "async-trait rqrr tempfile"),
     ("bench", "domain ports sealing transport-http", "criterion"),
 ];
 

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context, bail, ensure};
-use merchant_otp_domain::SealedOtpKey;
-use merchant_otp_ports::Stores;
+use merchant_otp_domain::{MasterKeyId, SealedOtpKey};
+use merchant_otp_ports::{SealedKeyStore, StoreResult};
 use merchant_otp_sealing::{Keyring, MasterKey, MasterKeyError};
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -77,7 +77,7 @@ impl MasterKeys {
     pub(crate) async fn read(
         sources: &[MasterKeySource],
         beside: Option<PathBuf>,
-        stores: &Stores,
+        sealed_keys: &dyn SealedKeyStore,
     ) -> anyhow::Result<Self> {
         let mut keys = Vec::new();
         let mut made = None;
@@ -93,10 +93,11 @@ impl MasterKeys {
                 );
             };
             if !path.exists() {
-                let samples = stores.sealed_keys.samples().await?;
-                let of_sample = samples.first().map(SealedOtpKey::master_key);
-                let used = stores.sealed_keys.master_keys().await?;
-                if let Some(id) = used.first().map(|(id, _)| *id).or(of_sample) {
+                // Another first start makes the file before it stores what the file's key sealed: if
+                // that is found here, only a second look tells whether the file is missing.
+                if let Some(id) = master_key_in_use(sealed_keys).await?
+                    && !path.exists()
+                {
                     bail!(
                         "the database holds keys that the master key {id} sealed, and {} is not \
                          there; put it back from its copy",
@@ -112,6 +113,13 @@ impl MasterKeys {
         }
         Ok(Self { keyring: Keyring::new(keys).context("security.master_keys")?, made })
     }
+}
+
+/// A master key that sealed something in the database.
+async fn master_key_in_use(sealed_keys: &dyn SealedKeyStore) -> StoreResult<Option<MasterKeyId>> {
+    let sample = sealed_keys.samples().await?.first().map(SealedOtpKey::master_key);
+    let device = sealed_keys.master_keys().await?.first().map(|(id, _)| *id);
+    Ok(device.or(sample))
 }
 
 /// Reads a file that only its owner and its group may read.
@@ -162,7 +170,75 @@ pub(crate) fn write_file(path: &Path, key: &MasterKey) -> anyhow::Result<bool> {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
+    use async_trait::async_trait;
+    use merchant_otp_domain::{InstanceId, OtpDeviceId, OtpKey};
+    use merchant_otp_ports::{DeviceKey, KeyPlace, KeyReplacement, KeySealer};
+
     use super::*;
+
+    /// A database whose sample another process stores just before the samples are read, and the file
+    /// of the master key before that if it is named.
+    struct FirstStartElsewhere {
+        key: MasterKey,
+        file: Option<PathBuf>,
+    }
+
+    #[async_trait]
+    impl SealedKeyStore for FirstStartElsewhere {
+        async fn list(
+            &self,
+            _: Option<(&InstanceId, &OtpDeviceId)>,
+            _: u16,
+        ) -> StoreResult<Vec<DeviceKey>> {
+            Ok(Vec::new())
+        }
+
+        async fn master_keys(&self) -> StoreResult<Vec<(MasterKeyId, u64)>> {
+            Ok(Vec::new())
+        }
+
+        async fn replace(&self, _: Vec<KeyReplacement>) -> StoreResult<u64> {
+            Ok(0)
+        }
+
+        async fn samples(&self) -> StoreResult<Vec<SealedOtpKey>> {
+            if let Some(path) = &self.file {
+                write_file(path, &self.key).unwrap();
+            }
+            let key = MasterKey::from_base64(&self.key.to_base64()).unwrap();
+            let keyring = Keyring::new(vec![key]).unwrap();
+            Ok(vec![keyring.seal(&OtpKey::default(), KeyPlace::Sample).unwrap()])
+        }
+
+        async fn add_sample(&self, _: SealedOtpKey) -> StoreResult<()> {
+            Ok(())
+        }
+
+        async fn remove_sample(&self, _: MasterKeyId) -> StoreResult<bool> {
+            Ok(false)
+        }
+    }
+
+    #[tokio::test]
+    async fn the_master_key_of_another_first_start_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("master.key");
+        let key = MasterKey::generate().unwrap();
+        let elsewhere = FirstStartElsewhere { key, file: Some(path.clone()) };
+        let keys = MasterKeys::read(&[], Some(path), &elsewhere).await.unwrap();
+        assert_eq!(keys.keyring.current(), elsewhere.key.id());
+        assert_eq!(keys.made, None);
+    }
+
+    #[tokio::test]
+    async fn a_master_key_that_is_lost_is_not_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("master.key");
+        let lost = FirstStartElsewhere { key: MasterKey::generate().unwrap(), file: None };
+        let error = MasterKeys::read(&[], Some(path.clone()), &lost).await.err().unwrap();
+        assert!(error.to_string().contains("put it back"), "{error}");
+        assert!(!path.exists());
+    }
 
     #[test]
     fn a_source_comes_back_from_its_text() {

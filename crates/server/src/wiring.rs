@@ -29,6 +29,6 @@ pub(crate) async fn unchecked_service(
     // An embedded database has its master key beside it, if the settings name none.
     let beside = backend.embedded_file().map(|file| file.with_file_name("master.key"));
     let MasterKeys { keyring, made } =
-        MasterKeys::read(&security.master_keys, beside, &stores).await?;
+        MasterKeys::read(&security.master_keys, beside, stores.sealed_keys.as_ref()).await?;
     Ok((Service::new(stores, Arc::new(keyring), Arc::new(SystemClock)), made))
 }
