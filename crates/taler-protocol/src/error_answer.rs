@@ -1,0 +1,132 @@
+use std::time::Duration;
+
+use merchant_otp_application::{Error, StorageFailure};
+use merchant_otp_domain::Operation;
+
+use crate::{ErrorClass, ErrorCode};
+
+/// How soon a request may be tried again that found the service busy.
+const BUSY_RETRY: Duration = Duration::from_secs(1);
+
+/// What a client is told of an error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorAnswer {
+    /// The code of Taler's registry.
+    pub code: ErrorCode,
+    /// The kind of error; one of [`ErrorCode::classes`] of the code.
+    pub class: ErrorClass,
+    /// What is wrong, if the client can mend it. Never a secret, and nothing of a failed service.
+    pub detail: Option<String>,
+    /// How soon the same request may be tried again, if that helps.
+    pub retry_after: Option<Duration>,
+}
+
+impl From<ErrorCode> for ErrorAnswer {
+    /// The code without more to say.
+    fn from(code: ErrorCode) -> Self {
+        Self { code, class: code.class(), detail: None, retry_after: None }
+    }
+}
+
+impl ErrorAnswer {
+    /// The answer to a request that the client did not send in time.
+    #[must_use]
+    pub fn slow(detail: String) -> Self {
+        let code = ErrorCode::GenericJsonInvalid;
+        Self { class: ErrorClass::Slow, detail: Some(detail), ..code.into() }
+    }
+
+    /// The answer to a request that the service did not answer in time. What it began may be done.
+    #[must_use]
+    pub fn overdue() -> Self {
+        // The database is what takes so long.
+        Self::busy(ErrorCode::GenericDbStartFailed, ErrorClass::Busy, BUSY_RETRY)
+    }
+
+    /// The answer to an error of the application, where it happened in an operation: what is audited
+    /// by this name, or [`Operation::Use`] for all else, authorization included.
+    #[must_use]
+    pub fn of(error: &Error, operation: Operation) -> Self {
+        use ErrorCode as Code;
+        let code = match error {
+            Error::InstanceUnknown => Code::MerchantGenericInstanceUnknown,
+            Error::InstanceDeleted => deleted(operation),
+            Error::InstanceConflict | Error::InstanceReserved => {
+                Code::MerchantPrivatePostInstancesAlreadyExists
+            }
+            Error::InstancePurgeRequired => Code::MerchantPrivatePostInstancesPurgeRequired,
+            Error::Unauthorized(_) => Code::MerchantGenericUnauthorized,
+            // The registry has no code for this.
+            Error::TooManyLogIns { retry_after } | Error::TooManyPasswords { retry_after } => {
+                let detail = "too many attempts; try again later".to_owned();
+                let code = Code::MerchantGenericUnauthorized;
+                let answer = Self::busy(code, ErrorClass::TooMany, *retry_after);
+                return Self { detail: Some(detail), ..answer };
+            }
+            Error::PermissionMissing(permission) => {
+                let code = Code::GenericTokenPermissionInsufficient;
+                return Self { detail: Some(permission.to_string()), ..code.into() };
+            }
+            Error::ScopeExceeded => Code::GenericTokenPermissionInsufficient,
+            Error::AccessTokenUnknown => Code::GenericTokenUnknown,
+            Error::OtpDeviceConflict => Code::MerchantPrivatePostOtpDevicesConflictOtpDeviceExists,
+            Error::OtpDeviceUnknown => Code::MerchantGenericOtpDeviceUnknown,
+            Error::OtpDeviceInvalid(rule) => {
+                return Self { detail: Some(rule.to_string()), ..Code::GenericJsonInvalid.into() };
+            }
+            Error::KeyNotOpened(_) | Error::MasterKeyMissing(_) => Code::GenericDbInvariantFailure,
+            Error::NoRandomness(_) | Error::KeyNotSealed(_) | Error::PasswordWork(_) => {
+                Code::GenericInternalInvariantFailure
+            }
+            Error::Storage(failure) => match failure {
+                StorageFailure::Busy(_) => return Self::overdue(),
+                StorageFailure::Unavailable(_) => Code::GenericDbStartFailed,
+                StorageFailure::Read(_) => Code::GenericDbFetchFailed,
+                StorageFailure::Write(_) => write_failed(operation),
+                StorageFailure::Contention(_) => Code::GenericDbSoftFailure,
+                StorageFailure::Corrupt(_) => Code::GenericDbInvariantFailure,
+            },
+        };
+        code.into()
+    }
+
+    fn busy(code: ErrorCode, class: ErrorClass, retry_after: Duration) -> Self {
+        Self { class, retry_after: Some(retry_after), ..code.into() }
+    }
+}
+
+/// The code of a failed write: the protocol has another one for registering a device.
+fn write_failed(operation: Operation) -> ErrorCode {
+    match operation {
+        Operation::AddOtpDevice => ErrorCode::GenericDbCommitFailed,
+        Operation::ChangeOtpDevice
+        | Operation::RemoveOtpDevice
+        | Operation::IssueAccessToken
+        | Operation::RevokeAccessToken
+        | Operation::LogIn
+        | Operation::AddInstance
+        | Operation::RenameInstance
+        | Operation::SetPassword
+        | Operation::DeleteInstance
+        | Operation::PurgeInstance
+        | Operation::Use(_) => ErrorCode::GenericDbStoreFailed,
+    }
+}
+
+/// The code of a deleted instance: the protocol has another one for changing it.
+fn deleted(operation: Operation) -> ErrorCode {
+    match operation {
+        Operation::RenameInstance => ErrorCode::MerchantPrivatePatchInstancesPurgeRequired,
+        Operation::AddOtpDevice
+        | Operation::ChangeOtpDevice
+        | Operation::RemoveOtpDevice
+        | Operation::IssueAccessToken
+        | Operation::RevokeAccessToken
+        | Operation::LogIn
+        | Operation::AddInstance
+        | Operation::SetPassword
+        | Operation::DeleteInstance
+        | Operation::PurgeInstance
+        | Operation::Use(_) => ErrorCode::MerchantGenericInstanceDeleted,
+    }
+}
