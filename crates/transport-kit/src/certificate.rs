@@ -1,0 +1,108 @@
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::{InconsistentKeys, ServerConfig};
+use thiserror::Error;
+
+/// Where the certificate of a server is, and its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate and those above it, but for the root, in PEM.
+    pub certificate: PathBuf,
+    /// The private key of the certificate, in PEM.
+    pub key: PathBuf,
+}
+
+/// Why there is no certificate to serve with.
+#[derive(Debug, Error)]
+pub enum TlsError {
+    /// A file cannot be read, or holds something else.
+    #[error("{}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: pem::Error,
+    },
+    /// The certificate cannot be used.
+    #[error("the certificate and the key cannot be used")]
+    Unusable(#[source] rustls::Error),
+}
+
+/// The certificate that a server shows; it can be read again while the server runs.
+#[derive(Clone, Debug)]
+pub struct Certificate(Arc<Current>);
+
+#[derive(Debug)]
+struct Current {
+    files: TlsFiles,
+    key: RwLock<Arc<CertifiedKey>>,
+}
+
+impl Certificate {
+    /// Reads a certificate.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsError`].
+    pub fn read(files: TlsFiles) -> Result<Self, TlsError> {
+        let key = RwLock::new(Arc::new(certified_key(&files)?));
+        Ok(Self(Arc::new(Current { files, key })))
+    }
+
+    /// Reads the files again, for the connections that come from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsError`]; the certificate stays as it was then.
+    pub fn reload(&self) -> Result<(), TlsError> {
+        let key = Arc::new(certified_key(&self.0.files)?);
+        *self.0.key.write().unwrap_or_else(PoisonError::into_inner) = key;
+        Ok(())
+    }
+
+    /// The configuration of a server that shows it: TLS 1.2 and 1.3, with the defaults of rustls.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsError::Unusable`].
+    pub fn server_config(&self) -> Result<ServerConfig, TlsError> {
+        let current: Arc<dyn ResolvesServerCert> = self.0.clone();
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(TlsError::Unusable)?
+            .with_no_client_auth()
+            .with_cert_resolver(current);
+        Ok(config)
+    }
+}
+
+impl ResolvesServerCert for Current {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.key.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+fn certified_key(files: &TlsFiles) -> Result<CertifiedKey, TlsError> {
+    let in_file = |path: &Path| {
+        let path = path.to_owned();
+        move |source| TlsError::File { path, source }
+    };
+    let chain = CertificateDer::pem_file_iter(&files.certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .and_then(|chain| if chain.is_empty() { Err(pem::Error::NoItemsFound) } else { Ok(chain) })
+        .map_err(in_file(&files.certificate))?;
+    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(in_file(&files.key))?;
+    let key = CertifiedKey::from_der(chain, key, &ring::default_provider())
+        .map_err(TlsError::Unusable)?;
+    match key.keys_match() {
+        // Some keys do not tell.
+        Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(key),
+        Err(error) => Err(TlsError::Unusable(error)),
+    }
+}

@@ -1,0 +1,25 @@
+//! What every network transport needs, without a framework.
+//!
+//! A transport takes its address by [`Listener::bind`], encrypts with a [`Certificate`], holds a
+//! [`ConnectionPermits`] and the [`Limits`] of the service, and logs and counts each request by an
+//! [`AnsweredRequest`]. None of this knows a wire format.
+
+mod certificate;
+mod client_address;
+mod connection_permits;
+mod limits;
+mod listen;
+mod listener;
+mod request_id;
+mod request_log;
+mod unix_socket;
+
+pub use certificate::{Certificate, TlsError, TlsFiles};
+pub use client_address::forwarded_address;
+pub use connection_permits::{ConnectionPermit, ConnectionPermits};
+pub use limits::Limits;
+pub use listen::{ExposedError, Listen, ListenError, ListeningSocket};
+pub use listener::{BindError, Listener};
+pub use request_id::RequestId;
+pub use request_log::{AnsweredRequest, Causes, Importance, InFlight, loggable_instance};
+pub use unix_socket::UnixSocket;

@@ -1,0 +1,14 @@
+use std::time::Duration;
+
+/// The limits of the service, which every transport keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest request body, in bytes, as sent and decompressed.
+    pub max_body_bytes: usize,
+    /// The most connections of clients that a transport serves at a time.
+    pub max_connections: usize,
+    /// How long a request may take, from the end of its body to the head of its answer.
+    pub request_deadline: Duration,
+    /// How long requests in flight may take after a shutdown began.
+    pub shutdown_grace: Duration,
+}

@@ -1,0 +1,151 @@
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use thiserror::Error;
+
+/// Where a server listens.
+///
+/// ```
+/// use merchant_otp_transport_kit::Listen;
+///
+/// assert_eq!("unix:/run/otp.sock".parse(), Ok(Listen::Unix("/run/otp.sock".into())));
+/// assert_eq!("[::1]:9966".parse(), Ok(Listen::Tcp(([0, 0, 0, 0, 0, 0, 0, 1], 9966).into())));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// An address and port; port 0 is any that is free.
+    Tcp(SocketAddr),
+    /// A Unix socket at a path.
+    Unix(PathBuf),
+}
+
+impl FromStr for Listen {
+    type Err = ListenError;
+
+    fn from_str(text: &str) -> Result<Self, ListenError> {
+        match text.strip_prefix("unix:") {
+            Some("") => Err(ListenError),
+            Some(path) => Ok(Self::Unix(PathBuf::from(path))),
+            None => text.parse().map(Self::Tcp).map_err(|_| ListenError),
+        }
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(formatter),
+            Self::Unix(path) => write!(formatter, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl Listen {
+    /// Checks that nothing goes unencrypted over a network: what others than this machine reach
+    /// is encrypted, by the transport itself or by a proxy.
+    ///
+    /// # Errors
+    ///
+    /// [`ExposedError`] if it would.
+    pub fn check_exposure(
+        &self,
+        is_encrypted: bool,
+        is_behind_proxy: bool,
+    ) -> Result<(), ExposedError> {
+        match self {
+            Self::Tcp(address)
+                if !is_encrypted && !is_behind_proxy && !address.ip().is_loopback() =>
+            {
+                Err(ExposedError)
+            }
+            Self::Tcp(_) | Self::Unix(_) => Ok(()),
+        }
+    }
+
+    /// Whether a socket that has the other address is where this says.
+    pub(crate) fn admits(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Tcp(wanted), Self::Tcp(found)) => {
+                wanted.ip() == found.ip() && (wanted.port() == 0 || wanted.port() == found.port())
+            }
+            (wanted, found) => wanted == found,
+        }
+    }
+}
+
+/// A socket that listens already, made by whoever started the process.
+#[derive(Debug)]
+pub enum ListeningSocket {
+    /// On an address and port.
+    Tcp(TcpListener),
+    /// At a path, which stays when the server ends.
+    Unix(UnixListener),
+}
+
+impl ListeningSocket {
+    /// Where it listens.
+    pub(crate) fn address(&self) -> io::Result<Listen> {
+        match self {
+            Self::Tcp(listener) => Ok(Listen::Tcp(listener.local_addr()?)),
+            Self::Unix(listener) => {
+                let address = listener.local_addr()?;
+                let path = address.as_pathname().unwrap_or_else(|| Path::new(""));
+                Ok(Listen::Unix(path.to_owned()))
+            }
+        }
+    }
+}
+
+/// An address that others reach, with nothing that encrypts.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("others than this machine reach it, and keys and tokens would go unencrypted")]
+pub struct ExposedError;
+
+/// A text that is no [`Listen`].
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("it is neither ADDRESS:PORT, such as 127.0.0.1:9966 or [::1]:9966, nor unix:PATH")]
+pub struct ListenError;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_reach_is_encrypted() {
+        let listen = |text: &str| text.parse::<Listen>().unwrap();
+        for exposed in ["0.0.0.0:80", "[::]:80", "192.0.2.1:80"] {
+            assert_eq!(listen(exposed).check_exposure(false, false), Err(ExposedError));
+            assert_eq!(listen(exposed).check_exposure(true, false), Ok(()));
+            assert_eq!(listen(exposed).check_exposure(false, true), Ok(()));
+        }
+        for private in ["127.0.0.1:80", "127.1.2.3:80", "[::1]:80", "unix:/run/s"] {
+            assert_eq!(listen(private).check_exposure(false, false), Ok(()));
+        }
+    }
+
+    #[test]
+    fn addresses_and_sockets_come_back_from_their_text() {
+        for text in ["127.0.0.1:9966", "[::1]:0", "unix:/run/merchant-otp.sock"] {
+            assert_eq!(text.parse::<Listen>().unwrap().to_string(), text);
+        }
+        let listen = |text: &str| text.parse::<Listen>().unwrap();
+        for (wanted, found, admitted) in [
+            ("127.0.0.1:9966", "127.0.0.1:9966", true),
+            ("127.0.0.1:0", "127.0.0.1:9966", true),
+            ("127.0.0.1:9966", "127.0.0.1:9967", false),
+            ("127.0.0.1:0", "0.0.0.0:9966", false),
+            ("unix:/run/a", "unix:/run/a", true),
+            ("unix:/run/a", "unix:/run/b", false),
+            ("unix:/run/a", "127.0.0.1:9966", false),
+        ] {
+            assert_eq!(listen(wanted).admits(&listen(found)), admitted, "{wanted} {found}");
+        }
+        for text in ["", "9966", "localhost:9966", "127.0.0.1", "127.0.0.1:65536", "unix:"] {
+            assert_eq!(text.parse::<Listen>(), Err(ListenError), "{text}");
+        }
+    }
+}
