@@ -1,5 +1,3 @@
-use std::net::IpAddr;
-
 use merchant_otp_domain::{
     AccessToken, AccessTokenDescription, AccessTokenInfo, AccessTokenSerial, AuditEvent,
     Expiration, InstanceId, Lifetime, Operation, Outcome, Permission, Scope, Timestamp, TokenScope,
@@ -7,9 +5,9 @@ use merchant_otp_domain::{
 use merchant_otp_ports::{AccessTokenInsertion, AccessTokenPage, StoredAccessToken};
 use zeroize::Zeroizing;
 
-use crate::audit::Caller;
+use crate::caller::Caller;
 use crate::retry::retry_contention;
-use crate::{Error, Grant, Service};
+use crate::{Error, Grant, LogIn, Presented, Service};
 
 /// For how many seconds an expired token is still listed: 30 days.
 const KEPT_EXPIRED: u64 = 30 * 24 * 60 * 60;
@@ -53,56 +51,25 @@ pub struct IssuedAccessToken {
     pub expiration: Expiration,
 }
 
-/// The right to access tokens of an instance.
-#[derive(Debug)]
-pub struct LogIn {
-    instance: InstanceId,
-    /// The tokens may do no more than this.
-    scope: Scope,
-    caller: Caller,
-}
-
-impl LogIn {
-    pub(crate) fn new(instance: InstanceId, scope: Scope, caller: Caller) -> Self {
-        Self { instance, scope, caller }
-    }
-}
-
 impl Service {
     /// Logs in to an instance by a refreshable access token of it.
     ///
     /// # Errors
     ///
     /// As [`Service::authorize`] with [`Permission::TokenRefresh`].
-    pub async fn log_in_with_token(
-        &self,
-        instance: &InstanceId,
-        token: &AccessToken,
-        address: Option<IpAddr>,
-    ) -> Result<LogIn, Error> {
+    pub async fn log_in_with_token(&self, presented: Presented<'_>) -> Result<LogIn, Error> {
+        let (instance, address) = (presented.instance()?, presented.address);
         let operation = Operation::LogIn;
-        let token = self.authenticate(instance, Some(token), address, operation).await?;
+        let token = self.authenticate(&instance, presented.token(), address, operation).await?;
         let (scope, caller) = (token.info.scope, Caller::with_token(&token, address));
         if !scope.permits(Permission::TokenRefresh) {
             let error = Error::PermissionMissing(Permission::TokenRefresh);
-            return Err(self.refused(self.event(caller, instance, operation), error).await);
+            return Err(self.refused(self.event(caller, &instance, operation), error).await);
         }
-        Ok(LogIn::new(instance.clone(), scope.scope, caller))
+        Ok(LogIn { instance, scope: scope.scope, caller })
     }
 
-    /// Logs the operator of the service in to an instance, without credentials.
-    ///
-    /// For the command line, as [`Service::trust_operator`].
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InstanceUnknown`], [`Error::InstanceDeleted`] or [`Error::Storage`].
-    pub async fn log_in_operator(&self, instance: &InstanceId) -> Result<LogIn, Error> {
-        let stored = self.stored_instance(instance).await?;
-        Ok(LogIn::new(stored.instance.id, Scope::All, Caller::OPERATOR))
-    }
-
-    /// Makes an access token for whoever logged in.
+    /// Makes an access token for a client that logged in.
     ///
     /// # Errors
     ///
@@ -194,7 +161,7 @@ impl Service {
         serial: AccessTokenSerial,
     ) -> Result<(), Error> {
         let instance = grant.instance_for(Permission::TokensWrite)?;
-        let event = self.event_of_revocation(grant.caller(), instance, serial);
+        let event = self.event_of_revocation(grant.caller, instance, serial);
         let revoked = match self.remove_access_token(instance, serial, &event).await {
             Ok(true) => Ok(Outcome::Done),
             Ok(false) => Err(Error::AccessTokenUnknown),
@@ -229,17 +196,13 @@ impl Service {
     ///
     /// [`Error::InstanceUnknown`], [`Error::InstanceDeleted`], [`Error::Unauthorized`] or
     /// [`Error::Storage`].
-    pub async fn log_out(
-        &self,
-        instance: &InstanceId,
-        token: Option<&AccessToken>,
-        address: Option<IpAddr>,
-    ) -> Result<(), Error> {
+    pub async fn log_out(&self, presented: Presented<'_>) -> Result<(), Error> {
+        let (instance, address) = (presented.instance()?, presented.address);
         let operation = Operation::RevokeAccessToken;
-        let token = self.authenticate(instance, token, address, operation).await?;
+        let token = self.authenticate(&instance, presented.token(), address, operation).await?;
         let caller = Caller::with_token(&token, address);
-        let event = self.event_of_revocation(caller, instance, token.serial);
-        let revoked = match self.remove_access_token(instance, token.serial, &event).await {
+        let event = self.event_of_revocation(caller, &instance, token.serial);
+        let revoked = match self.remove_access_token(&instance, token.serial, &event).await {
             Ok(true) => Ok(Outcome::Done),
             // Somebody else revoked it just now.
             Ok(false) => Ok(Outcome::Unchanged),

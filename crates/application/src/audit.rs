@@ -1,113 +1,15 @@
-use std::collections::HashMap;
-use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
-
 use merchant_otp_domain::{
     AccessTokenSerial, Actor, AuditEvent, InstanceId, Operation, OtpDeviceId, Outcome, Permission,
     Timestamp,
 };
-use merchant_otp_ports::{AuditPosition, StoredAccessToken, StoredAuditEvent};
-use tokio::time::Instant;
+use merchant_otp_ports::{AuditPosition, StoredAuditEvent};
 
-use crate::pace::Pace;
+use crate::caller::Caller;
 use crate::retry::retry_contention;
 use crate::{Error, Grant, Refusal, Service};
 
-/// How many refusals of an instance are recorded: more may come than a database should have to
-/// keep.
-const OF_INSTANCE: Pace = Pace { burst: 60, interval: Duration::from_secs(1) };
-
-/// How many are recorded of all instances together, of strangers and of others each: each is a
-/// transaction, and takes a turn of the others.
-const OF_ALL: Pace = Pace { burst: 300, interval: Duration::from_millis(50) };
-
-/// For how many instances refusals are counted, before those that are over are forgotten.
-const MOST_INSTANCES: usize = 10_000;
-
 /// How many events are removed in one transaction: few enough that no request waits for it.
 const BATCH: u16 = 1000;
-
-/// Who asks, and from where.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Caller {
-    pub(crate) actor: Actor,
-    pub(crate) address: Option<IpAddr>,
-}
-
-impl Caller {
-    pub(crate) const OPERATOR: Self = Self { actor: Actor::Operator, address: None };
-
-    pub(crate) fn with_token(token: &StoredAccessToken, address: Option<IpAddr>) -> Self {
-        let actor = Actor::Token { serial: token.serial, scope: token.info.scope };
-        Self { actor, address }
-    }
-
-    pub(crate) fn unknown(address: Option<IpAddr>) -> Self {
-        Self { actor: Actor::Unknown, address }
-    }
-}
-
-/// Decides which refusals there is room for in the audit trail.
-///
-/// Those of nobody in particular are counted apart, so that they do not crowd out what is known of
-/// somebody.
-#[derive(Default)]
-pub(crate) struct AuditRoom(Mutex<Room>);
-
-#[derive(Default)]
-struct Room {
-    /// When the buckets of all are empty: of those that are known, and of strangers.
-    all_empty_at: [Option<Instant>; 2],
-    of_instances: HashMap<(InstanceId, bool), Refusals>,
-}
-
-struct Refusals {
-    empty_at: Instant,
-    unrecorded: u32,
-}
-
-impl AuditRoom {
-    /// Counts a refusal; answers how many before it are not recorded, or `None` if it is not to be
-    /// either.
-    fn take(&self, event: &AuditEvent) -> Option<u32> {
-        let now = Instant::now();
-        let room = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let [known, strangers] = &mut room.all_empty_at;
-        let all_empty_at = if event.actor == Actor::Unknown { strangers } else { known };
-        let all_empty_at = all_empty_at.get_or_insert(now);
-        let all = &mut room.of_instances;
-        if all.len() >= MOST_INSTANCES {
-            all.retain(|_, refusals| refusals.empty_at > now || refusals.unrecorded > 0);
-            if all.len() >= 2 * MOST_INSTANCES {
-                all.clear();
-            }
-        }
-        let refusals = all.entry(key(event)).or_insert(Refusals { empty_at: now, unrecorded: 0 });
-        if OF_INSTANCE.wait(refusals.empty_at, now).is_some()
-            || OF_ALL.wait(*all_empty_at, now).is_some()
-        {
-            refusals.unrecorded = refusals.unrecorded.saturating_add(1);
-            return None;
-        }
-        refusals.empty_at = refusals.empty_at.max(now) + OF_INSTANCE.interval;
-        *all_empty_at = (*all_empty_at).max(now) + OF_ALL.interval;
-        Some(std::mem::take(&mut refusals.unrecorded))
-    }
-
-    /// Counts a refusal that was to be recorded, and was not, with those that it was to tell.
-    fn give_back(&self, event: &AuditEvent) {
-        let mut room = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(refusals) = room.of_instances.get_mut(&key(event)) {
-            let lost = event.unrecorded.saturating_add(1);
-            refusals.unrecorded = refusals.unrecorded.saturating_add(lost);
-        }
-    }
-}
-
-fn key(event: &AuditEvent) -> (InstanceId, bool) {
-    (event.instance.clone(), event.actor == Actor::Unknown)
-}
 
 impl Service {
     /// The event of something that is to be done, as it is if it is done.
@@ -137,7 +39,7 @@ impl Service {
         operation: Operation,
         device: &OtpDeviceId,
     ) -> AuditEvent {
-        let event = self.event(grant.caller(), grant.instance(), operation);
+        let event = self.event(grant.caller, grant.instance(), operation);
         AuditEvent { device: Some(device.clone()), ..event }
     }
 
@@ -182,13 +84,13 @@ impl Service {
             | Outcome::Forbidden
             | Outcome::Throttled => {}
         }
-        let Some(unrecorded) = self.audit_room.take(&event) else { return };
+        let Some(unrecorded) = self.audit_limiter.try_acquire(&event) else { return };
         event.unrecorded = unrecorded;
         let append = || self.stores.audit.append(event.clone());
         if let Err(error) = retry_contention(append).await {
             let cause = &error as &dyn std::error::Error;
             tracing::error!(cause, "an audit event was not stored");
-            self.audit_room.give_back(&event);
+            self.audit_limiter.refund(&event);
         }
     }
 

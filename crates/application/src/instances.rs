@@ -3,7 +3,8 @@ use merchant_otp_domain::{
 };
 use merchant_otp_ports::{InstanceInsertion, StoredInstance};
 
-use crate::audit::Caller;
+use crate::caller::Caller;
+use crate::presented::instance_id;
 use crate::retry::retry_contention;
 use crate::{Error, Grant, ManagementGrant, Service};
 
@@ -36,7 +37,7 @@ impl Service {
         password: Option<Password>,
     ) -> Result<(), Error> {
         grant.has(Permission::InstancesWrite)?;
-        let event = self.event(grant.caller(), &instance.id, Operation::AddInstance);
+        let event = self.event(grant.caller, &instance.id, Operation::AddInstance);
         let added = self.insert_instance(instance, password, &event).await;
         self.conclude(event, added).await
     }
@@ -78,19 +79,19 @@ impl Service {
             (_, None) => true,
             (None, Some(_)) => false,
             (Some(hash), Some(password)) => {
-                self.passwords.is_of(&existing.instance.id, hash, password).await?
+                self.passwords.verify(&existing.instance.id, hash, password).await?
             }
         };
         if same { Ok(()) } else { Err(Error::InstanceConflict) }
     }
 
-    /// Whether an instance is there, which everybody may know.
+    /// Checks that an instance exists, which is public. Text that can be no id is that of none.
     ///
     /// # Errors
     ///
     /// [`Error::InstanceUnknown`] or [`Error::InstanceDeleted`] if not, or [`Error::Storage`].
-    pub async fn find_instance(&self, id: &InstanceId) -> Result<(), Error> {
-        self.stored_instance(id).await.map(|_| ())
+    pub async fn find_instance(&self, id: &str) -> Result<(), Error> {
+        self.stored_instance(&instance_id(id)?).await.map(|_| ())
     }
 
     /// The instance of the grant.
@@ -131,7 +132,7 @@ impl Service {
     /// [`Error::Storage`].
     pub async fn rename_instance(&self, grant: &Grant, name: &InstanceName) -> Result<(), Error> {
         let id = grant.instance_for(Permission::InstancesWrite)?;
-        let event = self.event(grant.caller(), id, Operation::RenameInstance);
+        let event = self.event(grant.caller, id, Operation::RenameInstance);
         let rename = || self.stores.instances.rename(id, name.clone(), &event);
         let renamed = match retry_contention(rename).await {
             Ok(renamed) => self.changed(id, renamed).await,
@@ -149,7 +150,7 @@ impl Service {
     /// [`Error::Storage`].
     pub async fn delete_instance(&self, grant: &Grant) -> Result<(), Error> {
         let id = grant.instance_for(Permission::InstancesWrite)?;
-        let event = self.event(grant.caller(), id, Operation::DeleteInstance);
+        let event = self.event(grant.caller, id, Operation::DeleteInstance);
         let mark = || self.stores.instances.mark_deleted(id, &event);
         let marked = match retry_contention(mark).await {
             Ok(marked) => self.changed(id, marked).await,
@@ -166,7 +167,7 @@ impl Service {
     /// [`Permission::InstancesWrite`], [`Error::InstanceUnknown`] or [`Error::Storage`].
     pub async fn purge_instance(&self, grant: &Grant) -> Result<(), Error> {
         let id = grant.instance_for(Permission::InstancesWrite)?;
-        let event = self.event(grant.caller(), id, Operation::PurgeInstance);
+        let event = self.event(grant.caller, id, Operation::PurgeInstance);
         let remove = || self.stores.instances.remove(id, &event);
         let removed = match retry_contention(remove).await {
             Ok(true) => Ok(Outcome::Done),

@@ -1,32 +1,41 @@
 //! The use cases of the merchant OTP service.
 //!
 //! A transport holds one [`Service`] and calls it: first [`Service::authorize`] (or
-//! [`Service::authorize_management`], or a log-in) with what the client presented, then a use case with
-//! the [`Grant`] (or [`ManagementGrant`], or [`LogIn`]) it got. The policy lives here: who may do what,
+//! [`Service::authorize_management`], or a log-in) with what the client [`Presented`], then a use case
+//! with the [`Grant`] (or [`ManagementGrant`], or [`LogIn`]) it got. The policy lives here: who may do what,
 //! what a store's finding means, how often a contended unit of work is tried again, how log-ins that
 //! fail are slowed, and what the audit trail is told.
 
 mod access_tokens;
 mod audit;
+mod audit_rate_limiter;
 mod authorization;
+mod caller;
 mod error;
+mod grant;
 mod health;
 mod instances;
 mod log_in_throttle;
 mod master_keys;
+pub mod operator;
+mod otp_device_pages;
 mod otp_devices;
 mod pace;
+mod password_hasher;
 mod passwords;
+mod presented;
 mod retry;
 mod service;
 mod token_cache;
 
-pub use access_tokens::{IssuedAccessToken, LogIn, NewAccessToken};
-pub use authorization::{Grant, ManagementGrant};
+pub use access_tokens::{IssuedAccessToken, NewAccessToken};
 pub use error::{Error, Refusal, StorageFailure};
+pub use grant::{Grant, LogIn, ManagementGrant};
 pub use instances::ListedInstance;
 pub use master_keys::{MasterKeyUse, Rotation};
 // What lists of access tokens and of audit events are asked for and answer.
 pub use merchant_otp_ports::{AccessTokenPage, AuditPosition, StoredAccessToken, StoredAuditEvent};
+pub use otp_device_pages::OtpDevicePages;
 pub use otp_devices::OtpDeviceAt;
+pub use presented::Presented;
 pub use service::Service;

@@ -1,14 +1,11 @@
 use merchant_otp_domain::{
     Amount, AuditEvent, InstanceId, Operation, OtpCodes, OtpDevice, OtpDeviceChange, OtpDeviceId,
-    OtpDeviceSummary, Outcome, Permission, Timestamp,
+    Outcome, Permission, Timestamp,
 };
 use merchant_otp_ports::{OtpDeviceInsertion, StoreError};
 
 use crate::retry::{pause, retry_contention};
 use crate::{Error, Grant, Service};
-
-/// How many devices a page of a list has: descriptions may be long, and a page is held in memory.
-const PAGE: u16 = 20;
 
 /// How often a change is attempted while other requests change the same device.
 ///
@@ -62,25 +59,6 @@ impl Service {
             }
             OtpDeviceInsertion::NoSuchInstance => Err(Error::InstanceUnknown),
         }
-    }
-
-    /// A page of the OTP devices of the instance, ordered by the bytes of their ids.
-    ///
-    /// The first page for `None`, otherwise the devices after the last one of the page before; an
-    /// empty page is the end. Each page is what the instance has when it is read.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::PermissionMissing`] if the grant is for something else than
-    /// [`Permission::OtpDevicesRead`], or [`Error::Storage`].
-    pub async fn list_otp_devices(
-        &self,
-        grant: &Grant,
-        after: Option<&OtpDeviceId>,
-    ) -> Result<Vec<OtpDeviceSummary>, Error> {
-        let instance = grant.instance_for(Permission::OtpDevicesRead)?;
-        let list = || self.stores.otp_devices.list(instance, after, PAGE);
-        Ok(retry_contention(list).await?)
     }
 
     /// An OTP device with the codes that it may show at a time (now, if it is `None`) for a price.

@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use merchant_otp_ports::{Clock, KeySealer, Stores};
 
-use crate::audit::AuditRoom;
-use crate::passwords::PasswordWork;
+use crate::audit_rate_limiter::AuditRateLimiter;
+use crate::password_hasher::PasswordHasher;
 use crate::token_cache::TokenCache;
 
 /// The use cases, over the stores, the sealer and the clock they were wired with.
@@ -12,8 +12,8 @@ pub struct Service {
     pub(crate) stores: Stores,
     pub(crate) sealer: Arc<dyn KeySealer>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) passwords: Arc<PasswordWork>,
-    pub(crate) audit_room: Arc<AuditRoom>,
+    pub(crate) passwords: Arc<PasswordHasher>,
+    pub(crate) audit_limiter: Arc<AuditRateLimiter>,
     token_cache: Arc<TokenCache>,
 }
 
@@ -25,8 +25,8 @@ impl Service {
             stores,
             sealer,
             clock,
-            passwords: Arc::new(PasswordWork::new()),
-            audit_room: Arc::default(),
+            passwords: Arc::new(PasswordHasher::new()),
+            audit_limiter: Arc::default(),
             token_cache: Arc::new(TokenCache::new(Duration::ZERO)),
         }
     }
@@ -53,7 +53,7 @@ impl Service {
             sealer: Arc::clone(&self.sealer),
             clock: Arc::clone(&self.clock),
             passwords: Arc::clone(&self.passwords),
-            audit_room: Arc::clone(&self.audit_room),
+            audit_limiter: Arc::clone(&self.audit_limiter),
             token_cache: Arc::clone(&self.token_cache),
         }
     }

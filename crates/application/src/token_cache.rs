@@ -204,7 +204,7 @@ mod tests {
     use tokio::time::advance;
 
     use super::*;
-    use crate::audit::Caller;
+    use crate::caller::Caller;
 
     const SECOND: Duration = Duration::from_secs(1);
 

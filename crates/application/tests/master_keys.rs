@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use merchant_otp_application::operator::Operator;
 use merchant_otp_application::{Error, Grant, MasterKeyUse, Rotation, Service};
 use merchant_otp_domain::{
     Actor, AuditEvent, Instance, InstanceId, InstanceName, MasterKeyId, Operation, OtpAlgorithm,
@@ -80,12 +81,12 @@ fn event() -> AuditEvent {
 }
 
 fn grant(service: &Service, permission: Permission) -> Grant {
-    service.trust_operator_to_manage(permission).on(shop())
+    Operator::of(service).grant_whatever(shop(), permission)
 }
 
 async fn add_shop(service: &Service) {
     let instance = Instance { id: shop(), name: InstanceName::parse("Shop").unwrap() };
-    let manage = service.trust_operator_to_manage(Permission::InstancesWrite);
+    let manage = Operator::of(service).grant_management(Permission::InstancesWrite);
     service.add_instance(&manage, instance, None).await.unwrap();
 }
 

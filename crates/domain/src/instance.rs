@@ -33,7 +33,8 @@ impl InstanceId {
     /// What the instance `admin` was called in the protocol before; no other may have the name.
     pub const FORMER_ADMIN: &str = "default";
 
-    const ADMIN: &str = "admin";
+    /// The id of the instance that manages the others.
+    pub const ADMIN: &str = "admin";
 
     /// Reads an identifier.
     ///

@@ -32,10 +32,11 @@ pub trait OtpDeviceStore: Send + Sync + 'static {
         id: &OtpDeviceId,
     ) -> StoreResult<Option<SealedOtpDevice>>;
 
-    /// The first `limit` devices of an instance after an id, ordered by the bytes of their ids.
+    /// The first devices of an instance after an id, ordered by the bytes of their ids.
     ///
-    /// From the first device on if `after` is `None`. The id need not be there (any more). Fewer
-    /// than `limit` are the last ones; an unknown instance has none.
+    /// From the first device on if `after` is `None`. The id need not be there (any more). At most
+    /// `limit` devices, whose ids and descriptions have at most `max_bytes` bytes together; but
+    /// always one, if there is one. None are the end; an unknown instance has none.
     ///
     /// # Errors
     ///
@@ -45,6 +46,7 @@ pub trait OtpDeviceStore: Send + Sync + 'static {
         instance: &InstanceId,
         after: Option<&OtpDeviceId>,
         limit: u16,
+        max_bytes: u32,
     ) -> StoreResult<Vec<OtpDeviceSummary>>;
 
     /// Replaces a device if it still equals `current` in every detail (compare and swap).

@@ -3,22 +3,15 @@
 //! The one place where the layers meet: it reads the command line and the settings, wires a storage
 //! adapter, the use cases and a transport, and handles signals. No rule lives here.
 
-mod clock;
 mod command_line;
 mod commands;
-mod descriptors;
-mod enrolment;
-mod manual;
 mod master_keys;
-mod memory;
-mod metrics;
+mod process;
 mod serve;
 mod settings;
 mod storage;
 mod storage_url;
-mod systemd;
-mod telemetry;
-mod welcome;
+mod transports;
 mod wiring;
 
 use std::io::{self, Write};
@@ -29,13 +22,14 @@ use clap::Parser;
 use tokio::runtime::Runtime;
 
 use crate::command_line::{Command, CommandLine};
+use crate::process::core_dumps::disable_core_dumps;
 use crate::settings::Settings;
 
-/// How long is waited at the end for what nobody waits for any more, on a database that does not answer.
+/// How long work that no caller waits for may take at the end, if the database does not respond.
 const LAST_WAIT: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
-    memory::keep_private();
+    disable_core_dumps();
     let command_line = CommandLine::parse();
     let runtime = match Runtime::new() {
         Ok(runtime) => runtime,
@@ -59,18 +53,18 @@ async fn run(command_line: CommandLine) -> anyhow::Result<()> {
     let settings = Settings::load(command_line.config.as_deref())?;
     match command_line.command.unwrap_or_default() {
         Command::Serve { no_migrate } => serve::serve(settings, no_migrate).await,
-        Command::Audit(command) => commands::audit(&settings, command).await,
-        Command::Backup { file } => commands::backup(&settings, &file).await,
-        Command::Restore { file } => commands::restore(&settings, &file).await,
-        Command::Healthcheck => commands::healthcheck(&settings),
-        Command::Completions { shell } => manual::completions(shell),
-        Command::Man { folder } => manual::pages(&folder),
-        Command::Config => commands::config(&settings),
-        Command::Key(command) => commands::key(&settings, command).await,
-        Command::OpenApi => commands::openapi(),
-        Command::Migrate => commands::migrate(&settings).await,
-        Command::Instance(command) => commands::instance(&settings, command).await,
-        Command::Device(command) => commands::device(&settings, command).await,
-        Command::Token(command) => commands::token(&settings, command).await,
+        Command::Audit(command) => commands::audit::audit(&settings, command).await,
+        Command::Backup { file } => commands::backup::backup(&settings, &file).await,
+        Command::Restore { file } => commands::backup::restore(&settings, &file).await,
+        Command::Healthcheck => commands::healthcheck::healthcheck(&settings),
+        Command::Completions { shell } => commands::manual::completions(shell),
+        Command::Man { folder } => commands::manual::pages(&folder),
+        Command::Config => commands::config::config(&settings),
+        Command::Key(command) => commands::key::key(&settings, command).await,
+        Command::OpenApi => commands::openapi::openapi(),
+        Command::Migrate => commands::migrate::migrate(&settings).await,
+        Command::Instance(command) => commands::instance::instance(&settings, command).await,
+        Command::Device(command) => commands::device::device(&settings, command).await,
+        Command::Token(command) => commands::token::token(&settings, command).await,
     }
 }

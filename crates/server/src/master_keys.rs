@@ -1,68 +1,31 @@
 //! Where master keys come from: files, environment variables, and the first start.
 
 use std::env;
-use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use anyhow::{Context, bail, ensure};
 use merchant_otp_domain::{MasterKeyId, SealedOtpKey};
 use merchant_otp_ports::{SealedKeyStore, StoreResult};
 use merchant_otp_sealing::{Keyring, MasterKey, MasterKeyError};
-use thiserror::Error;
 use zeroize::Zeroizing;
 
-/// Where a master key is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum MasterKeySource {
-    /// In a file.
-    File(PathBuf),
-    /// In an environment variable of this name.
-    Environment(String),
-}
+use crate::settings::MasterKeySource;
 
-impl FromStr for MasterKeySource {
-    type Err = MasterKeySourceError;
-
-    fn from_str(text: &str) -> Result<Self, MasterKeySourceError> {
-        match text.split_once(':') {
-            Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.into())),
-            Some(("env", name)) if !name.is_empty() => Ok(Self::Environment(name.to_owned())),
-            _ => Err(MasterKeySourceError),
+/// Reads the master key that a source names.
+fn read(source: &MasterKeySource) -> anyhow::Result<MasterKey> {
+    let text = match source {
+        MasterKeySource::File(path) => read_file(path)?,
+        MasterKeySource::Environment(name) => {
+            // Not by `env::var`, whose error quotes what is not UTF-8.
+            let value = env::var_os(name).context("the environment variable is not set")?;
+            let value = value.into_string().map_err(|_| MasterKeyError)?;
+            Zeroizing::new(value)
         }
-    }
-}
-
-impl fmt::Display for MasterKeySource {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(path) => write!(formatter, "file:{}", path.display()),
-            Self::Environment(name) => write!(formatter, "env:{name}"),
-        }
-    }
-}
-
-/// A text that is no [`MasterKeySource`]; it may be a master key, so it is not quoted.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("a master key is named by file:PATH or env:NAME")]
-pub(crate) struct MasterKeySourceError;
-
-impl MasterKeySource {
-    fn read(&self) -> anyhow::Result<MasterKey> {
-        let text = match self {
-            Self::File(path) => read_file(path)?,
-            Self::Environment(name) => {
-                // Not by `env::var`, whose error quotes what is not UTF-8.
-                let value = env::var_os(name).context("the environment variable is not set")?;
-                let value = value.into_string().map_err(|_| MasterKeyError)?;
-                Zeroizing::new(value)
-            }
-        };
-        Ok(MasterKey::from_base64(&text)?)
-    }
+    };
+    Ok(MasterKey::from_base64(&text)?)
 }
 
 /// The master keys of a database, and the file that one was made in just now.
@@ -82,7 +45,7 @@ impl MasterKeys {
         let mut keys = Vec::new();
         let mut made = None;
         for source in sources {
-            let key = source.read().with_context(|| format!("security.master_keys: {source}"))?;
+            let key = read(source).with_context(|| format!("security.master_keys: {source}"))?;
             keys.push(key);
         }
         if keys.is_empty() {
@@ -108,7 +71,7 @@ impl MasterKeys {
                     made = Some(path.clone());
                 }
             }
-            let key = MasterKeySource::File(path.clone()).read();
+            let key = read(&MasterKeySource::File(path.clone()));
             keys.push(key.with_context(|| path.display().to_string())?);
         }
         Ok(Self { keyring: Keyring::new(keys).context("security.master_keys")?, made })
@@ -164,6 +127,15 @@ pub(crate) fn write_file(path: &Path, key: &MasterKey) -> anyhow::Result<bool> {
         Ok(made)
     };
     write().with_context(|| path.display().to_string())
+}
+
+/// What is said of a master key that was made by itself.
+pub(crate) fn master_key_made(path: &Path) -> String {
+    format!(
+        "made the master key {}: keep a copy of it, apart from the database; without it the keys of \
+         the devices are lost",
+        path.display()
+    )
 }
 
 #[cfg(test)]
@@ -240,16 +212,6 @@ mod tests {
         assert!(!path.exists());
     }
 
-    #[test]
-    fn a_source_comes_back_from_its_text() {
-        for text in ["file:/etc/merchant-otp/master.key", "file:data/a:b", "env:MASTER_KEY"] {
-            assert_eq!(text.parse::<MasterKeySource>().unwrap().to_string(), text);
-        }
-        for text in ["", "file:", "env:", "/etc/key", "base64:AAAA", "AAAA="] {
-            assert_eq!(text.parse::<MasterKeySource>(), Err(MasterKeySourceError), "{text}");
-        }
-    }
-
     /// What an interrupted `write_file` leaves behind is a link to the master key.
     #[test]
     fn what_was_left_behind_is_left_alone() {
@@ -263,7 +225,7 @@ mod tests {
         }
         assert!(!write_file(&path, &MasterKey::generate().unwrap()).unwrap());
         assert_eq!(fs::metadata(&path).unwrap().ino(), before);
-        assert_eq!(MasterKeySource::File(path).read().unwrap().id(), key.id());
+        assert_eq!(read(&MasterKeySource::File(path)).unwrap().id(), key.id());
     }
 
     #[test]
@@ -273,13 +235,12 @@ mod tests {
         let key = MasterKey::generate().unwrap();
         assert!(write_file(&path, &key).unwrap());
         assert!(!write_file(&path, &MasterKey::generate().unwrap()).unwrap());
-        let read = MasterKeySource::File(path.clone()).read().unwrap();
-        assert_eq!(read.id(), key.id());
+        assert_eq!(read(&MasterKeySource::File(path.clone())).unwrap().id(), key.id());
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-        assert_eq!(MasterKeySource::File(path.clone()).read().unwrap().id(), key.id());
+        assert_eq!(read(&MasterKeySource::File(path.clone())).unwrap().id(), key.id());
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        let error = MasterKeySource::File(path).read().unwrap_err().to_string();
+        let error = read(&MasterKeySource::File(path)).unwrap_err().to_string();
         assert!(error.contains("chmod o="), "{error}");
     }
 }

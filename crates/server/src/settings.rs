@@ -1,5 +1,7 @@
 mod http;
 mod integer;
+mod limits;
+mod security;
 
 use std::collections::HashMap;
 use std::env;
@@ -12,10 +14,13 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use config::{Config, ConfigError, Environment, File, FileFormat};
 use merchant_otp_transport_http::{CurrencySpecification, HttpSettings};
+use merchant_otp_transport_kit::Limits as ServiceLimits;
 use serde::{Deserialize, Serialize};
+use tracing_subscriber::EnvFilter;
 
 use self::http::Http;
-use crate::master_keys::MasterKeySource;
+use self::limits::Limits;
+pub(crate) use self::security::{MasterKeySource, Security};
 use crate::storage_url::StorageUrl;
 
 /// The settings that hold when nothing else is said.
@@ -29,6 +34,7 @@ const PREFIX: &str = "MERCHANT_OTP";
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
     http: Http,
+    limits: Limits,
     pub(crate) storage: Storage,
     pub(crate) security: Security,
     audit: Audit,
@@ -50,14 +56,6 @@ pub(crate) struct Storage {
 
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Security {
-    /// Where the master keys are, the one that seals first.
-    #[serde(with = "master_key_sources")]
-    pub(crate) master_keys: Vec<MasterKeySource>,
-}
-
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
 struct Audit {
     /// In days.
     #[serde(deserialize_with = "integer::deserialize")]
@@ -73,7 +71,7 @@ struct Metrics {
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Log {
-    pub(crate) filter: String,
+    filter: String,
 }
 
 impl Settings {
@@ -112,7 +110,7 @@ impl Settings {
         self.storage.token_cache()?;
         self.audit_retention()?;
         self.metrics_listen()?;
-        crate::telemetry::filter(&self.log).context("log.filter")?;
+        self.log.filter()?;
         Ok(())
     }
 
@@ -136,9 +134,21 @@ impl Settings {
         self.http.workers()
     }
 
-    /// What the HTTP transport is to do.
+    /// The limits that every transport keeps.
+    pub(crate) fn limits(&self) -> anyhow::Result<ServiceLimits> {
+        self.limits.parse()
+    }
+
+    /// The settings of the HTTP transport.
     pub(crate) fn http(&self) -> anyhow::Result<HttpSettings> {
-        self.http.settings(&self.currencies)
+        self.http.settings(self.limits()?, &self.currencies)
+    }
+}
+
+impl Log {
+    /// What is logged.
+    pub(crate) fn filter(&self) -> anyhow::Result<EnvFilter> {
+        EnvFilter::builder().parse(&self.filter).context("log.filter")
     }
 }
 
@@ -157,52 +167,6 @@ impl Storage {
         match self.token_cache {
             milliseconds @ 0..=1000 => Ok(Duration::from_millis(milliseconds)),
             _ => bail!("storage.token_cache: it is 0 to 1000 milliseconds"),
-        }
-    }
-}
-
-/// Where master keys are: a list, or the text of an environment variable with commas between.
-mod master_key_sources {
-    use std::fmt;
-
-    use serde::de::{Deserializer, Error, SeqAccess, Visitor};
-    use serde::ser::Serializer;
-
-    use super::MasterKeySource;
-
-    pub(super) fn serialize<S: Serializer>(
-        sources: &[MasterKeySource],
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(sources.iter().map(ToString::to_string))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Vec<MasterKeySource>, D::Error> {
-        deserializer.deserialize_any(Sources)
-    }
-
-    struct Sources;
-
-    impl<'de> Visitor<'de> for Sources {
-        type Value = Vec<MasterKeySource>;
-
-        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-            formatter.write_str("a list of file:PATH and env:NAME")
-        }
-
-        fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-            let sources = text.split(',').map(str::trim).filter(|source| !source.is_empty());
-            sources.map(|source| source.parse().map_err(E::custom)).collect()
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-            let mut sources = Vec::new();
-            while let Some(text) = list.next_element::<String>()? {
-                sources.push(text.parse().map_err(A::Error::custom)?);
-            }
-            Ok(sources)
         }
     }
 }
@@ -259,19 +223,27 @@ fn variables(
         if rest.starts_with('_') {
             let value = value.into_string().map_err(|_| anyhow!("{name}: it is not UTF-8"))?;
             variables.insert(name, value);
-        } else if ["HTTP_", "STORAGE_", "SECURITY_", "LOG_"]
-            .iter()
-            .any(|section| rest.starts_with(section))
-        {
+        } else if is_setting(rest)? {
             bail!("{name}: two underscores stand between levels, as in {PREFIX}__HTTP__LISTEN");
         }
     }
     Ok(variables)
 }
 
+/// Whether the name of a variable begins with that of a section.
+fn is_setting(name: &str) -> anyhow::Result<bool> {
+    // Every section is in the defaults: a setting that is missing there is an error.
+    let sections: toml::Table = toml::from_str(DEFAULT)?;
+    let is_in = |section: &String| {
+        let section = section.to_uppercase();
+        name.strip_prefix(&section).is_some_and(|rest| rest.starts_with('_'))
+    };
+    Ok(sections.keys().any(is_in))
+}
+
 #[cfg(test)]
 mod tests {
-    use merchant_otp_transport_http::Listen;
+    use merchant_otp_transport_kit::Listen;
 
     use super::*;
 
@@ -286,16 +258,16 @@ mod tests {
 
     #[test]
     fn the_environment_is_over_the_file_and_the_file_over_the_defaults() {
-        let toml = "[http]\nlisten = \"127.0.0.1:1\"\nbody_limit = 5";
+        let toml = "[http]\nlisten = \"127.0.0.1:1\"\n[limits]\nmax_body_bytes = 5";
         let variables = [
             ("MERCHANT_OTP__HTTP__LISTEN", "unix:/tmp/s"),
-            ("MERCHANT_OTP__HTTP__SHUTDOWN_GRACE", "7"),
+            ("MERCHANT_OTP__LIMITS__SHUTDOWN_GRACE", "7"),
         ];
         let settings = load(toml, &variables).unwrap();
         let http = settings.http().unwrap();
         assert_eq!(http.listen, Listen::Unix("/tmp/s".into()));
-        assert_eq!(http.body_limit, 5);
-        assert_eq!(http.shutdown_grace, Duration::from_secs(7));
+        assert_eq!(http.limits.max_body_bytes, 5);
+        assert_eq!(http.limits.shutdown_grace, Duration::from_secs(7));
         assert_eq!(settings.storage.connections, 8);
     }
 
@@ -335,17 +307,17 @@ mod tests {
             ("[http]\nlisted = \"127.0.0.1:1\"", &[], "listed"),
             ("[htpp]", &[], "htpp"),
             ("[log]\nfilter = \"info\"\n[http", &[], "settings.toml: line 3: "),
-            ("[http]\nbody_limit = -1", &[], "http.body_limit"),
+            ("[limits]\nmax_body_bytes = -1", &[], "limits.max_body_bytes"),
             ("[storage]\nconnections = 0", &[], "storage.connections"),
             ("[security]\nmaster_keys = [\"x\"]", &[], "file:PATH or env:NAME"),
             ("[log]\nfilter = \"a=b=c\"", &[], "log.filter"),
             ("", &[("MERCHANT_OTP__STORAGE__URL", "oracle:x")], "storage.url"),
             ("", &[("MERCHANT_OTP__STORAGE__UTL", "x")], "utl"),
-            ("", &[("MERCHANT_OTP__HTTP__BODY_LIMIT", "many")], "http.body_limit"),
-            ("", &[("MERCHANT_OTP__HTTP__BODY_LIMIT", "off")], "http.body_limit"),
-            ("", &[("MERCHANT_OTP__HTTP__BODY_LIMIT", "0")], "http.body_limit"),
-            ("", &[("MERCHANT_OTP__HTTP__BODY_LIMIT", "67108865")], "http.body_limit"),
-            ("", &[("MERCHANT_OTP__HTTP__SHUTDOWN_GRACE", "3601")], "http.shutdown_grace"),
+            ("", &[("MERCHANT_OTP__LIMITS__MAX_BODY_BYTES", "many")], "limits.max_body_bytes"),
+            ("", &[("MERCHANT_OTP__LIMITS__MAX_BODY_BYTES", "off")], "limits.max_body_bytes"),
+            ("", &[("MERCHANT_OTP__LIMITS__MAX_BODY_BYTES", "0")], "limits.max_body_bytes"),
+            ("", &[("MERCHANT_OTP__LIMITS__MAX_BODY_BYTES", "67108865")], "limits.max_body_bytes"),
+            ("", &[("MERCHANT_OTP__LIMITS__SHUTDOWN_GRACE", "3601")], "limits.shutdown_grace"),
             ("[audit]\nretention = 36501", &[], "audit.retention"),
             ("", &[("MERCHANT_OTP__STORAGE__CONNECTIONS", "yes")], "storage.connections"),
             ("", &[("MERCHANT_OTP__STORAGE__CONNECTIONS", "401")], "storage.connections"),
@@ -360,16 +332,37 @@ mod tests {
             ),
             ("", &[("MERCHANT_OTP__STORAGE", "sqlite:a.db")], "storage"),
             ("currencies = []", &[], "currencies"),
-            ("", &[("MERCHANT_OTP_HTTP__LISTEN", "x")], "MERCHANT_OTP_HTTP__LISTEN"),
+            ("[http]\nbody_limit = 1", &[], "body_limit"),
         ] {
             let error = format!("{:#}", load(toml, variables).unwrap_err());
             assert!(error.contains(name), "{name}: {error}");
         }
     }
 
+    /// A variable of each section, with one underscore in place of two.
+    #[test]
+    fn a_variable_that_would_have_no_effect_is_refused() {
+        let settings = load("", &[]).unwrap();
+        let sections: toml::Table = toml::from_str(&toml::to_string(&settings).unwrap()).unwrap();
+        assert!(sections.len() >= 8, "{sections:?}");
+        for section in sections.keys() {
+            let section = section.to_uppercase();
+            for name in [format!("MERCHANT_OTP_{section}_X"), format!("MERCHANT_OTP_{section}__X")]
+            {
+                let error = load("", &[(&name, "x")]).unwrap_err().to_string();
+                assert!(error.contains(&name) && error.contains("two underscores"), "{error}");
+            }
+        }
+    }
+
     #[test]
     fn variables_of_others_are_left_alone() {
-        let others = [("MERCHANT_OTP_PORT", "tcp://10.0.0.1:80"), ("MERCHANT_OTPS__X", "1")];
+        let others = [
+            ("MERCHANT_OTP_PORT", "tcp://10.0.0.1:80"),
+            ("MERCHANT_OTP_SERVICE_PORT_HTTP", "80"),
+            ("MERCHANT_OTP_LOGO", "x"),
+            ("MERCHANT_OTPS__X", "1"),
+        ];
         assert!(load("", &others).is_ok());
     }
 
@@ -402,7 +395,7 @@ mod tests {
             "[security]\nmaster_keys = [[\"hunter2\"]]",
             "[security]\nmaster_keys = \"hunter2\"",
             "[security]\nmaster_keys = { hunter2 = 1 }",
-            "[http]\nbody_limit = \"hunter2\"",
+            "[limits]\nmax_body_bytes = \"hunter2\"",
             "[log]\nfilter = { a = \"hunter2\" }",
         ] {
             let error = format!("{:#} {0:?}", load(toml, &[]).unwrap_err());

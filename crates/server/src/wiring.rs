@@ -5,8 +5,8 @@ use anyhow::Context;
 use merchant_otp_application::Service;
 use merchant_otp_ports::StorageBackend;
 
-use crate::clock::SystemClock;
 use crate::master_keys::MasterKeys;
+use crate::process::clock::SystemClock;
 use crate::settings::Security;
 
 /// The use cases over a database, which has to be migrated, with its master keys; and the file that

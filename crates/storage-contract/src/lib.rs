@@ -148,6 +148,7 @@ macro_rules! storage_contract {
                 a_dropped_caller_leaves_all_or_nothing,
                 an_unknown_device_is_not_found,
                 devices_are_listed_in_the_order_of_their_bytes,
+                a_page_of_devices_has_a_size_in_bytes,
                 a_device_is_replaced_if_it_is_unchanged,
                 exactly_one_of_concurrent_replacements_wins,
                 a_removed_device_is_gone,

@@ -273,22 +273,60 @@ pub async fn devices_are_listed_in_the_order_of_their_bytes(fixture: &Fixture) {
         let mut listed = Vec::new();
         loop {
             let after = listed.last().map(|summary: &OtpDeviceSummary| &summary.id);
-            let page = stores.otp_devices.list(&shop, after, limit).await.unwrap();
+            let page = stores.otp_devices.list(&shop, after, limit, u32::MAX).await.unwrap();
             assert!(page.len() <= usize::from(limit));
-            let last = page.len() < usize::from(limit);
-            listed.extend(page);
-            if last {
+            if page.is_empty() {
                 break;
             }
+            listed.extend(page);
+            assert!(listed.len() <= ids.len(), "{listed:?}");
         }
         let found: Vec<_> = listed.iter().map(|summary| summary.id.as_str()).collect();
         assert_eq!(found, ids);
         assert!(listed.iter().all(|summary| summary.description.as_str() == summary.id.as_str()));
     }
     let gone = OtpDeviceId::parse("ab").unwrap();
-    let page = stores.otp_devices.list(&shop, Some(&gone), 1).await.unwrap();
+    let page = stores.otp_devices.list(&shop, Some(&gone), 1, u32::MAX).await.unwrap();
     assert_eq!(page[0].id.as_str(), "b");
-    assert_eq!(stores.otp_devices.list(&instance("nobody").id, None, 9).await.unwrap(), []);
+    let unknown = instance("nobody").id;
+    assert_eq!(stores.otp_devices.list(&unknown, None, 9, u32::MAX).await.unwrap(), []);
+}
+
+/// A page has as many devices as fit its bytes, and one at least.
+pub async fn a_page_of_devices_has_a_size_in_bytes(fixture: &Fixture) {
+    let stores = &fixture.stores();
+    let shop = stored_instance(stores, "shop").await;
+    // 10, 8 and 4 bytes; then the longest device, with ids and descriptions beyond ASCII.
+    let longest = OtpDeviceDescription::MAX_BYTES;
+    let euros = "€".repeat(longest / 3);
+    let devices = [("a", "12345678 "), ("b", "🧀123"), ("c", "€"), ("é", &*euros), ("ü", "")];
+    for (id, description) in devices {
+        let inserted = insert(stores, &shop, &device(id, description)).await;
+        assert_eq!(inserted, OtpDeviceInsertion::Stored);
+    }
+    let page = async |after: Option<&str>, limit, max_bytes| -> Vec<String> {
+        let after = after.map(|id| OtpDeviceId::parse(id).unwrap());
+        let page = stores.otp_devices.list(&shop, after.as_ref(), limit, max_bytes).await.unwrap();
+        page.into_iter().map(|summary| summary.id.as_str().to_owned()).collect()
+    };
+    for (max_bytes, expected) in [
+        (0, &["a"][..]),
+        (9, &["a"]),
+        (17, &["a"]),
+        (18, &["a", "b"]),
+        (21, &["a", "b"]),
+        (22, &["a", "b", "c"]),
+        (u32::MAX, &["a", "b", "c", "é", "ü"]),
+    ] {
+        assert_eq!(page(None, 9, max_bytes).await, expected, "{max_bytes} bytes");
+    }
+    assert_eq!(page(None, 2, u32::MAX).await, ["a", "b"]);
+    assert_eq!(page(Some("b"), 9, 1).await, ["c"]);
+    let whole = u32::try_from("é".len() + euros.len() + "ü".len()).unwrap();
+    assert_eq!(page(Some("c"), 9, whole).await, ["é", "ü"]);
+    assert_eq!(page(Some("c"), 9, whole - 1).await, ["é"]);
+    assert_eq!(page(Some("c"), 9, 1).await, ["é"]);
+    assert_eq!(page(Some("ü"), 9, 1).await, Vec::<String>::new());
 }
 
 /// A replacement takes effect if the device is still as it was, in every detail.

@@ -74,6 +74,6 @@ pub async fn sets_of_one_process_share_the_database(fixture: &Fixture) {
     }
     tasks.join_all().await;
     for stores in sets {
-        assert_eq!(stores.otp_devices.list(&shop, None, 100).await.unwrap().len(), 16);
+        assert_eq!(stores.otp_devices.list(&shop, None, 100, u32::MAX).await.unwrap().len(), 16);
     }
 }

@@ -43,6 +43,7 @@ impl OtpDeviceStore for Memory {
         instance: &InstanceId,
         after: Option<&OtpDeviceId>,
         limit: u16,
+        max_bytes: u32,
     ) -> StoreResult<Vec<OtpDeviceSummary>> {
         let contents = self.lock();
         let Some(owner) = contents.instances.get(instance) else {
@@ -50,11 +51,16 @@ impl OtpDeviceStore for Memory {
         };
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         let devices = owner.otp_devices.range((start, Bound::Unbounded)).take(limit.into());
-        let summary = |(id, device): (&OtpDeviceId, &SealedOtpDevice)| OtpDeviceSummary {
-            id: id.clone(),
-            description: device.description.clone(),
-        };
-        Ok(devices.map(summary).collect())
+        let (mut page, mut bytes) = (Vec::new(), 0);
+        for (id, device) in devices {
+            bytes += id.as_str().len() + device.description.as_str().len();
+            if bytes > max_bytes as usize && !page.is_empty() {
+                break;
+            }
+            let description = device.description.clone();
+            page.push(OtpDeviceSummary { id: id.clone(), description });
+        }
+        Ok(page)
     }
 
     async fn replace(

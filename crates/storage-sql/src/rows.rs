@@ -149,8 +149,21 @@ impl AccessTokenRow {
     }
 }
 
-/// The columns of `otp_devices` that a list reads.
-#[derive(Queryable, Selectable)]
+/// Lists devices of the instance `$1` after the id `$2`: at most `$3`, of at most `$4` bytes in all.
+///
+/// The first one is always among them. The inner query bounds what the sums are computed of. As
+/// SQL, because diesel has no queries in the place of a table; `$1` is a parameter of SQLite too.
+pub const LIST_OTP_DEVICES: &str = "\
+    SELECT device_id, description FROM (\
+        SELECT device_id, description, octet_length(device_id) + octet_length(description) AS own,\
+               sum(octet_length(device_id) + octet_length(description)) OVER (ORDER BY device_id)\
+               AS bytes \
+        FROM (SELECT device_id, description FROM otp_devices \
+              WHERE instance_id = $1 AND device_id > $2 ORDER BY device_id LIMIT $3) AS candidates\
+    ) AS page WHERE bytes <= $4 OR bytes = own ORDER BY device_id";
+
+/// A row of [`LIST_OTP_DEVICES`].
+#[derive(QueryableByName)]
 #[diesel(table_name = otp_devices)]
 pub struct OtpDeviceSummaryRow {
     device_id: String,

@@ -2,9 +2,10 @@
 
 use async_trait::async_trait;
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
 use merchant_otp_domain::{AuditEvent, InstanceId, OtpDeviceId, OtpDeviceSummary, SealedOtpDevice};
 use merchant_otp_ports::{OtpDeviceInsertion, OtpDeviceStore, StoreResult};
-use merchant_otp_storage_sql::rows::{DeviceToInsert, OtpDeviceSummaryRow};
+use merchant_otp_storage_sql::rows::{DeviceToInsert, LIST_OTP_DEVICES, OtpDeviceSummaryRow};
 use merchant_otp_storage_sql::schema::otp_devices;
 
 use super::SqlStores;
@@ -34,15 +35,15 @@ impl OtpDeviceStore for SqlStores {
         instance: &InstanceId,
         after: Option<&OtpDeviceId>,
         limit: u16,
+        max_bytes: u32,
     ) -> StoreResult<Vec<OtpDeviceSummary>> {
         // No id is empty: all are after the empty one.
         let after = after.map(OtpDeviceId::as_str).unwrap_or_default().to_owned();
-        let query = otp_devices::table
-            .filter(otp_devices::instance_id.eq(instance.as_str().to_owned()))
-            .filter(otp_devices::device_id.gt(after))
-            .order(otp_devices::device_id)
-            .limit(limit.into())
-            .select(OtpDeviceSummaryRow::as_select());
+        let query = diesel::sql_query(LIST_OTP_DEVICES)
+            .bind::<Text, _>(instance.as_str().to_owned())
+            .bind::<Text, _>(after)
+            .bind::<BigInt, _>(i64::from(limit))
+            .bind::<BigInt, _>(i64::from(max_bytes));
         self.reading.fetch(query, OtpDeviceSummaryRow::into_summary).await
     }
 

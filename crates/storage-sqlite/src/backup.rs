@@ -10,9 +10,8 @@ use diesel::sql_types::Text;
 use diesel::sqlite::SqliteConnection;
 use merchant_otp_ports::{BackendError, Cause};
 
-use crate::connect::DatabaseFile;
+use crate::connect::{DatabaseFile, has_migrations_table};
 use crate::file::{self, MigrationLock, file_error, with_suffix};
-use crate::has_migrations_table;
 
 /// Copies a database, as it is at one moment, to a new file, while others use it.
 pub(crate) fn back_up(file: &DatabaseFile, to: &Path) -> Result<(), BackendError> {

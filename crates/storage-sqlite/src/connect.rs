@@ -4,11 +4,14 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
+use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::result::DatabaseErrorInformation;
 use diesel::result::Error::DatabaseError;
+use diesel::sql_types::BigInt;
 use diesel::sqlite::SqliteConnection;
 use merchant_otp_ports::Cause;
+use merchant_otp_storage_sql::migration::MIGRATIONS_TABLE;
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 use thiserror::Error;
 
@@ -112,3 +115,9 @@ fn is_busy(cause: &Cause) -> bool {
 #[derive(Debug, Error)]
 #[error("the file of the database was replaced while the service runs; restart it")]
 struct Replaced;
+
+/// Whether diesel has made its table, as it has in every database of this service.
+pub(crate) fn has_migrations_table(connection: &mut SqliteConnection) -> QueryResult<bool> {
+    let tables = format!("SELECT count(*) FROM sqlite_master WHERE name = '{MIGRATIONS_TABLE}'");
+    Ok(sql::<BigInt>(&tables).get_result::<i64>(connection)? > 0)
+}

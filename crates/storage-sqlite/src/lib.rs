@@ -16,19 +16,17 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
-use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
 use diesel::sqlite::Sqlite;
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use merchant_otp_ports::{BackendError, StorageBackend, Stores};
 use merchant_otp_storage_sql::migration::{
-    MIGRATIONS_TABLE, apply_migrations, migration_failed, pending_migrations, versions,
+    apply_migrations, migration_failed, pending_migrations, versions,
 };
 use merchant_otp_storage_sql::schema::__diesel_schema_migrations;
 use tokio::task::spawn_blocking;
 
-use crate::connect::DatabaseFile;
+use crate::connect::{DatabaseFile, has_migrations_table};
 use crate::executor::Executor;
 use crate::file::MigrationLock;
 use crate::stores::SqlStores;
@@ -128,10 +126,4 @@ fn open_and_find_pending(file: &DatabaseFile) -> Result<Vec<String>, BackendErro
         applied = versions.load(connection).map_err(migration_failed)?;
     }
     Ok(pending_migrations::<Sqlite>(&MIGRATIONS, &applied))
-}
-
-/// Whether diesel has made its table, as it has in every database of this service.
-fn has_migrations_table(connection: &mut SqliteConnection) -> QueryResult<bool> {
-    let tables = format!("SELECT count(*) FROM sqlite_master WHERE name = '{MIGRATIONS_TABLE}'");
-    Ok(sql::<BigInt>(&tables).get_result::<i64>(connection)? > 0)
 }

@@ -1,33 +1,33 @@
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
-use merchant_otp_application::{Error as UseCaseError, StorageFailure};
+use merchant_otp_application::Error as UseCaseError;
+use merchant_otp_domain::Operation;
+use merchant_otp_taler_protocol::{ErrorAnswer, ErrorClass, ErrorCode};
 use serde::Serialize;
 use thiserror::Error;
 use utoipa::ToSchema;
 
-use crate::body::BodyError;
-use crate::json_object::JsonError;
-use crate::taler_error_code::TalerErrorCode;
+use crate::extract::body::BodyError;
+use crate::extract::json_object::JsonError;
 
 /// Why a request is not answered with a success.
 #[derive(Debug, Error)]
 pub(crate) enum HttpError {
     /// The use case refused or failed.
-    #[error(transparent)]
-    UseCase(#[from] UseCaseError),
-    /// The same, of an operation whose failed writes are `DB_STORE_FAILED` in the protocol.
-    #[error(transparent)]
-    Storing(UseCaseError),
-    /// The same, of a change to an instance.
-    #[error(transparent)]
-    ChangingInstance(UseCaseError),
+    #[error("{error}")]
+    UseCase {
+        /// Why.
+        error: UseCaseError,
+        /// What was to be done.
+        operation: Operation,
+    },
     /// The authentication of an instance that is to be made is not what is expected.
     #[error(transparent)]
     AuthOfNewInstance(JsonError),
-    /// The same, of an instance that is there.
+    /// The authentication of an instance that exists is not what is expected.
     #[error(transparent)]
     Auth(JsonError),
     /// A parameter of the query or the path cannot be read; the error names it.
@@ -41,7 +41,7 @@ pub(crate) enum HttpError {
     Json(#[from] JsonError),
     /// It is not answered in time. What it began may be done, now or later.
     #[error("the request took longer than {} s", deadline.as_secs())]
-    Late {
+    Overdue {
         /// How long it might take.
         deadline: Duration,
     },
@@ -57,192 +57,107 @@ pub(crate) enum HttpError {
 }
 
 impl HttpError {
-    /// The one mapping of errors to a status and a code of Taler.
-    fn answer(&self) -> (StatusCode, TalerErrorCode) {
-        use TalerErrorCode as Code;
-        match self {
-            Self::UseCase(error) => use_case_answer(error, Code::GenericDbCommitFailed),
-            Self::ChangingInstance(UseCaseError::InstanceDeleted) => {
-                (StatusCode::CONFLICT, Code::MerchantPrivatePatchInstancesPurgeRequired)
+    /// Adds to an error of a use case what was to be done.
+    pub(crate) fn during(operation: Operation) -> impl FnOnce(UseCaseError) -> Self {
+        move |error| Self::UseCase { error, operation }
+    }
+
+    /// What the client is told.
+    fn answer(&self) -> ErrorAnswer {
+        use ErrorCode as Code;
+        let code = match self {
+            Self::UseCase { error, operation } => return ErrorAnswer::of(error, *operation),
+            Self::Overdue { .. } => return ErrorAnswer::overdue(),
+            Self::AuthOfNewInstance(error) => {
+                return detailed(Code::MerchantPrivatePostInstancesBadAuth, error.to_string());
             }
-            Self::Storing(error) | Self::ChangingInstance(error) => {
-                use_case_answer(error, Code::GenericDbStoreFailed)
+            Self::Auth(error) => {
+                return detailed(Code::MerchantPrivatePostInstanceAuthBadAuth, error.to_string());
             }
-            Self::AuthOfNewInstance(_) => {
-                (StatusCode::BAD_REQUEST, Code::MerchantPrivatePostInstancesBadAuth)
-            }
-            Self::Auth(_) => {
-                (StatusCode::BAD_REQUEST, Code::MerchantPrivatePostInstanceAuthBadAuth)
+            Self::Json(error) => return detailed(Code::GenericJsonInvalid, error.to_string()),
+            Self::Parameter(name) => {
+                return detailed(Code::GenericParameterMalformed, (*name).to_owned());
             }
             Self::Body(error) => match error {
-                BodyError::TooLarge => {
-                    (StatusCode::PAYLOAD_TOO_LARGE, Code::GenericUploadExceedsLimit)
-                }
-                BodyError::Compression(_) => {
-                    (StatusCode::BAD_REQUEST, Code::GenericCompressionInvalid)
-                }
-                BodyError::Broken(_) => (StatusCode::BAD_REQUEST, Code::GenericJsonInvalid),
-                BodyError::Late => (StatusCode::REQUEST_TIMEOUT, Code::GenericJsonInvalid),
+                BodyError::Late => return ErrorAnswer::slow(error.to_string()),
+                BodyError::TooLarge => Code::GenericUploadExceedsLimit,
+                BodyError::Compression(_) => Code::GenericCompressionInvalid,
+                BodyError::Broken(_) => Code::GenericJsonInvalid,
             },
-            Self::Json(_) => (StatusCode::BAD_REQUEST, Code::GenericJsonInvalid),
-            Self::Parameter(_) => (StatusCode::BAD_REQUEST, Code::GenericParameterMalformed),
-            // It is the database that takes so long.
-            Self::Late { .. } => (StatusCode::SERVICE_UNAVAILABLE, Code::GenericDbStartFailed),
-            Self::EndpointUnknown => (StatusCode::NOT_FOUND, Code::GenericEndpointUnknown),
-            Self::MethodInvalid { .. } => {
-                (StatusCode::METHOD_NOT_ALLOWED, Code::GenericMethodInvalid)
-            }
+            Self::EndpointUnknown => Code::GenericEndpointUnknown,
+            Self::MethodInvalid { .. } => Code::GenericMethodInvalid,
+        };
+        code.into()
+    }
+
+    /// The error for the log, with its causes.
+    pub(crate) fn cause(&self) -> &dyn std::error::Error {
+        match self {
+            Self::UseCase { error, .. } => error,
+            other => other,
         }
     }
 
     /// The code of the answer, for the log.
-    pub(crate) fn code(&self) -> TalerErrorCode {
-        self.answer().1
+    pub(crate) fn code(&self) -> ErrorCode {
+        self.answer().code
     }
 
-    /// The use case's error, if it is one.
-    fn use_case(&self) -> Option<&UseCaseError> {
+    /// The field of the body that is wrong.
+    fn field(&self) -> Option<&'static str> {
         match self {
-            Self::UseCase(error) | Self::Storing(error) | Self::ChangingInstance(error) => {
-                Some(error)
-            }
-            Self::AuthOfNewInstance(_)
-            | Self::Auth(_)
+            Self::Json(error) | Self::AuthOfNewInstance(error) | Self::Auth(error) => error.field(),
+            Self::UseCase { .. }
             | Self::Parameter(_)
             | Self::Body(_)
-            | Self::Json(_)
-            | Self::Late { .. }
+            | Self::Overdue { .. }
             | Self::EndpointUnknown
             | Self::MethodInvalid { .. } => None,
         }
     }
-
-    /// What helps a client to mend its request; for those it can mend only.
-    fn detail(&self) -> (Option<&'static str>, Option<String>) {
-        match self {
-            Self::Json(error) | Self::AuthOfNewInstance(error) | Self::Auth(error) => {
-                (error.field(), Some(error.to_string()))
-            }
-            Self::Parameter(name) => (None, Some((*name).to_owned())),
-            Self::UseCase(error) | Self::Storing(error) | Self::ChangingInstance(error) => {
-                let detail = match error {
-                    UseCaseError::PermissionMissing(permission) => Some(permission.to_string()),
-                    UseCaseError::OtpDeviceInvalid(rule) => Some(rule.to_string()),
-                    UseCaseError::TooManyLogIns { .. } | UseCaseError::TooManyPasswords { .. } => {
-                        Some("too many attempts; try again later".to_owned())
-                    }
-                    _ => None,
-                };
-                (None, detail)
-            }
-            Self::Body(error @ BodyError::Late) => (None, Some(error.to_string())),
-            Self::Body(_)
-            | Self::Late { .. }
-            | Self::EndpointUnknown
-            | Self::MethodInvalid { .. } => (None, None),
-        }
-    }
-
-    /// The header that goes with the status.
-    fn header(&self) -> Option<(HeaderName, HeaderValue)> {
-        match self {
-            Self::MethodInvalid { allow } => {
-                return Some((ALLOW, HeaderValue::from_static(allow)));
-            }
-            Self::Late { .. } => return Some((RETRY_AFTER, HeaderValue::from_static("1"))),
-            _ => {}
-        }
-        match self.use_case()? {
-            // Not `Basic`, though a log-in takes it: browsers would ask for a password.
-            UseCaseError::Unauthorized(_) => {
-                Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")))
-            }
-            UseCaseError::TooManyLogIns { retry_after }
-            | UseCaseError::TooManyPasswords { retry_after } => {
-                let seconds = retry_after.as_secs_f64().ceil().max(1.0);
-                HeaderValue::try_from(seconds.to_string()).ok().map(|value| (RETRY_AFTER, value))
-            }
-            UseCaseError::Storage(StorageFailure::Busy(_)) => {
-                Some((RETRY_AFTER, HeaderValue::from_static("1")))
-            }
-            _ => None,
-        }
-    }
 }
 
-/// What a use case's error is answered with; `write_failed` is the code of a failed write.
-fn use_case_answer(
-    error: &UseCaseError,
-    write_failed: TalerErrorCode,
-) -> (StatusCode, TalerErrorCode) {
-    use TalerErrorCode as Code;
-    match error {
-        UseCaseError::InstanceUnknown => {
-            (StatusCode::NOT_FOUND, Code::MerchantGenericInstanceUnknown)
-        }
-        UseCaseError::InstanceDeleted => {
-            (StatusCode::NOT_FOUND, Code::MerchantGenericInstanceDeleted)
-        }
-        UseCaseError::InstanceConflict | UseCaseError::InstanceReserved => {
-            (StatusCode::CONFLICT, Code::MerchantPrivatePostInstancesAlreadyExists)
-        }
-        UseCaseError::InstancePurgeRequired => {
-            (StatusCode::CONFLICT, Code::MerchantPrivatePostInstancesPurgeRequired)
-        }
-        UseCaseError::Unauthorized(_) => {
-            (StatusCode::UNAUTHORIZED, Code::MerchantGenericUnauthorized)
-        }
-        // The registry has no code of its own for this that is known.
-        UseCaseError::TooManyLogIns { .. } | UseCaseError::TooManyPasswords { .. } => {
-            (StatusCode::TOO_MANY_REQUESTS, Code::MerchantGenericUnauthorized)
-        }
-        UseCaseError::PermissionMissing(_) | UseCaseError::ScopeExceeded => {
-            (StatusCode::FORBIDDEN, Code::GenericTokenPermissionInsufficient)
-        }
-        UseCaseError::AccessTokenUnknown => (StatusCode::NOT_FOUND, Code::GenericTokenUnknown),
-        UseCaseError::OtpDeviceConflict => {
-            (StatusCode::CONFLICT, Code::MerchantPrivatePostOtpDevicesConflictOtpDeviceExists)
-        }
-        UseCaseError::OtpDeviceUnknown => {
-            (StatusCode::NOT_FOUND, Code::MerchantGenericOtpDeviceUnknown)
-        }
-        UseCaseError::OtpDeviceInvalid(_) => (StatusCode::BAD_REQUEST, Code::GenericJsonInvalid),
-        UseCaseError::KeyNotOpened(_) | UseCaseError::MasterKeyMissing(_) => {
-            (StatusCode::INTERNAL_SERVER_ERROR, Code::GenericDbInvariantFailure)
-        }
-        UseCaseError::NoRandomness(_)
-        | UseCaseError::KeyNotSealed(_)
-        | UseCaseError::PasswordWork(_) => {
-            (StatusCode::INTERNAL_SERVER_ERROR, Code::GenericInternalInvariantFailure)
-        }
-        UseCaseError::Storage(failure) => {
-            let code = match failure {
-                StorageFailure::Busy(_) => {
-                    return (StatusCode::SERVICE_UNAVAILABLE, Code::GenericDbStartFailed);
-                }
-                StorageFailure::Unavailable(_) => Code::GenericDbStartFailed,
-                StorageFailure::Read(_) => Code::GenericDbFetchFailed,
-                StorageFailure::Write(_) => write_failed,
-                StorageFailure::Contention(_) => Code::GenericDbSoftFailure,
-                StorageFailure::Corrupt(_) => Code::GenericDbInvariantFailure,
-            };
-            (StatusCode::INTERNAL_SERVER_ERROR, code)
-        }
+fn detailed(code: ErrorCode, detail: String) -> ErrorAnswer {
+    ErrorAnswer { detail: Some(detail), ..code.into() }
+}
+
+/// The status of HTTP for a class of errors.
+fn status(class: ErrorClass) -> StatusCode {
+    match class {
+        ErrorClass::Malformed => StatusCode::BAD_REQUEST,
+        ErrorClass::Unauthorized => StatusCode::UNAUTHORIZED,
+        ErrorClass::Forbidden => StatusCode::FORBIDDEN,
+        ErrorClass::NotFound => StatusCode::NOT_FOUND,
+        ErrorClass::MethodInvalid => StatusCode::METHOD_NOT_ALLOWED,
+        ErrorClass::Slow => StatusCode::REQUEST_TIMEOUT,
+        ErrorClass::Conflict => StatusCode::CONFLICT,
+        ErrorClass::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorClass::TooMany => StatusCode::TOO_MANY_REQUESTS,
+        ErrorClass::Failed => StatusCode::INTERNAL_SERVER_ERROR,
+        ErrorClass::Busy => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 
 impl ResponseError for HttpError {
     fn status_code(&self) -> StatusCode {
-        self.answer().0
+        status(self.answer().class)
     }
 
     fn error_response(&self) -> HttpResponse {
-        let (status, code) = self.answer();
-        let (field, detail) = self.detail();
-        let mut response = HttpResponse::build(status);
-        if let Some(header) = self.header() {
-            response.insert_header(header);
+        let ErrorAnswer { code, class, detail, retry_after } = self.answer();
+        let mut response = HttpResponse::build(status(class));
+        if let Self::MethodInvalid { allow } = self {
+            response.insert_header((ALLOW, HeaderValue::from_static(allow)));
         }
+        if class == ErrorClass::Unauthorized {
+            // Not `Basic`, though a log-in takes it: browsers would ask for a password.
+            response.insert_header((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+        }
+        if let Some(wait) = retry_after {
+            let seconds = wait.as_secs_f64().ceil().max(1.0);
+            response.insert_header((RETRY_AFTER, seconds.to_string()));
+        }
+        let field = self.field();
         response.json(ErrorDetail { code: code.number(), hint: code.hint(), detail, field })
     }
 }

@@ -4,43 +4,21 @@
 //! future of the caller's is done. It reads no environment, handles no signals and sets up no log.
 //!
 //! Everything that HTTP and JSON say is said here and nowhere else; what is done about it is the
-//! application's. `error.rs` holds the one mapping of errors to a status and a code of Taler.
+//! application's. What any transport needs is in `merchant-otp-transport-kit`, the codes of errors in
+//! `merchant-otp-taler-protocol`.
 
-mod access_log;
-mod access_tokens;
-mod body;
-mod client_address;
-mod compression;
-mod connection;
-mod cors;
-mod credentials;
-mod deadline;
+mod endpoints;
 mod error;
+mod extract;
 #[cfg(any(fuzzing, feature = "benchmarks"))]
 #[doc(hidden)]
-pub mod fuzzing;
-mod health;
-mod instance;
-mod instances;
-mod json_object;
-mod listen;
+pub mod internals;
+mod listener;
+mod middleware;
 mod openapi;
-mod otp_devices;
-mod per_worker;
-mod query;
-mod request_id;
-mod routes;
-mod security_headers;
 mod server;
-mod taler_error_code;
-mod time;
-mod tls;
-mod unix_socket;
-mod unread_body;
-mod version;
+mod state;
 
-pub use listen::{Listen, ListenError, ListeningSocket};
+pub use endpoints::config::wire::CurrencySpecification;
 pub use openapi::openapi;
 pub use server::{BindError, Bound, HttpSettings, bind};
-pub use tls::{Certificate, TlsError, TlsFiles};
-pub use version::CurrencySpecification;

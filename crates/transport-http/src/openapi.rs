@@ -12,16 +12,9 @@ use utoipa::openapi::{
 };
 use utoipa::{OpenApi, ToSchema};
 
+use crate::endpoints::{access_tokens, config, health, instances, otp_devices, tags};
 use crate::error::ErrorDetail;
-use crate::{access_tokens, health, instance, instances, otp_devices, version};
-
-pub(crate) const OTP_DEVICES: &str = "OTP devices";
-pub(crate) const ACCESS_TOKENS: &str = "Access tokens";
-pub(crate) const INSTANCES: &str = "Instances";
-pub(crate) const SERVICE: &str = "Service";
-
-pub(crate) const TOO_MANY_PASSWORDS: &str =
-    "Too many passwords are worked on (2015); `Retry-After` tells how long to wait.";
+use crate::extract::path;
 
 /// The operations of the instance `admin`, and what only `admin` may do.
 #[derive(OpenApi)]
@@ -48,7 +41,7 @@ pub(crate) const TOO_MANY_PASSWORDS: &str =
         instances::set_password,
         instances::add,
         instances::list,
-        version::show,
+        config::show,
         health::live,
         health::ready,
         show,
@@ -67,7 +60,7 @@ pub fn openapi() -> String {
     get,
     path = "/openapi.json",
     operation_id = "show_openapi",
-    tag = SERVICE,
+    tag = tags::SERVICE,
     summary = "Describe the endpoints",
     responses((
         status = 200,
@@ -143,7 +136,7 @@ fn instance_parameter() -> Parameter {
         .max_length(Some(255))
         .pattern(Some("^[A-Za-z0-9][A-Za-z0-9_.@-]+$"));
     ParameterBuilder::new()
-        .name(instance::SEGMENT)
+        .name(path::INSTANCE)
         .parameter_in(ParameterIn::Path)
         .required(Required::True)
         .description(Some("The id of the instance."))

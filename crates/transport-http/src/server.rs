@@ -7,51 +7,46 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::web::Data;
-use actix_web::{App as ActixApp, HttpServer};
+use actix_web::{App, HttpServer};
 use futures_util::future::{Either, join, select};
 use merchant_otp_application::Service;
+use merchant_otp_transport_kit::{
+    Certificate, Limits, Listen, Listener, ListeningSocket, TlsError, TlsFiles, UnixSocket,
+};
 use thiserror::Error;
 
-use crate::access_log::log_answer;
-use crate::compression::ignore_unacceptable;
-use crate::connection;
-use crate::cors::allow_every_origin;
-use crate::listen::{Listen, ListeningSocket};
-use crate::per_worker::PerWorker;
-use crate::routes::{App, configure};
-use crate::security_headers::add_security_headers;
-use crate::tls::{Certificate, TlsError, TlsFiles};
-use crate::unix_socket::UnixSocket;
-use crate::unread_body::close_after_unread_body;
-use crate::version::CurrencySpecification;
+use crate::endpoints::config::wire::CurrencySpecification;
+use crate::endpoints::routes::configure;
+use crate::listener::connection;
+use crate::listener::per_worker::PerWorker;
+use crate::middleware::compression::ignore_unacceptable;
+use crate::middleware::cors::allow_every_origin;
+use crate::middleware::request_log::log_request;
+use crate::middleware::security_headers::security_headers;
+use crate::middleware::unread_body::close_after_unread_body;
+use crate::state::State;
 
-/// How many TLS handshakes a thread has under way at the most.
-const MOST_HANDSHAKES: usize = 4096;
+/// The most TLS handshakes of a worker at a time.
+const MAX_HANDSHAKES: usize = 4096;
 
 /// How long a TLS handshake may take.
-const HANDSHAKE: Duration = Duration::from_secs(5);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How the transport serves.
 #[derive(Clone, Debug)]
 pub struct HttpSettings {
     /// Where it listens.
     pub listen: Listen,
-    /// The largest request body, in bytes, as sent and decompressed.
-    pub body_limit: usize,
+    /// The limits of the service. The connections are divided among the workers, rounded up.
+    pub limits: Limits,
     /// Where the certificate is, if the server encrypts; on TCP only.
     pub tls: Option<TlsFiles>,
-    /// Whether a proxy tells in `X-Forwarded-For` or `Forwarded` who the client is.
+    /// Whether a proxy says in `X-Forwarded-For` or `Forwarded` who the client is.
     pub behind_proxy: bool,
     /// The currencies that clients are told of, the default first.
     pub currencies: Vec<CurrencySpecification>,
-    /// How long a request may take, from the end of its body to the head of its answer.
-    pub request_deadline: Duration,
-    /// How many threads serve, 1 to 512.
+    /// The number of threads that serve, 1 to 512.
     pub workers: usize,
-    /// How many connections are served at a time; they are divided among the threads, rounded up.
-    pub max_connections: usize,
-    /// How long requests in flight may take after shutdown began.
-    pub shutdown_grace: Duration,
 }
 
 /// A server that has its address and waits to be run.
@@ -68,21 +63,11 @@ pub struct Bound {
 #[derive(Debug, Error)]
 pub enum BindError {
     /// It did not get its address.
-    #[error("cannot listen on {listen}")]
-    Address {
-        /// The address.
-        listen: Listen,
-        /// Why.
-        source: io::Error,
-    },
-    /// The socket that was handed over listens somewhere else than it is to.
-    #[error("the socket that was handed over listens on {found} and not on {listen}")]
-    OtherSocket {
-        /// Where it is to listen.
-        listen: Listen,
-        /// Where it does.
-        found: Listen,
-    },
+    #[error(transparent)]
+    Address(#[from] merchant_otp_transport_kit::BindError),
+    /// The HTTP library cannot use the socket.
+    #[error("cannot serve on the socket")]
+    Socket(#[source] io::Error),
     /// There is no certificate to serve with.
     #[error("there is no certificate to serve with")]
     Tls(#[from] TlsError),
@@ -101,36 +86,29 @@ pub fn bind(
     service: impl Fn() -> Service + Send + Sync + 'static,
     socket: Option<ListeningSocket>,
 ) -> Result<Bound, BindError> {
-    let HttpSettings {
-        listen,
-        body_limit,
-        tls,
-        behind_proxy,
-        currencies,
-        request_deadline,
-        workers,
-        max_connections,
-        shutdown_grace,
-    } = settings;
+    let HttpSettings { listen, limits, tls, behind_proxy, currencies, workers } = settings;
     let certificate = tls.map(Certificate::read).transpose()?;
+    let Listener { socket, address, guard } = Listener::bind(listen, socket)?;
+    // A Unix socket needs none.
+    let certificate = certificate.filter(|_| matches!(socket, ListeningSocket::Tcp(_)));
+    let is_tls = certificate.is_some();
     let services = Arc::new(PerWorker::new(service));
     let draining = Arc::new(AtomicBool::new(false));
     let shared = Arc::clone(&draining);
     let server = HttpServer::new(move || {
-        let app = App {
+        let state = State {
             service: services.of_this_thread(),
-            body_limit,
-            request_deadline,
+            limits,
             behind_proxy,
             currencies: currencies.clone(),
             draining: Arc::clone(&draining),
         };
-        ActixApp::new()
-            .app_data(Data::new(app))
+        App::new()
+            .app_data(Data::new(state))
             .configure(configure)
             .wrap(from_fn(allow_every_origin))
-            .wrap(from_fn(add_security_headers))
-            .wrap(from_fn(log_answer))
+            .wrap(security_headers(is_tls))
+            .wrap(from_fn(log_request))
             .wrap(Compress::default())
             .wrap(from_fn(ignore_unacceptable))
             // Outermost: what it adds to the body of an answer must reach the connection.
@@ -138,51 +116,25 @@ pub fn bind(
     })
     .disable_signals()
     .workers(workers)
-    // Of each thread. Who comes when all are taken waits in the backlog of the operating system.
-    .max_connections(max_connections.div_ceil(workers))
-    .client_request_timeout(connection::HEAD)
+    // Of each worker. More clients wait in the backlog of the operating system.
+    .max_connections(limits.max_connections.div_ceil(workers))
+    .client_request_timeout(connection::HEADER_TIMEOUT)
     .keep_alive(connection::KEEP_ALIVE)
     .on_connect(connection::watch)
     // Of TLS: connections that stall in their handshake must not keep others from beginning theirs.
-    .max_connection_rate(MOST_HANDSHAKES)
-    .tls_handshake_timeout(HANDSHAKE)
-    .shutdown_timeout(shutdown_grace.as_secs());
+    .max_connection_rate(MAX_HANDSHAKES)
+    .tls_handshake_timeout(HANDSHAKE_TIMEOUT)
+    .shutdown_timeout(limits.shutdown_grace.as_secs());
 
-    if let Some(socket) = &socket {
-        let found = socket.address();
-        let found =
-            found.map_err(|source| BindError::Address { listen: listen.clone(), source })?;
-        if !listen.admits(&found) {
-            return Err(BindError::OtherSocket { listen, found });
+    let server = match (socket, &certificate) {
+        (ListeningSocket::Unix(listener), _) => server.listen_uds(listener),
+        (ListeningSocket::Tcp(listener), None) => server.listen(listener),
+        (ListeningSocket::Tcp(listener), Some(certificate)) => {
+            server.listen_rustls_0_23(listener, certificate.server_config()?)
         }
-    }
-    let bound = match (&listen, socket) {
-        (_, Some(ListeningSocket::Unix(listener))) => {
-            server.listen_uds(listener).map(|server| (server, None))
-        }
-        (_, Some(ListeningSocket::Tcp(listener))) => match &certificate {
-            None => server.listen(listener),
-            Some(certificate) => server.listen_rustls_0_23(listener, certificate.server_config()?),
-        }
-        .map(|server| (server, None)),
-        (Listen::Tcp(address), None) => match &certificate {
-            None => server.bind(address),
-            Some(certificate) => server.bind_rustls_0_23(address, certificate.server_config()?),
-        }
-        .map(|server| (server, None)),
-        (Listen::Unix(path), None) => UnixSocket::bind(path).and_then(|(socket, listener)| {
-            server.listen_uds(listener).map(|server| (server, Some(socket)))
-        }),
     };
-    let (server, socket) = match bound {
-        Ok(bound) => bound,
-        Err(source) => return Err(BindError::Address { listen, source }),
-    };
-    let listen = match (listen, server.addrs().first()) {
-        (Listen::Tcp(_), Some(address)) => Listen::Tcp(*address),
-        (listen, _) => listen,
-    };
-    Ok(Bound { server: server.run(), draining: shared, listen, certificate, _socket: socket })
+    let server = server.map_err(BindError::Socket)?.run();
+    Ok(Bound { server, draining: shared, listen: address, certificate, _socket: guard })
 }
 
 impl Bound {

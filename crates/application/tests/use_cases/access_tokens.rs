@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use merchant_otp_application::operator::Operator;
 use merchant_otp_application::{AccessTokenPage, Error, Refusal};
 use merchant_otp_domain::{
     AccessToken, AccessTokenSerial, Expiration, InstanceId, Lifetime, OtpAlgorithm, Permission,
@@ -16,8 +17,7 @@ async fn an_unknown_instance_is_told_before_the_credentials() {
     let token = fixture.token(Scope::All, Lifetime::Forever).await;
     let nobody = InstanceId::parse("nobody").unwrap();
     for token in [None, Some(&token)] {
-        let grant =
-            fixture.service.authorize(&nobody, token, None, Permission::OtpDevicesWrite).await;
+        let grant = fixture.authorize_for(&nobody, token, Permission::OtpDevicesWrite).await;
         assert!(matches!(grant, Err(Error::InstanceUnknown)));
     }
 }
@@ -34,8 +34,7 @@ async fn credentials_that_are_not_good_are_refused() {
     let token = fixture.token(Scope::All, Lifetime::Forever).await;
     let other = instance("other", "Other");
     fixture.add_instance(other.clone(), None).await.unwrap();
-    let foreign =
-        fixture.service.authorize(&other.id, Some(&token), None, Permission::OtpDevicesWrite).await;
+    let foreign = fixture.authorize_for(&other.id, Some(&token), Permission::OtpDevicesWrite).await;
     assert!(matches!(foreign, Err(Error::Unauthorized(Refusal::Unknown))));
 }
 
@@ -78,10 +77,7 @@ async fn only_a_scope_with_the_permission_grants_it() {
 async fn a_grant_is_good_for_its_permission_alone() {
     let fixture = fixture().await;
     let token = fixture.token(Scope::All, Lifetime::Forever).await;
-    let read = fixture
-        .service
-        .authorize(&fixture.shop, Some(&token), None, Permission::OtpDevicesRead)
-        .await;
+    let read = fixture.authorize_for(&fixture.shop, Some(&token), Permission::OtpDevicesRead).await;
     let device = device("Till", "MZXW6", OtpAlgorithm::TotpWithoutPrice, 0);
     let refused = fixture.service.add_otp_device(&read.unwrap(), device).await;
     assert!(matches!(refused, Err(Error::PermissionMissing(Permission::OtpDevicesWrite))));
@@ -111,10 +107,10 @@ async fn who_logs_out_is_out_and_others_stay() {
     let fixture = fixture().await;
     let token = fixture.token(Scope::OrderSimple, Lifetime::Forever).await;
     let other = fixture.token(Scope::All, Lifetime::Forever).await;
-    fixture.service.log_out(&fixture.shop, Some(&token), None).await.unwrap();
-    let again = fixture.service.log_out(&fixture.shop, Some(&token), None).await;
+    fixture.log_out(Some(&token)).await.unwrap();
+    let again = fixture.log_out(Some(&token)).await;
     assert!(matches!(again, Err(Error::Unauthorized(Refusal::Unknown))));
-    let missing = fixture.service.log_out(&fixture.shop, None, None).await;
+    let missing = fixture.log_out(None).await;
     assert!(matches!(missing, Err(Error::Unauthorized(Refusal::Missing))));
     assert!(fixture.authorize(Some(&other)).await.is_ok());
 }
@@ -124,7 +120,7 @@ async fn a_token_is_refreshed_within_its_scope() {
     let fixture = fixture().await;
     let refreshable = |scope| TokenScope { scope, refreshable: true };
     let token = fixture.token_of(refreshable(Scope::OrderPos), Lifetime::Seconds(60)).await;
-    let log_in = fixture.service.log_in_with_token(&fixture.shop, &token, None).await.unwrap();
+    let log_in = fixture.log_in_with_token(&token).await.unwrap();
     for scope in [Scope::OrderPos, Scope::OrderSimple] {
         let new = new_token(refreshable(scope), Some(Lifetime::Forever));
         let issued = fixture.service.issue_access_token(&log_in, new).await.unwrap();
@@ -136,10 +132,10 @@ async fn a_token_is_refreshed_within_its_scope() {
         assert!(matches!(refused, Err(Error::ScopeExceeded)), "{}", scope.name());
     }
     fixture.clock.0.store(1_060, Ordering::Relaxed);
-    let expired = fixture.service.log_in_with_token(&fixture.shop, &token, None).await;
+    let expired = fixture.log_in_with_token(&token).await;
     assert!(matches!(expired, Err(Error::Unauthorized(Refusal::Expired))));
     let once = fixture.token(Scope::All, Lifetime::Forever).await;
-    let refused = fixture.service.log_in_with_token(&fixture.shop, &once, None).await;
+    let refused = fixture.log_in_with_token(&once).await;
     assert!(matches!(refused, Err(Error::PermissionMissing(Permission::TokenRefresh))));
 }
 
@@ -160,7 +156,7 @@ async fn tokens_that_expired_long_ago_are_forgotten() {
 #[tokio::test]
 async fn a_token_lives_a_day_if_nothing_else_is_said() {
     let fixture = fixture().await;
-    let log_in = fixture.service.log_in_operator(&fixture.shop).await.unwrap();
+    let log_in = Operator::of(&fixture.service).log_in(&fixture.shop).await.unwrap();
     let scope = TokenScope { scope: Scope::All, refreshable: false };
     let issued = fixture.service.issue_access_token(&log_in, new_token(scope, None)).await;
     let end = Timestamp::from_seconds(1_000 + 86_400).unwrap();

@@ -1,14 +1,14 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use merchant_otp_application::{AuditPosition, Error};
+use merchant_otp_application::{AuditPosition, Error, Presented};
 use merchant_otp_domain::{
     AccessToken, AuditEvent, Lifetime, OtpAlgorithm, OtpDeviceId, Permission, Scope, Timestamp,
     TokenScope,
 };
 use tokio::time::advance;
 
-use crate::{Fixture, device, fixture, instance, new_token};
+use crate::{Fixture, device, fixture, instance, new_token, presented};
 
 const KEY: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 
@@ -45,7 +45,9 @@ impl Fixture {
     async fn refuse(&self, token: &AccessToken) {
         let address = Some([192, 0, 2, 9].into());
         let permission = Permission::OtpDevicesWrite;
-        let refused = self.service.authorize(&self.shop, Some(token), address, permission).await;
+        let token = token.expose();
+        let presented = Presented { address, ..presented(&self.shop, Some(&token)) };
+        let refused = self.service.authorize(presented, permission).await;
         assert!(matches!(refused, Err(Error::Unauthorized(_) | Error::PermissionMissing(_))));
     }
 }
@@ -56,8 +58,9 @@ async fn the_trail_tells_who_did_what() {
     let token = fixture.token(Scope::All, Lifetime::Forever).await;
     let address = Some([192, 0, 2, 7].into());
     let permission = Permission::OtpDevicesWrite;
-    let grant = fixture.service.authorize(&fixture.shop, Some(&token), address, permission).await;
-    let grant = grant.unwrap();
+    let text = token.expose();
+    let presented = Presented { address, ..presented(&fixture.shop, Some(&text)) };
+    let grant = fixture.service.authorize(presented, permission).await.unwrap();
     let till = device("Till", KEY, OtpAlgorithm::TotpWithoutPrice, 0);
     let other = device("Other", KEY, OtpAlgorithm::TotpWithoutPrice, 0);
     let id = till.id().clone();
@@ -71,7 +74,7 @@ async fn the_trail_tells_who_did_what() {
     fixture.set_password("right").await;
     fixture.log_in("shop", "right", 1).await.unwrap();
     assert!(fixture.log_in("shop", "wrong", 2).await.is_err());
-    fixture.service.log_out(&fixture.shop, Some(&token), address).await.unwrap();
+    fixture.service.log_out(presented).await.unwrap();
     assert_eq!(
         fixture.told().await,
         [
@@ -95,11 +98,11 @@ async fn the_trail_tells_what_was_refused() {
     let reader = fixture.token(Scope::ReadOnly, Lifetime::Forever).await;
     fixture.refuse(&reader).await;
     fixture.refuse(&AccessToken::parse("secret-token:made-up").unwrap()).await;
-    let log_in = fixture.service.log_in_with_token(&fixture.shop, &reader, None).await;
+    let log_in = fixture.log_in_with_token(&reader).await;
     assert!(matches!(log_in, Err(Error::PermissionMissing(_))));
     let scope = TokenScope { scope: Scope::ReadOnly, refreshable: true };
     let refreshable = fixture.token_of(scope, Lifetime::Forever).await;
-    let log_in = fixture.service.log_in_with_token(&fixture.shop, &refreshable, None).await;
+    let log_in = fixture.log_in_with_token(&refreshable).await;
     let more = new_token(TokenScope { scope: Scope::All, refreshable: false }, None);
     let exceeded = fixture.service.issue_access_token(&log_in.unwrap(), more).await;
     assert!(matches!(exceeded, Err(Error::ScopeExceeded)));

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use merchant_otp_application::{Error, ListedInstance, NewAccessToken, Refusal};
+use merchant_otp_application::operator::Operator;
+use merchant_otp_application::{Error, ListedInstance, NewAccessToken, Presented, Refusal};
 use merchant_otp_domain::{
     AccessToken, Instance, InstanceId, InstanceName, Lifetime, OtpAlgorithm, Permission, Scope,
     TokenScope,
 };
 
-use crate::{ManualClock, device, fixture, instance, new_token, service};
+use crate::{ManualClock, device, fixture, instance, new_token, presented, service};
 
 #[tokio::test]
 async fn a_removed_instance_takes_its_grants_with_it() {
@@ -55,8 +56,8 @@ async fn a_deleted_instance_is_of_no_use_until_it_is_purged() {
         fixture.authorize(Some(&token)).await.map(|_| ()),
         fixture.authorize(None).await.map(|_| ()),
         fixture.log_in("shop", "right", 1).await.map(|_| ()),
-        fixture.service.log_out(&fixture.shop, Some(&token), None).await,
-        fixture.service.find_instance(&fixture.shop).await,
+        fixture.log_out(Some(&token)).await,
+        fixture.service.find_instance(fixture.shop.as_str()).await,
         fixture.service.rename_instance(&write, &InstanceName::parse("x").unwrap()).await,
         fixture.service.delete_instance(&write).await,
     ];
@@ -65,7 +66,7 @@ async fn a_deleted_instance_is_of_no_use_until_it_is_purged() {
     }
     let again = fixture.add_instance(instance("shop", "Shop"), None).await;
     assert!(matches!(again, Err(Error::InstancePurgeRequired)));
-    let read = fixture.service.trust_operator_to_manage(Permission::InstancesRead);
+    let read = Operator::of(&fixture.service).grant_management(Permission::InstancesRead);
     let listed = fixture.service.list_instances(&read).await.unwrap();
     assert!(listed.iter().all(|listed| listed.deleted), "{listed:?}");
 
@@ -79,7 +80,10 @@ async fn a_deleted_instance_is_of_no_use_until_it_is_purged() {
 async fn a_right_to_manage_is_that_of_admin() {
     let fixture = fixture().await;
     let manage = async |token: &AccessToken, permission| {
-        fixture.service.authorize_management(Some(token), None, permission).await
+        let token = token.expose();
+        // The instance that is addressed does not matter.
+        let presented = presented(&fixture.shop, Some(&token));
+        fixture.service.authorize_management(presented, permission).await
     };
     let foreign = fixture.token(Scope::All, Lifetime::Forever).await;
     let unknown = manage(&foreign, Permission::InstancesWrite).await;
@@ -88,13 +92,21 @@ async fn a_right_to_manage_is_that_of_admin() {
     let refused = manage(&foreign, Permission::InstancesWrite).await;
     assert!(matches!(refused, Err(Error::Unauthorized(Refusal::Unknown))));
 
-    let log_in = fixture.service.log_in_operator(&InstanceId::admin()).await.unwrap();
+    let log_in = Operator::of(&fixture.service).log_in(&InstanceId::admin()).await.unwrap();
     let new = new_token(TokenScope { scope: Scope::ReadOnly, refreshable: false }, None);
     let readonly = fixture.service.issue_access_token(&log_in, new).await.unwrap().token;
     let read = manage(&readonly, Permission::InstancesRead).await.unwrap();
     assert_eq!(fixture.service.list_instances(&read).await.unwrap().len(), 2);
-    let shop = fixture.service.instance(&read.on(fixture.shop.clone())).await.unwrap();
+    let text = readonly.expose();
+    let presented = |instance| Presented { instance, token: Some(&text), address: None };
+    let read_one = async |instance| {
+        fixture.service.authorize_manager(presented(instance), Permission::InstancesRead).await
+    };
+    let shop = fixture.service.instance(&read_one("shop").await.unwrap()).await.unwrap();
     assert_eq!(shop, instance("shop", "Shop"));
+    // Whether the instance exists is not looked at, but for a text that can be no id.
+    assert_eq!(read_one("unknown").await.unwrap().instance().as_str(), "unknown");
+    assert!(matches!(read_one("no id").await, Err(Error::InstanceUnknown)));
     let refused = manage(&readonly, Permission::InstancesWrite).await;
     assert!(matches!(refused, Err(Error::PermissionMissing(Permission::InstancesWrite))));
     let refused = fixture.service.add_instance(&read, instance("new", "New"), None).await;
@@ -106,16 +118,18 @@ async fn an_empty_database_gets_an_admin_once() {
     let clock = Arc::new(ManualClock(AtomicU64::new(1_000)));
     let service = service(clock);
     assert!(service.bootstrap().await.unwrap());
-    let read = service.trust_operator_to_manage(Permission::InstancesRead);
+    let read = Operator::of(&service).grant_management(Permission::InstancesRead);
     let listed = service.list_instances(&read).await.unwrap();
     assert_eq!(listed, [ListedInstance { instance: Instance::admin(), deleted: false }]);
     assert!(!service.bootstrap().await.unwrap());
     assert!(!fixture().await.service.bootstrap().await.unwrap());
 
     let admin = InstanceId::admin();
-    let log_in = service.log_in_operator(&admin).await.unwrap();
+    let log_in = Operator::of(&service).log_in(&admin).await.unwrap();
     let issued = service.issue_access_token(&log_in, NewAccessToken::for_everything()).await;
     let token = issued.unwrap().token;
-    let grant = service.authorize(&admin, Some(&token), None, Permission::OtpDevicesWrite).await;
+    let token = token.expose();
+    let presented = presented(&admin, Some(&token));
+    let grant = service.authorize(presented, Permission::OtpDevicesWrite).await;
     assert!(grant.is_ok());
 }

@@ -5,12 +5,16 @@ mod access_tokens;
 mod audit;
 mod instances;
 mod log_in;
+mod otp_device_pages;
 mod otp_devices;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use merchant_otp_application::{Error, Grant, ManagementGrant, NewAccessToken, Service};
+use merchant_otp_application::operator::Operator;
+use merchant_otp_application::{
+    Error, Grant, LogIn, ManagementGrant, NewAccessToken, Presented, Service,
+};
 use merchant_otp_domain::{
     AccessToken, AccessTokenDescription, Instance, InstanceId, InstanceName, Lifetime,
     OtpAlgorithm, OtpCounter, OtpDevice, OtpDeviceDescription, OtpDeviceId, OtpKey, Password,
@@ -29,7 +33,7 @@ impl Clock for ManualClock {
 }
 
 struct Fixture {
-    service: Service,
+    service: Arc<Service>,
     clock: Arc<ManualClock>,
     shop: InstanceId,
 }
@@ -44,11 +48,16 @@ async fn fixture() -> Fixture {
     let service = service(clock.clone());
     let shop = instance("shop", "Shop");
     service.add_instance(&manage(&service), shop.clone(), None).await.unwrap();
-    Fixture { service, clock, shop: shop.id }
+    Fixture { service: Arc::new(service), clock, shop: shop.id }
+}
+
+/// What a client presents whose address is not known.
+fn presented<'a>(instance: &'a InstanceId, token: Option<&'a str>) -> Presented<'a> {
+    Presented { instance: instance.as_str(), token, address: None }
 }
 
 fn manage(service: &Service) -> ManagementGrant {
-    service.trust_operator_to_manage(Permission::InstancesWrite)
+    Operator::of(service).grant_management(Permission::InstancesWrite)
 }
 
 fn instance(id: &str, name: &str) -> Instance {
@@ -72,18 +81,40 @@ impl Fixture {
     }
 
     async fn token_of(&self, scope: TokenScope, lifetime: Lifetime) -> AccessToken {
-        let log_in = self.service.log_in_operator(&self.shop).await.unwrap();
+        let log_in = Operator::of(&self.service).log_in(&self.shop).await.unwrap();
         let new = new_token(scope, Some(lifetime));
         self.service.issue_access_token(&log_in, new).await.unwrap().token
     }
 
     async fn authorize(&self, token: Option<&AccessToken>) -> Result<Grant, Error> {
-        self.service.authorize(&self.shop, token, None, Permission::OtpDevicesWrite).await
+        self.authorize_for(&self.shop, token, Permission::OtpDevicesWrite).await
+    }
+
+    async fn authorize_for(
+        &self,
+        instance: &InstanceId,
+        token: Option<&AccessToken>,
+        permission: Permission,
+    ) -> Result<Grant, Error> {
+        let token = token.map(AccessToken::expose);
+        let presented = presented(instance, token.as_ref().map(|text| text.as_str()));
+        self.service.authorize(presented, permission).await
+    }
+
+    async fn log_out(&self, token: Option<&AccessToken>) -> Result<(), Error> {
+        let token = token.map(AccessToken::expose);
+        let presented = presented(&self.shop, token.as_ref().map(|text| text.as_str()));
+        self.service.log_out(presented).await
+    }
+
+    async fn log_in_with_token(&self, token: &AccessToken) -> Result<LogIn, Error> {
+        let token = token.expose();
+        self.service.log_in_with_token(presented(&self.shop, Some(&token))).await
     }
 
     /// A right of the operator on the shop.
     fn operator(&self, permission: Permission) -> Grant {
-        self.service.trust_operator_to_manage(permission).on(self.shop.clone())
+        Operator::of(&self.service).grant_whatever(self.shop.clone(), permission)
     }
 
     async fn add_instance(&self, instance: Instance, password: Option<&str>) -> Result<(), Error> {
@@ -100,7 +131,8 @@ impl Fixture {
     async fn log_in(&self, user: &str, password: &str, host: u8) -> Result<TokenScope, Error> {
         let password = Password::parse(password).unwrap();
         let address = Some([192, 0, 2, host].into());
-        let log_in = self.service.log_in_with_password(&self.shop, user, password, address).await?;
+        let presented = Presented { address, ..presented(&self.shop, None) };
+        let log_in = self.service.log_in_with_password(presented, user, password).await?;
         let scope = TokenScope { scope: Scope::All, refreshable: true };
         let issued = self.service.issue_access_token(&log_in, new_token(scope, None)).await?;
         let grant = self.authorize(Some(&issued.token)).await;

@@ -1,13 +1,16 @@
 use std::io::{self, BufWriter, Write};
 
+use merchant_otp_application::operator::Operator;
 use merchant_otp_application::{AuditPosition, Service, StoredAuditEvent};
 use merchant_otp_domain::{
     AccessTokenSerial, Actor, InstanceId, OtpDeviceId, Permission, Timestamp,
 };
 use serde::Serialize;
 
-use super::{date, explain, one_line, service};
 use crate::command_line::{AuditCommand, Since};
+use crate::commands::database::service;
+use crate::commands::explain::explain;
+use crate::commands::text::{one_line, rfc_3339};
 use crate::settings::Settings;
 
 /// How many events are held in memory at a time.
@@ -17,7 +20,7 @@ pub(crate) async fn audit(settings: &Settings, command: AuditCommand) -> anyhow:
     match command {
         AuditCommand::List { instance, since, json } => {
             let since = since.map_or(Timestamp::EPOCH, Since::timestamp);
-            list(&service(settings).await?, instance, since, json).await
+            list(&*service(settings).await?, instance, since, json).await
         }
     }
 }
@@ -29,7 +32,7 @@ async fn list(
     json: bool,
 ) -> anyhow::Result<()> {
     // Whether the instance is there or not: its trail outlives it.
-    let grant = service.trust_operator_to_manage(Permission::InstancesRead).on(instance);
+    let grant = Operator::of(service).grant_whatever(instance, Permission::InstancesRead);
     let mut output = BufWriter::new(io::stdout().lock());
     if !json {
         writeln!(output, "TIME\tWHO\tFROM\tOPERATION\tON\tOUTCOME")?;
@@ -66,7 +69,7 @@ fn write_row(output: &mut impl Write, stored: &StoredAuditEvent) -> io::Result<(
     writeln!(
         output,
         "{}\t{}\t{address}\t{}\t{on}\t{}",
-        date(event.time),
+        rfc_3339(event.time),
         event.actor,
         event.operation.name(),
         event.outcome.name(),
@@ -99,7 +102,7 @@ impl<'a> From<&'a StoredAuditEvent> for Line<'a> {
         };
         Self {
             serial: stored.serial,
-            time: date(event.time),
+            time: rfc_3339(event.time),
             instance: event.instance.as_str(),
             actor: event.actor.kind(),
             actor_serial,

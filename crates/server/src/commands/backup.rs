@@ -3,7 +3,7 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use super::open;
+use crate::commands::database::open;
 use crate::settings::Settings;
 
 /// Copies the embedded database to a new file.

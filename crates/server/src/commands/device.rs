@@ -1,17 +1,23 @@
+mod enrolment;
+mod import;
+
 use std::io::{self, IsTerminal, Read, Write};
+use std::sync::Arc;
 
 use anyhow::Context;
 use merchant_otp_application::Service;
+use merchant_otp_application::operator::Operator;
 use merchant_otp_domain::{
     Amount, InstanceId, OtpAlgorithm, OtpCounter, OtpDevice, OtpDeviceDescription, OtpKey,
     Permission, Timestamp,
 };
 use zeroize::Zeroizing;
 
-use super::import::Import;
-use super::{explain, one_line, service};
+use self::import::Import;
 use crate::command_line::{DeviceCommand, DeviceName, KeyArgument};
-use crate::enrolment;
+use crate::commands::database::service;
+use crate::commands::explain::explain;
+use crate::commands::text::one_line;
 use crate::settings::Settings;
 
 pub(crate) async fn device(settings: &Settings, command: DeviceCommand) -> anyhow::Result<()> {
@@ -25,7 +31,7 @@ pub(crate) async fn device(settings: &Settings, command: DeviceCommand) -> anyho
         DeviceCommand::Remove { device } => {
             let write = Permission::OtpDevicesWrite;
             let grant =
-                service.trust_operator(&device.of.instance, write).await.map_err(explain)?;
+                Operator::of(&service).grant(&device.of.instance, write).await.map_err(explain)?;
             service.remove_otp_device(&grant, &device.id).await.map_err(explain)
         }
         DeviceCommand::Import { file, instance, rejects, dry_run } => {
@@ -45,7 +51,7 @@ async fn add(
     key: Option<KeyArgument>,
 ) -> anyhow::Result<()> {
     let grant = async |permission| {
-        service.trust_operator(&name.of.instance, permission).await.map_err(explain)
+        Operator::of(service).grant(&name.of.instance, permission).await.map_err(explain)
     };
     let read = grant(Permission::InstancesRead).await?;
     let instance = service.instance(&read).await.map_err(explain)?;
@@ -116,26 +122,21 @@ fn read_key() -> anyhow::Result<OtpKey> {
     OtpKey::from_base32(text.trim()).context("standard input")
 }
 
-async fn list(service: &Service, instance: &InstanceId) -> anyhow::Result<()> {
-    let grant = service.trust_operator(instance, Permission::OtpDevicesRead).await;
-    let grant = grant.map_err(explain)?;
+async fn list(service: &Arc<Service>, instance: &InstanceId) -> anyhow::Result<()> {
+    let grant = Operator::of(service).grant(instance, Permission::OtpDevicesRead).await;
+    let mut pages = service.otp_devices(grant.map_err(explain)?).await.map_err(explain)?;
     let mut output = io::stdout().lock();
-    let mut last = None;
-    loop {
-        let page = service.list_otp_devices(&grant, last.as_ref()).await.map_err(explain)?;
-        let Some(end) = page.last() else {
-            return Ok(());
-        };
+    while let Some(page) = pages.next().await.map_err(explain)? {
         for device in &page {
             let description = one_line(device.description.as_str());
             writeln!(output, "{}\t{description}", one_line(device.id.as_str()))?;
         }
-        last = Some(end.id.clone());
     }
+    Ok(())
 }
 
 async fn show(service: &Service, name: &DeviceName) -> anyhow::Result<()> {
-    let grant = service.trust_operator(&name.of.instance, Permission::OtpDevicesRead).await;
+    let grant = Operator::of(service).grant(&name.of.instance, Permission::OtpDevicesRead).await;
     let found = service.otp_device(&grant.map_err(explain)?, &name.id, None, None).await;
     let device = found.map_err(explain)?.device;
     let mut output = io::stdout().lock();
@@ -152,7 +153,7 @@ async fn code(
     at: Option<Timestamp>,
     price: Option<&Amount>,
 ) -> anyhow::Result<()> {
-    let grant = service.trust_operator(&name.of.instance, Permission::OtpDevicesRead).await;
+    let grant = Operator::of(service).grant(&name.of.instance, Permission::OtpDevicesRead).await;
     let found = service.otp_device(&grant.map_err(explain)?, &name.id, at, price).await;
     let found = found.map_err(explain)?;
     let Some(codes) = found.codes else {

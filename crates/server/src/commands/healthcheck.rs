@@ -4,7 +4,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use merchant_otp_transport_http::Listen;
+use merchant_otp_transport_kit::Listen;
 
 use crate::settings::Settings;
 

@@ -5,8 +5,9 @@ use anyhow::{Context, bail, ensure};
 use merchant_otp_application::{MasterKeyUse, Service};
 use merchant_otp_sealing::MasterKey;
 
-use super::{explain, service, unchecked_service};
 use crate::command_line::KeyCommand;
+use crate::commands::database::{service, unchecked_service};
+use crate::commands::explain::explain;
 use crate::master_keys;
 use crate::settings::Settings;
 
@@ -14,7 +15,7 @@ pub(crate) async fn key(settings: &Settings, command: KeyCommand) -> anyhow::Res
     match command {
         KeyCommand::Generate { file } => generate(file.as_deref()),
         KeyCommand::Status => status(&unchecked_service(settings).await?).await,
-        KeyCommand::Rotate => rotate(&service(settings).await?).await,
+        KeyCommand::Rotate => rotate(&*service(settings).await?).await,
     }
 }
 

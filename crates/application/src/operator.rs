@@ -1,0 +1,56 @@
+//! The rights of the operator, who may read the database anyway: for the command line.
+//!
+//! They need no credentials, so no transport may name this module; `tests/architecture.rs` holds it.
+
+use merchant_otp_domain::{InstanceId, Permission, Scope};
+
+use crate::caller::Caller;
+use crate::{Error, Grant, LogIn, ManagementGrant, Service};
+
+/// The operator of a service, who has every right.
+#[derive(Clone, Copy)]
+pub struct Operator<'a>(&'a Service);
+
+impl<'a> Operator<'a> {
+    /// The operator of a service.
+    #[must_use]
+    pub fn of(service: &'a Service) -> Self {
+        Self(service)
+    }
+
+    /// Grants a permission on an instance.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InstanceUnknown`], [`Error::InstanceDeleted`] or [`Error::Storage`].
+    pub async fn grant(
+        self,
+        instance: &InstanceId,
+        permission: Permission,
+    ) -> Result<Grant, Error> {
+        let stored = self.0.stored_instance(instance).await?;
+        Ok(self.grant_whatever(stored.instance.id, permission))
+    }
+
+    /// Grants a permission on an instance, whether it exists or not.
+    #[must_use]
+    pub fn grant_whatever(self, instance: InstanceId, permission: Permission) -> Grant {
+        Grant { instance, permission, caller: Caller::OPERATOR, token: None }
+    }
+
+    /// Grants a permission on all instances.
+    #[must_use]
+    pub fn grant_management(self, permission: Permission) -> ManagementGrant {
+        ManagementGrant { permission, caller: Caller::OPERATOR }
+    }
+
+    /// Logs in to an instance.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InstanceUnknown`], [`Error::InstanceDeleted`] or [`Error::Storage`].
+    pub async fn log_in(self, instance: &InstanceId) -> Result<LogIn, Error> {
+        let instance = self.0.stored_instance(instance).await?.instance.id;
+        Ok(LogIn { instance, scope: Scope::All, caller: Caller::OPERATOR })
+    }
+}

@@ -1,0 +1,75 @@
+use std::fmt;
+use std::net::IpAddr;
+
+use merchant_otp_domain::{AccessToken, AccessTokenDigest, InstanceId};
+
+use crate::Error;
+
+/// What a client presents with a request, as text: any transport hands it on as it came.
+#[derive(Clone, Copy)]
+pub struct Presented<'a> {
+    /// The instance that the request addresses. Text that can be no id is an unknown instance.
+    pub instance: &'a str,
+    /// The access token. Text that can be no token is no token.
+    pub token: Option<&'a str>,
+    /// The address that the request comes from, if it is known: for the audit trail and the limits.
+    ///
+    /// What a client says of itself is not it.
+    pub address: Option<IpAddr>,
+}
+
+impl Presented<'_> {
+    /// The same, presented to the instance `admin`.
+    pub(crate) fn to_admin(self) -> Self {
+        Self { instance: InstanceId::ADMIN, ..self }
+    }
+
+    pub(crate) fn instance(&self) -> Result<InstanceId, Error> {
+        instance_id(self.instance)
+    }
+
+    pub(crate) fn token(&self) -> Option<AccessTokenDigest> {
+        self.token.and_then(|text| AccessToken::parse(text).ok()).map(|token| token.digest())
+    }
+}
+
+/// The id that a text is; a text that can be none is that of an unknown instance.
+pub(crate) fn instance_id(text: &str) -> Result<InstanceId, Error> {
+    InstanceId::parse(text).map_err(|_| Error::InstanceUnknown)
+}
+
+/// Without the texts: one is a secret, and the other one may be a secret in the wrong place.
+impl fmt::Debug for Presented<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Presented").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_has_no_text_of_the_client() {
+        let (instance, token) = ("secret-token:a", Some("secret-token:b"));
+        let presented = Presented { instance, token, address: None };
+        assert_eq!(format!("{presented:?}"), "Presented { address: None, .. }");
+    }
+
+    #[test]
+    fn text_that_cannot_be_read_is_unknown_or_missing() {
+        let presented = |instance, token| Presented { instance, token, address: None };
+        let long = "x".repeat(256);
+        for instance in ["", "a", "..", "a/b", "caf\u{e9}", &long] {
+            let error = presented(instance, None).instance().unwrap_err();
+            assert!(matches!(error, Error::InstanceUnknown), "{instance}");
+        }
+        assert_eq!(presented("shop", None).instance().unwrap().as_str(), "shop");
+        for token in [None, Some(""), Some("abc"), Some("secret-token:"), Some("secret-token:a b")]
+        {
+            assert_eq!(presented("shop", token).token(), None, "{token:?}");
+        }
+        let digest = AccessToken::parse("secret-token:abc").unwrap().digest();
+        assert_eq!(presented("shop", Some("SECRET-TOKEN:abc")).token(), Some(digest));
+    }
+}

@@ -1,0 +1,9 @@
+use std::io::{self, Write};
+
+use crate::settings::Settings;
+
+/// Shows the effective settings.
+pub(crate) fn config(settings: &Settings) -> anyhow::Result<()> {
+    write!(io::stdout(), "{}", toml::to_string(settings)?)?;
+    Ok(())
+}

@@ -1,0 +1,38 @@
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use anyhow::Context;
+use merchant_otp_application::Service;
+use merchant_otp_ports::StorageBackend;
+
+use crate::master_keys::master_key_made;
+use crate::settings::Settings;
+use crate::{storage, wiring};
+
+/// The database of the settings.
+pub(super) fn open(settings: &Settings) -> anyhow::Result<Arc<dyn StorageBackend>> {
+    Ok(storage::open(&settings.storage, Some(1))?.backend)
+}
+
+/// The database of the settings, up to date.
+async fn migrated(settings: &Settings) -> anyhow::Result<Arc<dyn StorageBackend>> {
+    let backend = open(settings)?;
+    backend.migrate().await.context("storage.url")?;
+    Ok(backend)
+}
+
+/// The use cases, over a database that is up to date.
+pub(super) async fn service(settings: &Settings) -> anyhow::Result<Arc<Service>> {
+    let backend = migrated(settings).await?;
+    let (service, made) = wiring::service(&*backend, &settings.security).await?;
+    if let Some(path) = made {
+        writeln!(io::stderr(), "{}", master_key_made(&path))?;
+    }
+    Ok(Arc::new(service))
+}
+
+/// The use cases over a database that is up to date, whether its master keys are there or not.
+pub(super) async fn unchecked_service(settings: &Settings) -> anyhow::Result<Service> {
+    let backend = migrated(settings).await?;
+    Ok(wiring::unchecked_service(&*backend, &settings.security).await?.0)
+}

@@ -1,0 +1,229 @@
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, IsTerminal, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use csv::{ByteRecord, ReaderBuilder, Writer};
+use merchant_otp_application::operator::Operator;
+use merchant_otp_application::{Error, Grant, Service};
+use merchant_otp_domain::{
+    InstanceId, OtpAlgorithm, OtpCounter, OtpDevice, OtpDeviceDescription, OtpDeviceId, OtpKey,
+    Permission,
+};
+
+use crate::commands::explain::explain;
+
+const ID: &str = "otp_device_id";
+const DESCRIPTION: &str = "otp_device_description";
+const KEY: &str = "otp_key";
+const ALGORITHM: &str = "otp_algorithm";
+const COUNTER: &str = "otp_ctr";
+
+/// The columns that a file may have, and whether it has to.
+const COLUMNS: [(&str, bool); 5] =
+    [(ID, true), (DESCRIPTION, true), (KEY, true), (ALGORITHM, false), (COUNTER, false)];
+
+/// How many rows there are between two lines about the progress.
+const PROGRESS: u64 = 1000;
+
+/// Registers the devices of a file, through the same use case as a request.
+pub(super) struct Import<'a> {
+    service: &'a Service,
+    read: Grant,
+    write: Grant,
+    dry_run: bool,
+}
+
+/// What came of a row.
+enum Outcome {
+    Good,
+    /// Why it is not registered: a text that does not hold its key.
+    Rejected(String),
+}
+
+impl<'a> Import<'a> {
+    pub(super) async fn new(
+        service: &'a Service,
+        instance: &InstanceId,
+        dry_run: bool,
+    ) -> anyhow::Result<Self> {
+        let grant = async |permission| {
+            Operator::of(service).grant(instance, permission).await.map_err(explain)
+        };
+        let read = grant(Permission::OtpDevicesRead).await?;
+        let write = grant(Permission::OtpDevicesWrite).await?;
+        Ok(Self { service, read, write, dry_run })
+    }
+
+    /// Imports a file; an error if it cannot be read, or if a row was rejected.
+    pub(super) async fn run(&self, file: &Path, rejects: Option<PathBuf>) -> anyhow::Result<()> {
+        let rejects_path = rejects.unwrap_or_else(|| {
+            let mut path = OsString::from(file);
+            path.push(".rejects.csv");
+            path.into()
+        });
+        let mut reader = ReaderBuilder::new()
+            .flexible(true)
+            .from_path(file)
+            .with_context(|| file.display().to_string())?;
+        let header = reader.byte_headers().context("reading the first line")?.clone();
+        let columns = Columns::of(&header)?;
+        let mut rejects: Option<Writer<File>> = None;
+        let (mut good, mut rejected) = (0_u64, 0_u64);
+
+        let mut record = ByteRecord::new();
+        while reader.read_byte_record(&mut record).context("reading the file")? {
+            match self.import(&columns, &header, &record).await? {
+                Outcome::Good => good += 1,
+                Outcome::Rejected(reason) => {
+                    rejected += 1;
+                    let writer = match &mut rejects {
+                        Some(writer) => writer,
+                        none => none.insert(open_rejects(&rejects_path, &header)?),
+                    };
+                    // Without the reason of an earlier run.
+                    let fields = record.iter().enumerate();
+                    let fields = fields.filter(|(n, _)| header.get(*n) != Some(REASON.as_bytes()));
+                    let row = fields.map(|(_, field)| field).chain([reason.as_bytes()]);
+                    writer.write_record(row).context("writing the reject file")?;
+                }
+            }
+            if (good + rejected) % PROGRESS == 0 && io::stderr().is_terminal() {
+                write!(io::stderr(), "\r{} rows, {rejected} rejected", good + rejected)?;
+            }
+        }
+        if io::stderr().is_terminal() && good + rejected >= PROGRESS {
+            writeln!(io::stderr())?;
+        }
+        if let Some(mut writer) = rejects {
+            writer.flush().context("writing the reject file")?;
+        } else if rejects_path.exists() {
+            // Of an earlier run, whose rows are good now.
+            fs::remove_file(&rejects_path).context("removing the reject file of an earlier run")?;
+        }
+        let done = if self.dry_run { "could be registered" } else { "are registered" };
+        writeln!(io::stdout(), "{good} rows {done}, {rejected} are rejected")?;
+        if rejected > 0 {
+            bail!("{rejected} rows are in {} with the reason", rejects_path.display());
+        }
+        Ok(())
+    }
+
+    async fn import(
+        &self,
+        columns: &Columns,
+        header: &ByteRecord,
+        record: &ByteRecord,
+    ) -> anyhow::Result<Outcome> {
+        if record.len() != header.len() {
+            let (has, expected) = (record.len(), header.len());
+            return Ok(Outcome::Rejected(format!("{has} fields, expected {expected}")));
+        }
+        let device = match columns.device(record) {
+            Ok(device) => device,
+            Err(reason) => return Ok(Outcome::Rejected(reason)),
+        };
+        let registered = if self.dry_run {
+            self.could_be_registered(device).await
+        } else {
+            self.service.add_otp_device(&self.write, device).await
+        };
+        match registered {
+            Ok(()) => Ok(Outcome::Good),
+            Err(Error::OtpDeviceConflict) => {
+                Ok(Outcome::Rejected(format!("{ID}: a device with other details has it")))
+            }
+            Err(error) => Err(explain(error)),
+        }
+    }
+
+    async fn could_be_registered(&self, device: OtpDevice) -> Result<(), Error> {
+        match self.service.otp_device(&self.read, device.id(), None, None).await {
+            Ok(existing) if existing.device != device => Err(Error::OtpDeviceConflict),
+            Ok(_) | Err(Error::OtpDeviceUnknown) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The reject file, for the owner's eyes only: it holds keys.
+fn open_rejects(path: &Path, header: &ByteRecord) -> anyhow::Result<Writer<File>> {
+    let open = || {
+        // A new file: the mode of an old one may be another.
+        if let Err(error) = fs::remove_file(path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            return Err(error);
+        }
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+    };
+    let file = open().with_context(|| path.display().to_string())?;
+    let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(file);
+    let header = header.iter().filter(|name| *name != REASON.as_bytes());
+    writer.write_record(header.chain([REASON.as_bytes()])).context("writing the reject file")?;
+    Ok(writer)
+}
+
+/// The column that a reject file adds; passed over when one is imported again.
+const REASON: &str = "reason";
+
+/// Where the columns stand in a row.
+struct Columns([Option<usize>; COLUMNS.len()]);
+
+impl Columns {
+    fn of(header: &ByteRecord) -> anyhow::Result<Self> {
+        let position = |name: &str| header.iter().position(|column| column == name.as_bytes());
+        for column in header {
+            let known = COLUMNS.iter().any(|(name, _)| name.as_bytes() == column);
+            if !known && column != REASON.as_bytes() {
+                bail!(
+                    "the first line has the column {:?}; it names {}",
+                    String::from_utf8_lossy(column),
+                    COLUMNS.map(|(name, _)| name).join(", ")
+                );
+            }
+        }
+        for (name, needed) in COLUMNS {
+            if needed && position(name).is_none() {
+                bail!("the first line has no column {name}");
+            }
+        }
+        Ok(Self(COLUMNS.map(|(name, _)| position(name))))
+    }
+
+    /// The device of a row, or the column that is wrong and why.
+    fn device(&self, record: &ByteRecord) -> Result<OtpDevice, String> {
+        let [id, description, key, algorithm, counter] = self.0;
+        let id = parse(record, ID, id, |text| OtpDeviceId::parse(text))?;
+        let description =
+            parse(record, DESCRIPTION, description, |text| OtpDeviceDescription::parse(text))?;
+        let key = parse(record, KEY, key, OtpKey::from_base32)?;
+        let algorithm = parse(record, ALGORITHM, algorithm, |text| match text {
+            "" => Ok(OtpAlgorithm::TotpWithoutPrice),
+            _ => match text.parse() {
+                Ok(number) => OtpAlgorithm::from_number(number),
+                Err(_) => OtpAlgorithm::from_name(text),
+            },
+        })?;
+        let counter = parse(record, COUNTER, counter, |text| match text {
+            "" => Ok(OtpCounter::default()),
+            // What is no number is no counter.
+            _ => OtpCounter::new(text.parse().unwrap_or(-1)),
+        })?;
+        OtpDevice::new(id, description, key, algorithm, counter)
+            .map_err(|error| format!("{KEY}: {error}"))
+    }
+}
+
+fn parse<T, E: std::error::Error>(
+    record: &ByteRecord,
+    name: &str,
+    column: Option<usize>,
+    parse: impl Fn(&str) -> Result<T, E>,
+) -> Result<T, String> {
+    let bytes = column.and_then(|column| record.get(column)).unwrap_or_default();
+    let text = str::from_utf8(bytes).map_err(|_| format!("{name}: it is not UTF-8"))?;
+    parse(text).map_err(|error| format!("{name}: {error}"))
+}

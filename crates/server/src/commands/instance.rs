@@ -1,0 +1,65 @@
+use std::io::{self, BufRead, IsTerminal, Read, Write};
+
+use anyhow::{Context, bail};
+use merchant_otp_application::operator::Operator;
+use merchant_otp_domain::{Instance, Password, Permission};
+use zeroize::Zeroizing;
+
+use crate::command_line::InstanceCommand;
+use crate::commands::database::service;
+use crate::commands::explain::explain;
+use crate::settings::Settings;
+
+/// Makes, lists, changes and removes instances.
+pub(crate) async fn instance(settings: &Settings, command: InstanceCommand) -> anyhow::Result<()> {
+    let service = service(settings).await?;
+    let operator = Operator::of(&service);
+    match command {
+        InstanceCommand::Add { id, name } => {
+            let instance = Instance { id, name };
+            let write = operator.grant_management(Permission::InstancesWrite);
+            service.add_instance(&write, instance, None).await.map_err(explain)
+        }
+        InstanceCommand::SetPassword { id } => {
+            service.find_instance(id.as_str()).await.map_err(explain)?;
+            let password = read_password()?;
+            let write = operator.grant_whatever(id, Permission::InstancesAuthWrite);
+            service.set_password(&write, password).await.map_err(explain)
+        }
+        InstanceCommand::List => {
+            let all =
+                service.list_instances(&operator.grant_management(Permission::InstancesRead)).await;
+            let mut output = io::stdout().lock();
+            for listed in all.map_err(explain)? {
+                let deleted = if listed.deleted { "\tdeleted" } else { "" };
+                let (id, name) = (listed.instance.id, listed.instance.name);
+                writeln!(output, "{id}\t{}{deleted}", name.as_str())?;
+            }
+            Ok(())
+        }
+        InstanceCommand::Remove { id } => {
+            let write = operator.grant_whatever(id, Permission::InstancesWrite);
+            service.purge_instance(&write).await.map_err(explain)
+        }
+    }
+}
+
+/// Asks for a new password, twice on a terminal.
+fn read_password() -> anyhow::Result<Password> {
+    let text = if io::stdin().is_terminal() {
+        let ask = |prompt| rpassword::prompt_password(prompt).map(Zeroizing::new);
+        let text = ask("New password: ").context("reading the password")?;
+        if ask("The same again: ").context("reading the password")? != text {
+            bail!("the two are not the same; the password is as it was");
+        }
+        text
+    } else {
+        // Longer than any password, so that one that is too long is told.
+        let longest = Password::MAX_BYTES + 2;
+        let mut line = Zeroizing::new(String::with_capacity(longest));
+        let mut input = io::stdin().lock().take(longest.try_into()?);
+        input.read_line(&mut line).context("standard input")?;
+        line
+    };
+    Ok(Password::parse(text.trim_end_matches(['\r', '\n']))?)
+}

@@ -1,0 +1,7 @@
+use std::io::{self, Write};
+
+/// Describes the endpoints.
+pub(crate) fn openapi() -> anyhow::Result<()> {
+    write!(io::stdout(), "{}", merchant_otp_transport_http::openapi())?;
+    Ok(())
+}

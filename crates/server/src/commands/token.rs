@@ -1,0 +1,89 @@
+use std::io::{self, Write};
+
+use anyhow::Context;
+use merchant_otp_application::operator::Operator;
+use merchant_otp_application::{AccessTokenPage, Error, NewAccessToken, Service};
+use merchant_otp_domain::{Expiration, InstanceId, Permission};
+
+use crate::command_line::TokenCommand;
+use crate::commands::database::service;
+use crate::commands::explain::explain;
+use crate::commands::text::{one_line, rfc_3339};
+use crate::settings::Settings;
+
+/// Makes, lists and revokes access tokens.
+pub(crate) async fn token(settings: &Settings, command: TokenCommand) -> anyhow::Result<()> {
+    let service = service(settings).await?;
+    match command {
+        TokenCommand::Add { instance, scope, duration, description } => {
+            let new = NewAccessToken { scope, lifetime: Some(duration), description };
+            let log_in = Operator::of(&service).log_in(&instance).await.map_err(explain)?;
+            let issued = service.issue_access_token(&log_in, new).await.map_err(explain)?;
+            writeln!(io::stdout(), "{}", *issued.token.expose())
+                .context("the token was made and not shown; revoke it and make another")
+        }
+        TokenCommand::List { instance } => list_tokens(&service, &instance).await,
+        TokenCommand::Revoke { instance, serial: Some(serial), .. } => {
+            let grant = Operator::of(&service).grant(&instance, Permission::TokensWrite).await;
+            let revoked = service.revoke_access_token(&grant.map_err(explain)?, serial).await;
+            revoked.map_err(explain)
+        }
+        TokenCommand::Revoke { instance, serial: None, .. } => {
+            revoke_tokens(&service, &instance).await
+        }
+    }
+}
+
+/// Revokes all tokens of an instance.
+async fn revoke_tokens(service: &Service, instance: &InstanceId) -> anyhow::Result<()> {
+    let grant =
+        async |permission| Operator::of(service).grant(instance, permission).await.map_err(explain);
+    let (read, write) =
+        (grant(Permission::TokensRead).await?, grant(Permission::TokensWrite).await?);
+    loop {
+        let page = AccessTokenPage::After(0);
+        let tokens = service.list_access_tokens(&read, page, TOKENS_PAGE).await.map_err(explain)?;
+        if tokens.is_empty() {
+            return Ok(());
+        }
+        for token in tokens {
+            match service.revoke_access_token(&write, token.serial).await {
+                Err(Error::AccessTokenUnknown) => {}
+                revoked => revoked.map_err(explain)?,
+            }
+        }
+    }
+}
+
+/// How many tokens are held in memory at a time.
+const TOKENS_PAGE: u16 = 100;
+
+async fn list_tokens(service: &Service, instance: &InstanceId) -> anyhow::Result<()> {
+    let grant =
+        Operator::of(service).grant(instance, Permission::TokensRead).await.map_err(explain)?;
+    let mut output = io::stdout().lock();
+    writeln!(output, "SERIAL\tSCOPE\tCREATED\tEXPIRES\tDESCRIPTION")?;
+    let mut last = 0;
+    loop {
+        let page = AccessTokenPage::After(last);
+        let tokens =
+            service.list_access_tokens(&grant, page, TOKENS_PAGE).await.map_err(explain)?;
+        let Some(end) = tokens.last() else {
+            return Ok(());
+        };
+        last = end.serial.value();
+        for token in tokens {
+            let (serial, info) = (token.serial, token.info);
+            let (created, expires) = (rfc_3339(info.created), expiration(info.expiration));
+            let description = one_line(info.description.as_str());
+            writeln!(output, "{serial}\t{}\t{created}\t{expires}\t{description}", info.scope)?;
+        }
+    }
+}
+
+fn expiration(expiration: Expiration) -> String {
+    match expiration {
+        Expiration::Never => "never".to_owned(),
+        Expiration::At(end) => rfc_3339(end),
+    }
+}

@@ -1,0 +1,112 @@
+//! The section `[security]`: where the master keys are.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Security {
+    /// Where the master keys are, the one that seals first.
+    #[serde(with = "master_key_sources")]
+    pub(crate) master_keys: Vec<MasterKeySource>,
+}
+
+/// Where a master key is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum MasterKeySource {
+    /// In a file.
+    File(PathBuf),
+    /// In an environment variable of this name.
+    Environment(String),
+}
+
+impl FromStr for MasterKeySource {
+    type Err = MasterKeySourceError;
+
+    fn from_str(text: &str) -> Result<Self, MasterKeySourceError> {
+        match text.split_once(':') {
+            Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.into())),
+            Some(("env", name)) if !name.is_empty() => Ok(Self::Environment(name.to_owned())),
+            _ => Err(MasterKeySourceError),
+        }
+    }
+}
+
+impl fmt::Display for MasterKeySource {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(formatter, "file:{}", path.display()),
+            Self::Environment(name) => write!(formatter, "env:{name}"),
+        }
+    }
+}
+
+/// A text that is no [`MasterKeySource`]; it may be a master key, so it is not quoted.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("a master key is named by file:PATH or env:NAME")]
+pub(crate) struct MasterKeySourceError;
+
+/// Where master keys are: a list, or the text of an environment variable with commas between.
+mod master_key_sources {
+    use std::fmt;
+
+    use serde::de::{Deserializer, Error, SeqAccess, Visitor};
+    use serde::ser::Serializer;
+
+    use super::MasterKeySource;
+
+    pub(super) fn serialize<S: Serializer>(
+        sources: &[MasterKeySource],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(sources.iter().map(ToString::to_string))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<MasterKeySource>, D::Error> {
+        deserializer.deserialize_any(Sources)
+    }
+
+    struct Sources;
+
+    impl<'de> Visitor<'de> for Sources {
+        type Value = Vec<MasterKeySource>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("a list of file:PATH and env:NAME")
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+            let sources = text.split(',').map(str::trim).filter(|source| !source.is_empty());
+            sources.map(|source| source.parse().map_err(E::custom)).collect()
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut sources = Vec::new();
+            while let Some(text) = list.next_element::<String>()? {
+                sources.push(text.parse().map_err(A::Error::custom)?);
+            }
+            Ok(sources)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_comes_back_from_its_text() {
+        for text in ["file:/etc/merchant-otp/master.key", "file:data/a:b", "env:MASTER_KEY"] {
+            assert_eq!(text.parse::<MasterKeySource>().unwrap().to_string(), text);
+        }
+        for text in ["", "file:", "env:", "/etc/key", "base64:AAAA", "AAAA="] {
+            assert_eq!(text.parse::<MasterKeySource>(), Err(MasterKeySourceError), "{text}");
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The endpoints, one module for each resource; `wire` has what is sent and received there.
+
+pub(crate) mod access_tokens;
+pub(crate) mod config;
+pub(crate) mod health;
+pub(crate) mod instances;
+pub(crate) mod otp_devices;
+pub(crate) mod routes;
+pub(crate) mod tags;
+pub(crate) mod time;

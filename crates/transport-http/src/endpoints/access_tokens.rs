@@ -1,0 +1,164 @@
+//! `[/instances/$INSTANCE]/private/token` and `…/private/tokens[/$SERIAL]`: log-in and its tokens
+
+pub(crate) mod wire;
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use merchant_otp_application::AccessTokenPage;
+use merchant_otp_domain::{AccessTokenSerial, Operation, Permission};
+
+use self::wire::{LoginTokenRequest, LoginTokenSuccessResponse, TokenInfos};
+use crate::endpoints::tags;
+use crate::error::{ErrorDetail, HttpError};
+use crate::extract::authorized::{Authorized, TokensRead, TokensWrite};
+use crate::extract::logged_in::LoggedIn;
+use crate::extract::path;
+use crate::extract::presented::{note_instance, presented};
+use crate::extract::query::Query;
+use crate::state::State;
+
+/// `POST` on `token`: makes an access token for whoever has the password or a refreshable token.
+#[utoipa::path(
+    post,
+    path = "/private/token",
+    operation_id = "log_in",
+    tag = tags::ACCESS_TOKENS,
+    summary = "Make an access token",
+    description = "For whoever has the password of the instance (Basic, with the id of the instance as \
+                   name) or a refreshable access token of it that may do as much.",
+    security(("password" = []), ("access_token" = [])),
+    request_body = LoginTokenRequest,
+    responses(
+        (status = 200, description = "The access token.", body = LoginTokenSuccessResponse),
+        (
+            status = 429,
+            description = "Too many log-ins failed (2015); `Retry-After` tells how long to wait.",
+            body = ErrorDetail
+        ),
+    )
+)]
+pub(crate) async fn log_in(
+    state: Data<State>,
+    LoggedIn { log_in, body }: LoggedIn,
+) -> Result<HttpResponse, HttpError> {
+    let new = LoginTokenRequest::read(&body)?.into_new_access_token();
+    let issued = state.service.issue_access_token(&log_in, new).await;
+    let issued = issued.map_err(HttpError::during(Operation::IssueAccessToken))?;
+    let token = issued.token.expose();
+    Ok(HttpResponse::Ok().json(LoginTokenSuccessResponse::new(&token, &issued)))
+}
+
+/// `DELETE` on `token`: revokes the token that is presented.
+#[utoipa::path(
+    delete,
+    path = "/private/token",
+    operation_id = "log_out",
+    tag = tags::ACCESS_TOKENS,
+    summary = "Revoke the access token that is presented",
+    security(("access_token" = [])),
+    responses((status = 204, description = "The access token is revoked."))
+)]
+pub(crate) async fn log_out(
+    state: Data<State>,
+    request: HttpRequest,
+) -> Result<HttpResponse, HttpError> {
+    let presented = presented(&state, &request);
+    let logged_out = state.service.log_out(presented).await;
+    note_instance(&request, presented.instance, logged_out)
+        .map_err(HttpError::during(Operation::RevokeAccessToken))?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// `GET` on `tokens`: lists the access tokens, newest first if nothing else is asked for.
+#[utoipa::path(
+    get,
+    path = "/private/tokens",
+    operation_id = "list_access_tokens",
+    tag = tags::ACCESS_TOKENS,
+    summary = "List the access tokens",
+    description = "Expired ones included, without their secrets.",
+    security(("access_token" = [])),
+    params(
+        (
+            "limit" = Option<i64>,
+            Query,
+            description = "How many at the most, up to 1024: in ascending order of their serials, or \
+                           if negative in descending order; -20 if absent."
+        ),
+        (
+            "offset" = Option<u64>,
+            Query,
+            description = "The serial to begin after, or if `limit` is negative, before.",
+            format = "uint64",
+            maximum = 18_446_744_073_709_551_615_u64
+        ),
+    ),
+    responses(
+        (status = 200, description = "The access tokens.", body = TokenInfos),
+        (status = 204, description = "There are none."),
+        (status = 400, description = "A parameter is malformed (26).", body = ErrorDetail),
+    )
+)]
+pub(crate) async fn list(
+    state: Data<State>,
+    request: HttpRequest,
+    right: Authorized<TokensRead>,
+) -> Result<HttpResponse, HttpError> {
+    let (page, limit) = page(&Query::of(&request))?;
+    let tokens = state.service.list_access_tokens(&right.grant, page, limit).await;
+    let tokens = tokens.map_err(HttpError::during(Operation::Use(Permission::TokensRead)))?;
+    if tokens.is_empty() {
+        return Ok(HttpResponse::NoContent().finish());
+    }
+    Ok(HttpResponse::Ok().json(TokenInfos::from(&*tokens)))
+}
+
+/// `DELETE` on one of `tokens`: revokes it.
+#[utoipa::path(
+    delete,
+    path = "/private/tokens/{serial}",
+    operation_id = "revoke_access_token",
+    tag = tags::ACCESS_TOKENS,
+    summary = "Revoke an access token",
+    security(("access_token" = [])),
+    params(("serial" = i64, Path, description = "The number of the access token.", minimum = 1)),
+    responses(
+        (status = 204, description = "The access token is revoked."),
+        (status = 400, description = "The serial is malformed (26).", body = ErrorDetail),
+        (
+            status = 404,
+            description = "The instance is unknown (2000) or deleted (2016), or has no such access \
+                           token (41).",
+            body = ErrorDetail
+        ),
+    )
+)]
+pub(crate) async fn revoke(
+    state: Data<State>,
+    request: HttpRequest,
+    right: Authorized<TokensWrite>,
+) -> Result<HttpResponse, HttpError> {
+    let serial = path::last_segment(&request)
+        .and_then(|segment| segment.parse().ok())
+        .and_then(|number| AccessTokenSerial::new(number).ok())
+        .ok_or(HttpError::Parameter("serial"))?;
+    let revoked = state.service.revoke_access_token(&right.grant, serial).await;
+    revoked.map_err(HttpError::during(Operation::RevokeAccessToken))?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// The page of a list that `limit` and `offset` ask for, and how many tokens it has at the most.
+///
+/// A negative limit goes down from the offset; both do not include it.
+fn page(query: &Query) -> Result<(AccessTokenPage, u16), HttpError> {
+    const DEFAULT_LIMIT: i64 = -20;
+    const LARGEST_LIMIT: u64 = 1024;
+    let limit = query.integer("limit")?.unwrap_or(DEFAULT_LIMIT);
+    let offset = query.number("offset")?.map(|offset| i64::try_from(offset).unwrap_or(i64::MAX));
+    let page = match limit {
+        0.. => AccessTokenPage::After(offset.unwrap_or(0)),
+        _ => AccessTokenPage::Before(offset.unwrap_or(i64::MAX)),
+    };
+    let limit = limit.unsigned_abs().min(LARGEST_LIMIT);
+    Ok((page, u16::try_from(limit).unwrap_or(u16::MAX)))
+}

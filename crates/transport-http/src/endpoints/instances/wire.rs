@@ -1,0 +1,197 @@
+//! What is sent and received of instances.
+
+use std::collections::BTreeMap;
+
+use merchant_otp_application::ListedInstance;
+use merchant_otp_domain::{Instance, InstanceId, InstanceName, Password};
+use merchant_otp_taler_protocol::PASSWORD_METHOD;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::endpoints::time::RelativeTimeJson;
+use crate::error::HttpError;
+use crate::extract::json_object::{JsonError, JsonObject};
+
+/// The service signs nothing: it has no key, and clients want a string.
+const NO_KEY: &str = "";
+
+/// The instances.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct InstancesResponse<'a> {
+    /// The instances.
+    instances: Vec<InstanceEntry<'a>>,
+}
+
+impl<'a> From<&'a [ListedInstance]> for InstancesResponse<'a> {
+    fn from(all: &'a [ListedInstance]) -> Self {
+        let entry = |listed: &'a ListedInstance| InstanceEntry {
+            id: listed.instance.id.as_str(),
+            name: listed.instance.name.as_str(),
+            merchant_pub: NO_KEY,
+            payment_targets: [],
+            deleted: listed.deleted,
+        };
+        Self { instances: all.iter().map(entry).collect() }
+    }
+}
+
+/// An instance in a list.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Instance)]
+pub(crate) struct InstanceEntry<'a> {
+    /// Its name in URLs.
+    id: &'a str,
+    /// Its name for people.
+    name: &'a str,
+    /// Empty: the service has no keys.
+    merchant_pub: &'static str,
+    /// Empty: the service takes no payments.
+    #[schema(value_type = Vec<String>)]
+    payment_targets: [&'static str; 0],
+    /// Whether it is deleted: kept, and of no use until it is purged.
+    deleted: bool,
+}
+
+/// An instance, as far as the service knows it.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct QueryInstancesResponse<'a> {
+    /// Its name for people.
+    name: &'a str,
+    /// Empty: the service has no keys.
+    merchant_pub: &'static str,
+    /// Empty.
+    #[schema(value_type = Object)]
+    address: BTreeMap<&'static str, &'static str>,
+    /// Empty.
+    #[schema(value_type = Object)]
+    jurisdiction: BTreeMap<&'static str, &'static str>,
+    /// Never.
+    use_stefan: bool,
+    /// None.
+    default_pay_delay: RelativeTimeJson,
+    /// None.
+    default_refund_delay: RelativeTimeJson,
+    /// None.
+    default_wire_transfer_delay: RelativeTimeJson,
+    /// How its clients log in.
+    auth: AuthMethod,
+}
+
+impl<'a> From<&'a Instance> for QueryInstancesResponse<'a> {
+    fn from(instance: &'a Instance) -> Self {
+        Self {
+            name: instance.name.as_str(),
+            merchant_pub: NO_KEY,
+            address: BTreeMap::new(),
+            jurisdiction: BTreeMap::new(),
+            use_stefan: false,
+            default_pay_delay: RelativeTimeJson::ZERO,
+            default_refund_delay: RelativeTimeJson::ZERO,
+            default_wire_transfer_delay: RelativeTimeJson::ZERO,
+            auth: AuthMethod { method: PASSWORD_METHOD },
+        }
+    }
+}
+
+/// How the clients of an instance log in.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct AuthMethod {
+    /// By a password, for which they get tokens.
+    method: &'static str,
+}
+
+const ID: &str = "id";
+const NAME: &str = "name";
+const AUTH: &str = "auth";
+const METHOD: &str = "method";
+const PASSWORD: &str = "password";
+
+/// An instance that is to be made.
+#[derive(ToSchema)]
+pub(crate) struct InstanceConfigurationMessage {
+    /// Its name in URLs.
+    #[schema(
+        value_type = String,
+        min_length = 2,
+        max_length = 255,
+        pattern = "^[A-Za-z0-9][A-Za-z0-9_.@-]+$"
+    )]
+    id: InstanceId,
+    /// Its name for people: 1 to 1024 bytes without control characters.
+    #[schema(
+        value_type = String,
+        min_length = 1,
+        max_length = 1024,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]+$"
+    )]
+    name: InstanceName,
+    /// How its clients log in.
+    auth: InstanceAuthConfigurationMessage,
+}
+
+impl InstanceConfigurationMessage {
+    pub(crate) fn read(json: &[u8]) -> Result<Self, HttpError> {
+        let mut message = JsonObject::parse(json, &[ID, NAME, AUTH, METHOD, PASSWORD])?;
+        let id = InstanceId::parse(&message.text(ID)?).map_err(JsonError::refused(ID))?;
+        let name = InstanceName::parse(message.text(NAME)?.as_str());
+        let name = name.map_err(JsonError::refused(NAME))?;
+        let auth = message.required(AUTH)?.object(AUTH);
+        let auth = auth.and_then(InstanceAuthConfigurationMessage::of);
+        Ok(Self { id, name, auth: auth.map_err(HttpError::AuthOfNewInstance)? })
+    }
+
+    /// The instance, and its password.
+    pub(crate) fn into_instance(self) -> (Instance, Password) {
+        (Instance { id: self.id, name: self.name }, self.auth.password)
+    }
+}
+
+/// What is to be different about an instance.
+#[derive(ToSchema)]
+pub(crate) struct InstanceReconfigurationMessage {
+    /// Its name for people.
+    #[schema(
+        value_type = Option<String>,
+        min_length = 1,
+        max_length = 1024,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]+$"
+    )]
+    pub(crate) name: Option<InstanceName>,
+}
+
+impl InstanceReconfigurationMessage {
+    pub(crate) fn read(json: &[u8]) -> Result<Self, JsonError> {
+        let mut message = JsonObject::parse(json, &[NAME])?;
+        let parse = |text: &str| InstanceName::parse(text).map_err(JsonError::refused(NAME));
+        let name = message.take(NAME).map(|name| name.text(NAME).and_then(parse));
+        Ok(Self { name: name.transpose()? })
+    }
+}
+
+/// How the clients of an instance log in (protocol v19).
+#[derive(ToSchema)]
+pub(crate) struct InstanceAuthConfigurationMessage {
+    /// `token`: by a password, for which they get tokens.
+    #[schema(value_type = String, pattern = "^token$")]
+    #[expect(dead_code, reason = "there is one method")]
+    method: (),
+    /// The password: 1 to 1024 bytes.
+    #[schema(value_type = String, min_length = 1, max_length = 1024)]
+    pub(crate) password: Password,
+}
+
+impl InstanceAuthConfigurationMessage {
+    pub(crate) fn read(json: &[u8]) -> Result<Self, HttpError> {
+        let auth = JsonObject::parse(json, &[METHOD, PASSWORD])?;
+        Self::of(auth).map_err(HttpError::Auth)
+    }
+
+    fn of(mut auth: JsonObject) -> Result<Self, JsonError> {
+        if auth.text(METHOD)?.as_str() != PASSWORD_METHOD {
+            let reason = "the method is \"token\"".into();
+            return Err(JsonError::Field { name: METHOD, reason });
+        }
+        let password = Password::parse(&auth.text(PASSWORD)?);
+        Ok(Self { method: (), password: password.map_err(JsonError::refused(PASSWORD))? })
+    }
+}

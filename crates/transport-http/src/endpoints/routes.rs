@@ -1,0 +1,161 @@
+use std::future::ready;
+
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::http::header::LOCATION;
+use actix_web::http::uri::PathAndQuery;
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, Resource, Route};
+use merchant_otp_domain::InstanceId;
+
+use crate::endpoints::{access_tokens, config, health, instances, otp_devices};
+use crate::error::HttpError;
+use crate::extract::path;
+use crate::middleware::deadline::answer_in_time;
+use crate::openapi;
+
+/// Registers the endpoints.
+pub(crate) fn configure(service: &mut ServiceConfig) {
+    // The name that the instance `admin` had in the protocol before. Only what there is below it is
+    // redirected, so that no `Location` leads to another host.
+    for path in ["/config", "/private", "/private/{tail}*"] {
+        let path = format!("/instances/{}{path}", InstanceId::FORMER_ADMIN);
+        service.service(Resource::new(path).to(redirect_to_admin));
+    }
+    for path in of_instance("/private/otp-devices") {
+        service.service(
+            resource(path)
+                .route(web::get().to(otp_devices::list))
+                .route(web::head().to(otp_devices::list_head))
+                .route(web::post().to(otp_devices::add))
+                .default_service(method_invalid("GET, HEAD, POST")),
+        );
+    }
+    for path in of_instance("/private/otp-devices/{device}") {
+        service.service(
+            resource(path)
+                .route(web::get().to(otp_devices::show))
+                .route(web::head().to(otp_devices::show))
+                .route(web::patch().to(otp_devices::change))
+                .route(web::delete().to(otp_devices::remove))
+                .default_service(method_invalid("DELETE, GET, HEAD, PATCH")),
+        );
+    }
+    for path in of_instance("/private/token") {
+        service.service(
+            resource(path)
+                .route(web::post().to(access_tokens::log_in))
+                .route(web::delete().to(access_tokens::log_out))
+                .default_service(method_invalid("DELETE, POST")),
+        );
+    }
+    for path in of_instance("/private/tokens") {
+        service.service(
+            resource(path)
+                .route(web::get().to(access_tokens::list))
+                .route(web::head().to(access_tokens::list))
+                .default_service(method_invalid("GET, HEAD")),
+        );
+    }
+    for path in of_instance("/private/tokens/{serial}") {
+        service.service(
+            resource(path)
+                .route(web::delete().to(access_tokens::revoke))
+                .default_service(method_invalid("DELETE")),
+        );
+    }
+    service.service(
+        resource("/management/instances")
+            .route(web::get().to(instances::list))
+            .route(web::head().to(instances::list))
+            .route(web::post().to(instances::add))
+            .default_service(method_invalid("GET, HEAD, POST")),
+    );
+    for path in of_instance_or_managed("") {
+        service.service(
+            resource(path)
+                .route(web::get().to(instances::show))
+                .route(web::head().to(instances::show))
+                .route(web::patch().to(instances::change))
+                .route(web::delete().to(instances::remove))
+                .default_service(method_invalid("DELETE, GET, HEAD, PATCH")),
+        );
+    }
+    for path in of_instance_or_managed("/auth") {
+        service.service(
+            resource(path)
+                .route(web::post().to(instances::set_password))
+                .default_service(method_invalid("POST")),
+        );
+    }
+    for path in of_instance("/config") {
+        service.service(
+            resource(path)
+                .route(web::get().to(config::show))
+                .route(web::head().to(config::show))
+                .default_service(method_invalid("GET, HEAD")),
+        );
+    }
+    service.service(
+        resource("/healthz")
+            .route(web::get().to(health::live))
+            .route(web::head().to(health::live))
+            .default_service(method_invalid("GET, HEAD")),
+    );
+    service.service(
+        resource("/readyz")
+            .route(web::get().to(health::ready))
+            .route(web::head().to(health::ready))
+            .default_service(method_invalid("GET, HEAD")),
+    );
+    service.service(
+        resource("/openapi.json")
+            .route(web::get().to(openapi::show))
+            .route(web::head().to(openapi::show))
+            .default_service(method_invalid("GET, HEAD")),
+    );
+    service.default_service(web::to(|| ready(Err::<&'static str, _>(HttpError::EndpointUnknown))));
+}
+
+/// A resource at a path, whose requests are answered in time.
+fn resource(
+    path: impl Into<String>,
+) -> Resource<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<BoxBody>,
+        Error = actix_web::Error,
+        InitError = (),
+    >,
+> {
+    Resource::new(path.into()).wrap(from_fn(answer_in_time))
+}
+
+/// The two paths of a resource of an instance: of the instance `admin`, and of a named one.
+fn of_instance(tail: &str) -> [String; 2] {
+    [tail.to_owned(), format!("/instances/{{{}}}{tail}", path::INSTANCE)]
+}
+
+/// The three paths of an instance itself: the two of the instance, and that of those who manage it.
+fn of_instance_or_managed(tail: &str) -> [String; 3] {
+    let [admin, named] = of_instance(&format!("/private{tail}"));
+    [admin, named, format!("/management/instances/{{{}}}{tail}", path::INSTANCE)]
+}
+
+/// Answers the methods that a resource does not know.
+fn method_invalid(allow: &'static str) -> Route {
+    web::to(move || ready(Err::<&'static str, _>(HttpError::MethodInvalid { allow })))
+}
+
+/// Redirects to the same path without the instance, query and all.
+async fn redirect_to_admin(request: HttpRequest) -> Result<HttpResponse, HttpError> {
+    let path = request.uri().path_and_query().map_or("", PathAndQuery::as_str);
+    // The router takes `%64efault` for the same; no client writes that.
+    let location = path
+        .strip_prefix("/instances/")
+        .and_then(|path| path.strip_prefix(InstanceId::FORMER_ADMIN))
+        .ok_or(HttpError::EndpointUnknown)?;
+    Ok(HttpResponse::PermanentRedirect().insert_header((LOCATION, location)).finish())
+}

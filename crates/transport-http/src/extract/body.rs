@@ -1,0 +1,155 @@
+use std::io::{ErrorKind, Read};
+use std::time::{Duration, Instant};
+
+use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use actix_web::rt::time::timeout;
+use actix_web::web;
+use actix_web::{HttpMessage, HttpRequest};
+use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use futures_util::StreamExt;
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+/// Progress of a request body; stored in the extensions of the request.
+pub(crate) enum BodyProgress {
+    /// It arrives, as fast as the client sends it.
+    Receiving,
+    /// It is complete since then.
+    Complete(Instant),
+}
+
+/// Why a request body cannot be read.
+#[derive(Debug, Error)]
+pub(crate) enum BodyError {
+    /// Larger than the limit, as it came or decompressed.
+    #[error("the body exceeds the limit")]
+    TooLarge,
+    /// Not what its `Content-Encoding` says.
+    #[error("the body cannot be decompressed")]
+    Compression(#[source] std::io::Error),
+    /// It ended early, or its chunks are malformed.
+    #[error("the body broke off")]
+    Broken(#[source] PayloadError),
+    /// It did not come in time.
+    #[error("the body did not come within {} s", DEADLINE.as_secs())]
+    Late,
+}
+
+/// A body that arrives within this time was not waited for.
+const IMMEDIATE: Duration = Duration::from_millis(100);
+
+/// How long a body may take to arrive.
+const DEADLINE: Duration = Duration::from_mins(1);
+
+/// The body of a request. It may hold secrets, so our copies of it are wiped.
+pub(crate) struct Body {
+    /// What was received, decompressed.
+    pub(crate) bytes: Zeroizing<Vec<u8>>,
+    /// Whether it arrived so late that authorization must be checked again.
+    pub(crate) arrived_late: bool,
+}
+
+/// Reads the body of a request, decompressed, of at most `limit` bytes.
+pub(crate) async fn read(
+    request: &HttpRequest,
+    payload: Payload,
+    limit: usize,
+) -> Result<Body, BodyError> {
+    let announced = request.headers().get(CONTENT_LENGTH);
+    let announced = announced.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > limit) {
+        return Err(BodyError::TooLarge);
+    }
+    let begin = Instant::now();
+    request.extensions_mut().insert(BodyProgress::Receiving);
+    let received = timeout(DEADLINE, receive(payload, limit)).await;
+    request.extensions_mut().insert(BodyProgress::Complete(Instant::now()));
+    let mut bytes = received.unwrap_or(Err(BodyError::Late))?;
+    if let Some(compression) = Compression::of(request) {
+        // Inflating keeps a processor busy: not on the thread that answers the others.
+        bytes = web::block(move || inflate(compression, &bytes, limit))
+            .await
+            .map_err(|stopped| BodyError::Compression(std::io::Error::other(stopped)))??;
+    }
+    Ok(Body { bytes, arrived_late: begin.elapsed() > IMMEDIATE })
+}
+
+/// Receives what the client sends.
+async fn receive(mut payload: Payload, limit: usize) -> Result<Zeroizing<Vec<u8>>, BodyError> {
+    let mut body = Zeroizing::new(Vec::new());
+    while let Some(chunk) = payload.next().await {
+        append(&mut body, &chunk.map_err(BodyError::Broken)?, limit)?;
+    }
+    Ok(body)
+}
+
+/// Appends to a body of at most `limit` bytes; a buffer that becomes too small is wiped.
+fn append(body: &mut Zeroizing<Vec<u8>>, chunk: &[u8], limit: usize) -> Result<(), BodyError> {
+    let length = body.len().saturating_add(chunk.len());
+    if length > limit {
+        return Err(BodyError::TooLarge);
+    }
+    if length > body.capacity() {
+        let mut larger = Zeroizing::new(Vec::with_capacity(length.max(body.capacity() * 2)));
+        larger.extend_from_slice(body);
+        *body = larger;
+    }
+    body.extend_from_slice(chunk);
+    Ok(())
+}
+
+/// A `Content-Encoding` that is understood; others are ignored, as the C backend does.
+#[derive(Clone, Copy)]
+enum Compression {
+    Deflate,
+    Gzip,
+}
+
+impl Compression {
+    fn of(request: &HttpRequest) -> Option<Self> {
+        let value = request.headers().get(CONTENT_ENCODING)?.to_str().ok()?.trim();
+        if value.eq_ignore_ascii_case("deflate") {
+            Some(Self::Deflate)
+        } else if value.eq_ignore_ascii_case("gzip") || value.eq_ignore_ascii_case("x-gzip") {
+            Some(Self::Gzip)
+        } else {
+            None
+        }
+    }
+}
+
+/// Decompresses up to the limit, and no more than a buffer beyond it, however much there is.
+fn inflate(
+    compression: Compression,
+    compressed: &[u8],
+    limit: usize,
+) -> Result<Zeroizing<Vec<u8>>, BodyError> {
+    let decoder: &mut dyn Read = match compression {
+        Compression::Gzip => &mut MultiGzDecoder::new(compressed),
+        Compression::Deflate if has_zlib_header(compressed) => &mut ZlibDecoder::new(compressed),
+        // Some clients mean the bare format (RFC 1951) by `deflate`.
+        Compression::Deflate => &mut DeflateDecoder::new(compressed),
+    };
+    let mut body = Zeroizing::new(Vec::new());
+    let mut buffer = Zeroizing::new([0; 16 * 1024]);
+    loop {
+        match decoder.read(buffer.as_mut_slice()) {
+            Ok(0) => return Ok(body),
+            Ok(length) => append(&mut body, buffer.get(..length).unwrap_or_default(), limit)?,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(BodyError::Compression(error)),
+        }
+    }
+}
+
+/// Whether the first two bytes are those of RFC 1950 section 2.2: method 8, a multiple of 31.
+fn has_zlib_header(compressed: &[u8]) -> bool {
+    match compressed {
+        [method, flags, ..] => {
+            method & 0x0f == 8 && u16::from_be_bytes([*method, *flags]).is_multiple_of(31)
+        }
+        _ => false,
+    }
+}

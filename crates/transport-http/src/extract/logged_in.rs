@@ -1,0 +1,55 @@
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+use merchant_otp_application::{Error, LogIn, Refusal};
+use merchant_otp_domain::Operation;
+use zeroize::Zeroizing;
+
+use crate::error::HttpError;
+use crate::extract::body;
+use crate::extract::credentials::Credentials;
+use crate::extract::presented::{note_instance, presented};
+use crate::state::State;
+
+/// The largest body of a log-in, in bytes: it is read before the credentials are checked.
+const MAX_BODY_BYTES: usize = 16 * 1024;
+
+/// A log-in by the password of an instance or a refreshable access token, and the body of the request.
+pub(crate) struct LoggedIn {
+    pub(crate) log_in: LogIn,
+    pub(crate) body: Zeroizing<Vec<u8>>,
+}
+
+impl LoggedIn {
+    async fn of(request: &HttpRequest, payload: Payload) -> Result<Self, HttpError> {
+        let state = State::of(request);
+        let presented = presented(state, request);
+        let found = state.service.find_instance(presented.instance).await;
+        let during_log_in = HttpError::during(Operation::LogIn);
+        note_instance(request, presented.instance, found).map_err(during_log_in)?;
+        let Some(credentials) = Credentials::of(request) else {
+            return Err(HttpError::during(Operation::LogIn)(Error::Unauthorized(Refusal::Missing)));
+        };
+        // The body first: credentials that were good while it arrived may no longer be.
+        let limit = state.limits.max_body_bytes.min(MAX_BODY_BYTES);
+        let body = body::read(request, payload, limit).await?.bytes;
+        let log_in = match credentials {
+            Credentials::Password { user, password } => {
+                state.service.log_in_with_password(presented, &user, password).await
+            }
+            Credentials::Token(_) => state.service.log_in_with_token(presented).await,
+        };
+        Ok(Self { log_in: log_in.map_err(HttpError::during(Operation::LogIn))?, body })
+    }
+}
+
+impl FromRequest for LoggedIn {
+    type Error = HttpError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, HttpError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move { Self::of(&request, payload).await })
+    }
+}

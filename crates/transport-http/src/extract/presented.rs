@@ -1,0 +1,32 @@
+use actix_web::{HttpMessage, HttpRequest};
+use merchant_otp_application::{Error, Presented};
+use merchant_otp_transport_kit::loggable_instance;
+
+use crate::extract::client_address::client_address;
+use crate::extract::credentials::bearer_token;
+use crate::extract::path;
+use crate::state::State;
+
+/// What the client of a request presents.
+pub(crate) fn presented<'a>(state: &State, request: &'a HttpRequest) -> Presented<'a> {
+    Presented {
+        instance: path::instance(request),
+        token: bearer_token(request),
+        address: client_address(request, state.behind_proxy),
+    }
+}
+
+/// Keeps the name of an instance for the log, if a use case found it; returns its result.
+pub(crate) fn note_instance<T>(
+    request: &HttpRequest,
+    named: &str,
+    result: Result<T, Error>,
+) -> Result<T, Error> {
+    if let Some(instance) = loggable_instance(named, &result) {
+        request.extensions_mut().insert(KnownInstance(instance.to_owned()));
+    }
+    result
+}
+
+/// The instance that a request addresses, and which exists; in the extensions of the request.
+pub(crate) struct KnownInstance(pub(crate) String);

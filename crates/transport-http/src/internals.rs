@@ -1,0 +1,60 @@
+//! What fuzz targets and benchmarks call, in builds for them alone: each reads its input as that of a client.
+
+use actix_web::http::Uri;
+use actix_web::http::header::{AUTHORIZATION, HeaderValue};
+use actix_web::test::TestRequest;
+
+use crate::endpoints::access_tokens::wire::LoginTokenRequest;
+use crate::endpoints::instances::wire::{
+    InstanceAuthConfigurationMessage, InstanceConfigurationMessage, InstanceReconfigurationMessage,
+};
+use crate::endpoints::otp_devices::wire::{OtpDeviceAddDetails, OtpDevicePatchDetails};
+use crate::extract::client_address::client_address;
+use crate::extract::credentials::Credentials;
+use crate::extract::path::last_segment;
+use crate::extract::query::Query;
+
+/// Reads a body as each of those that there are.
+pub fn body(data: &[u8]) {
+    let _device = OtpDeviceAddDetails::read(data).and_then(OtpDeviceAddDetails::into_device);
+    let _change = OtpDevicePatchDetails::read(data).map(OtpDevicePatchDetails::into_change);
+    let _token = LoginTokenRequest::read(data).map(LoginTokenRequest::into_new_access_token);
+    let _instance = InstanceConfigurationMessage::read(data);
+    let _name = InstanceReconfigurationMessage::read(data);
+    let _auth = InstanceAuthConfigurationMessage::read(data);
+}
+
+/// Reads the body of a device, and says whether it is one.
+#[must_use]
+pub fn device(data: &[u8]) -> bool {
+    OtpDeviceAddDetails::read(data).and_then(OtpDeviceAddDetails::into_device).is_ok()
+}
+
+/// Reads a path and its query.
+pub fn path(data: &[u8]) {
+    let Ok(uri) = Uri::try_from(data) else {
+        return;
+    };
+    let request = TestRequest::default().uri(&uri.to_string()).to_http_request();
+    let _segment = last_segment(&request);
+    let query = Query::of(&request);
+    let _time = query.timestamp("faketime");
+    let _price = query.amount("price");
+    let _limit = query.integer("limit");
+    let _offset = query.number("offset");
+    let _purge = query.yes("purge");
+}
+
+/// Reads the headers that say who the client is.
+pub fn header(data: &[u8]) {
+    let Ok(value) = HeaderValue::from_bytes(data) else {
+        return;
+    };
+    let request = TestRequest::default()
+        .append_header((AUTHORIZATION, value.clone()))
+        .append_header(("X-Forwarded-For", value.clone()))
+        .append_header(("Forwarded", value))
+        .to_http_request();
+    let _credentials = Credentials::of(&request);
+    let _address = client_address(&request, true);
+}

@@ -1,0 +1,85 @@
+use std::time::Instant;
+
+use actix_web::HttpMessage;
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use merchant_otp_transport_kit::{AnsweredRequest, Importance, InFlight, RequestId};
+use tracing::Instrument;
+
+use crate::error::HttpError;
+use crate::extract::presented::KnownInstance;
+use crate::state::State;
+
+/// The header that names a request, in its answer and where a proxy names it.
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Writes one line to the log for each answer, an error with its causes, and counts it.
+///
+/// Neither the path nor the query is written as the client sent it: only what the router recognised.
+/// Everything that is logged meanwhile has the id of the request, which the answer has too.
+pub(crate) async fn log_request(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let behind_proxy = State::of(request.request()).behind_proxy;
+    let given = request.headers().get(X_REQUEST_ID).filter(|_| behind_proxy);
+    let id = RequestId::new(given.and_then(|id| id.to_str().ok()));
+    let mut response = answer(request, next).instrument(id.span()).await?;
+    if let Ok(id) = HeaderValue::from_str(id.as_str()) {
+        response.headers_mut().insert(X_REQUEST_ID, id);
+    }
+    Ok(response)
+}
+
+async fn answer(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let start = Instant::now();
+    let in_flight = InFlight::begin();
+    let response = next.call(request).await?;
+    drop(in_flight);
+
+    let request = response.request();
+    let route = request.match_pattern();
+    let route = route.as_deref().unwrap_or("none");
+    let status = response.status();
+    let error = response.response().error().and_then(actix_web::Error::as_error::<HttpError>);
+    let extensions = request.extensions();
+    let instance = extensions.get::<KnownInstance>();
+    let answered = AnsweredRequest {
+        method: request.method().as_str(),
+        method_label: method_label(request.method()),
+        route,
+        instance: instance.map(|KnownInstance(name)| name.as_str()),
+        status: status.as_u16(),
+        code: error.map(HttpError::code),
+        error: error.map(HttpError::cause),
+        duration: start.elapsed(),
+        importance: match route {
+            // The health is logged where it fails.
+            "/healthz" | "/readyz" => Importance::Probe,
+            _ if status.is_server_error() => Importance::Failure,
+            _ => Importance::Request,
+        },
+    };
+    answered.record();
+    drop(extensions);
+    Ok(response)
+}
+
+/// The method as a label of the metrics: there are few, whatever clients send.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
