@@ -325,7 +325,7 @@ fn a_refusal_arrives_before_a_long_body_is_sent(storage: &Storage) {
 }
 
 fn the_limit_is_a_setting(storage: &Storage) {
-    let server = Server::start_with(storage, &[("HTTP__BODY_LIMIT", "200")]);
+    let server = Server::start_with(storage, &[("LIMITS__MAX_BODY_BYTES", "200")]);
     let token = storage.token("shop", "all", "forever");
     let body = device("till").to_string();
     assert!(body.len() <= 200);

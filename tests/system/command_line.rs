@@ -167,12 +167,12 @@ fn a_password_is_typed_on_a_terminal() {
 fn the_effective_settings_are_shown_without_secrets() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("settings.toml");
-    std::fs::write(&file, "[http]\nlisten = \"[::1]:1\"\nbody_limit = 7").unwrap();
+    std::fs::write(&file, "[http]\nlisten = \"[::1]:1\"\n[limits]\nmax_body_bytes = 7").unwrap();
     let settings =
         [("STORAGE__URL", "postgres://u:hunter2@h/d"), ("HTTP__LISTEN", "unix:/run/otp.sock")];
     let shown =
         succeeds(Output::of(command(&["config", "--config", file.to_str().unwrap()], &settings)));
-    for line in ["listen = \"unix:/run/otp.sock\"", "body_limit = 7", "shutdown_grace = 30"] {
+    for line in ["listen = \"unix:/run/otp.sock\"", "max_body_bytes = 7", "shutdown_grace = 30"] {
         assert!(shown.contains(line), "{shown}");
     }
     assert!(!shown.contains("hunter2"), "{shown}");

@@ -141,7 +141,7 @@ fn slow_clients_are_cut_while_others_are_served() {
 #[test]
 fn no_more_connections_than_allowed_are_served() {
     let storage = Storage::sqlite();
-    let server = Server::start_with(&storage, &[("HTTP__MAX_CONNECTIONS", "1")]);
+    let server = Server::start_with(&storage, &[("LIMITS__MAX_CONNECTIONS", "1")]);
     let request = "GET /config HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     // One for each thread.
     let threads = available_parallelism().unwrap().get();
@@ -172,7 +172,7 @@ fn no_more_connections_than_allowed_are_served() {
 }
 
 fn a_request_that_takes_too_long_is_answered(storage: &Storage) {
-    let server = Server::start_with(storage, &[("HTTP__REQUEST_DEADLINE", "1")]);
+    let server = Server::start_with(storage, &[("LIMITS__REQUEST_DEADLINE", "1")]);
     let token = storage.token("shop", "all", "forever");
     let post_device = |id: &str| server.post("shop", &token, device(id).to_string());
     post_device("before").expect_stored();

@@ -88,7 +88,7 @@ fn a_second_signal_ends_at_once(storage: &Storage) {
 }
 
 fn the_grace_has_an_end(storage: &Storage) {
-    let server = Server::start_with(storage, &[("HTTP__SHUTDOWN_GRACE", "1")]);
+    let server = Server::start_with(storage, &[("LIMITS__SHUTDOWN_GRACE", "1")]);
     let token = storage.token("shop", "all", "forever");
     let connection = unfinished(&server, &token);
     let start = Instant::now();
@@ -134,7 +134,7 @@ fn writes_are_done_while_other_threads_end(storage: &Storage) {
 fn a_frozen_database_does_not_keep_the_service_from_ending() {
     let cluster = Cluster::start().unwrap();
     let storage = Storage::postgres_in(&cluster);
-    let server = Server::start_with(&storage, &[("HTTP__SHUTDOWN_GRACE", "1")]);
+    let server = Server::start_with(&storage, &[("LIMITS__SHUTDOWN_GRACE", "1")]);
     assert_eq!(server.request("GET", "/readyz", &[], b"").status, 204);
     cluster.freeze();
     let mut connection = server.connect();
