@@ -3,4 +3,4 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|data: &[u8]| merchant_otp_transport_http::fuzzing::body(data));
+fuzz_target!(|data: &[u8]| merchant_otp_transport_http::internals::body(data));

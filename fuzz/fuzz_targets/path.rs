@@ -3,4 +3,4 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|data: &[u8]| merchant_otp_transport_http::fuzzing::path(data));
+fuzz_target!(|data: &[u8]| merchant_otp_transport_http::internals::path(data));
