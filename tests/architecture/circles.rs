@@ -4,6 +4,7 @@
 //! modules define, and they may import it from there.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::slice::from_ref;
 
 use crate::crates;
 use crate::modules::{Modules, Name};
@@ -30,11 +31,11 @@ fn definition(modules: &Modules, path: &[String]) -> Name {
     let named = exports.iter().find(|(name, _)| name == item).map(|(_, path)| path.clone());
     let by_star = || {
         let all = exports.iter().filter(|(name, _)| name == "*");
-        let paths = all.map(|(_, path)| [path.as_slice(), &[item.clone()]].concat());
+        let paths = all.map(|(_, path)| [path.as_slice(), from_ref(item)].concat());
         paths.filter(|path| definition(modules, path) != module).find(|path| path != module)
     };
     match named.or_else(by_star) {
-        Some(path) if path != [module, &[item.clone()]].concat() => definition(modules, &path),
+        Some(path) if path != [module, from_ref(item)].concat() => definition(modules, &path),
         _ => module.to_vec(),
     }
 }

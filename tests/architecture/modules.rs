@@ -31,14 +31,14 @@ impl Modules {
         let root = ["lib.rs", "main.rs"].map(|name| source.join(name));
         let root = root.iter().find(|path| path.exists()).unwrap();
         let mut modules = Self::default();
-        modules.read(&Vec::new(), &tokens(root), &mut |module, path| match path {
-            // Relative to the folder of the file that declares the module.
-            Some(path) => tokens(&source.join(declaring_folder(&source, module)).join(path)),
-            None => {
-                let file = source.join(module.join("/"));
-                let files = [file.with_extension("rs"), file.join("mod.rs")];
-                tokens(files.iter().find(|file| file.exists()).unwrap())
+        modules.read(&Vec::new(), &tokens(root), &mut |module, path| {
+            if let Some(path) = path {
+                // Relative to the folder of the file that declares the module.
+                return tokens(&source.join(declaring_folder(&source, module)).join(path));
             }
+            let file = source.join(module.join("/"));
+            let files = [file.with_extension("rs"), file.join("mod.rs")];
+            tokens(files.iter().find(|file| file.exists()).unwrap())
         });
         modules
     }

@@ -1,4 +1,5 @@
-//! Requests whose bodies come late: rights that were taken away meanwhile are gone.
+//! Clients that stall, in sending a body or in reading a list: rights that were taken away meanwhile
+//! are gone.
 
 use merchant_otp_tests::{RawConnection, Server, Storage, basic};
 use serde_json::json;
@@ -9,6 +10,7 @@ on_both_databases! {
     a_token_that_is_revoked_while_the_body_comes_does_nothing,
     a_password_that_is_changed_while_the_body_comes_makes_no_token,
     an_instance_that_is_purged_while_the_body_comes_is_not_the_next_of_its_name,
+    a_list_breaks_off_when_its_token_is_revoked,
 }
 
 /// A request whose head came, and the first byte of its body.
@@ -105,4 +107,53 @@ fn an_instance_that_is_purged_while_the_body_comes_is_not_the_next_of_its_name(s
         request.expect_refusal(401, 2015);
     }
     assert_eq!(server.log_in("shop", "of the next", r#"{"scope": "all"}"#).status, 200);
+}
+
+/// A list of about 18 MB, more than the sockets between two processes hold: its client reads the head,
+/// and then nothing for more than a second.
+fn a_list_breaks_off_when_its_token_is_revoked(storage: &Storage) {
+    let server = Server::start(storage);
+    let (thief, keeper) =
+        (storage.token("shop", "all", "forever"), storage.token("shop", "all", "forever"));
+    let mut long = device("till");
+    long["otp_device_description"] = "d".repeat(60_000).into();
+    server.post("shop", &keeper, long.to_string()).expect_stored();
+    storage.execute(
+        "WITH RECURSIVE numbers(number) AS
+            (SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < 300)
+         INSERT INTO otp_devices
+             (instance_id, device_id, description, sealed_key, algorithm, counter)
+         SELECT 'shop', 'till ' || number, description, sealed_key, algorithm, counter
+         FROM numbers, otp_devices",
+    );
+    let path = "/instances/shop/private/otp-devices";
+    let begin = |token: &str| {
+        let mut connection = server.connect();
+        assert!(connection.write(format!(
+            "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+             Authorization: Bearer {token}\r\n\r\n"
+        )));
+        let head = connection.read_head();
+        assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+        connection
+    };
+    let (mut stolen, mut kept) = (begin(&thief), begin(&keeper));
+    // By another process.
+    let tokens = storage.run(&["token", "list", "--instance", "shop"]).stdout;
+    let oldest = tokens.lines().nth(1).unwrap().split('\t').next().unwrap();
+    assert!(storage.run(&["token", "revoke", "--instance", "shop", oldest]).success);
+    std::thread::sleep(std::time::Duration::from_millis(1200));
+    server.post("shop", &keeper, device("zzz-later").to_string()).expect_stored();
+
+    let list = stolen.read_to_end();
+    assert!(list.contains("till 1"), "nothing was read");
+    assert!(!list.contains("zzz-later"), "it has what came after the revocation");
+    assert!(!list.ends_with("0\r\n\r\n"), "it looks complete");
+    server.call("GET", path, &thief, "").expect_error(401, 2015);
+    let logged = server.log();
+    let broken_off = logged.lines().find(|line| line.contains("a list of devices broke off"));
+    assert!(broken_off.is_some_and(|line| line.contains("unknown to the instance")), "{logged}");
+
+    let list = kept.read_to_end();
+    assert!(list.contains("zzz-later") && list.ends_with("]}\r\n0\r\n\r\n"));
 }

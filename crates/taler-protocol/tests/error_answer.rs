@@ -1,5 +1,4 @@
 //! What each error of the application is answered with.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::time::Duration;
 

@@ -1,7 +1,6 @@
 //! The codes against the registry of GNU Taler (GANA) and against docs/codes.md.
 //!
 //! `taler-error-codes.tsv` has the registry's codes as of 2026-10-12.
-#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
