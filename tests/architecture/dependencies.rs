@@ -77,7 +77,7 @@ const DEV_DEPENDENCIES: &[(&str, &str, &str)] = &[
     ("storage-sqlite", "storage-contract", "tempfile tokio"),
     ("storage-postgres", "storage-contract throwaway-postgres", "postgres rcgen tempfile tokio"),
     ("taler-protocol", "", "getrandom tokio"),
-    ("transport-kit", "", "tempfile tokio"),
+    ("transport-kit", "ports sealing storage-memory", "tempfile tokio"),
     ("transport-http", "", "proptest"),
     ("server", "", "async-trait rqrr tempfile tokio"),
     ("bench", "domain ports sealing transport-http", "criterion"),

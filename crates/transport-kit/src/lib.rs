@@ -23,3 +23,8 @@ pub use listener::{BindError, Listener};
 pub use request_id::RequestId;
 pub use request_log::{AnsweredRequest, Causes, Importance, InFlight, loggable_instance};
 pub use unix_socket::UnixSocket;
+
+/// The guide for authors of transports: its skeleton compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/adding-a-transport.md")]
+struct AddingATransport;
