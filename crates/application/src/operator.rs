@@ -1,6 +1,6 @@
 //! The rights of the operator, who may read the database anyway: for the command line.
 //!
-//! They need no credentials, so no transport may name this module; `tests/architecture.rs` holds it.
+//! They need no credentials, so no transport may name this module; `tests/architecture/` holds it.
 
 use merchant_otp_domain::{InstanceId, Permission, Scope};
 

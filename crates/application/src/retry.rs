@@ -14,6 +14,9 @@ const MAX_DOUBLINGS: u32 = 4;
 /// Executes a store operation, and repeats it while concurrent transactions conflict with it.
 ///
 /// The pauses are random, so that two operations that conflicted do not meet again.
+///
+/// `backon` and `tokio-retry` would take the place of ten lines, and their policies would have to be
+/// told the one condition on which to repeat; so no crate does this.
 pub(crate) async fn retry_contention<T, F>(operation: impl Fn() -> F) -> Result<T, StoreError>
 where
     F: Future<Output = Result<T, StoreError>>,

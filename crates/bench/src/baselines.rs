@@ -16,7 +16,7 @@ use crate::program::run;
 use crate::service::free_port;
 
 /// A table like that of the devices, without a reference.
-const TABLE: &str = "CREATE TABLE yardstick (
+const TABLE: &str = "CREATE TABLE baseline (
     instance_id TEXT NOT NULL, device_id TEXT NOT NULL, description TEXT NOT NULL,
     sealed_key BYTEA NOT NULL, algorithm SMALLINT NOT NULL, counter BIGINT NOT NULL,
     PRIMARY KEY (instance_id, device_id))";
@@ -47,10 +47,10 @@ impl Pgbench {
         let mut session = database.session();
         session.batch_execute(TABLE)?;
         session.batch_execute(&format!(
-            "INSERT INTO yardstick SELECT 'shop', 'till ' || n, 'Till at the door', '\\x{KEY}', 1, 0
+            "INSERT INTO baseline SELECT 'shop', 'till ' || n, 'Till at the door', '\\x{KEY}', 1, 0
              FROM generate_series(1, {ROWS}) AS n"
         ))?;
-        session.batch_execute("VACUUM ANALYZE yardstick")?;
+        session.batch_execute("VACUUM ANALYZE baseline")?;
         Ok(Self { database })
     }
 
@@ -58,7 +58,7 @@ impl Pgbench {
     pub(crate) fn insert(&self, clients: u16, seconds: u64, folder: &Path) -> Result<Transactions> {
         let sql = format!(
             "\\set number random(1, 1000000000000)\n\
-             INSERT INTO yardstick VALUES ('shop', 'device ' || :number, 'Till at the door', \
+             INSERT INTO baseline VALUES ('shop', 'device ' || :number, 'Till at the door', \
              '\\x{KEY}', 1, 0) ON CONFLICT DO NOTHING;\n"
         );
         checkpoint(&self.database)?;
@@ -69,7 +69,7 @@ impl Pgbench {
     pub(crate) fn select(&self, clients: u16, seconds: u64, folder: &Path) -> Result<Transactions> {
         let sql = format!(
             "\\set number random(1, {ROWS})\n\
-             SELECT description, sealed_key, algorithm, counter FROM yardstick \
+             SELECT description, sealed_key, algorithm, counter FROM baseline \
              WHERE instance_id = 'shop' AND device_id = 'till ' || :number;\n"
         );
         self.run(&sql, clients, seconds, folder)
@@ -102,13 +102,13 @@ pub(crate) fn checkpoint(database: &Database) -> Result<()> {
 
 /// Insertions per second into a file of SQLite, each in a durable transaction.
 pub(crate) fn sqlite_insertions(folder: &Path, seconds: u64) -> Result<f64> {
-    let file = tempfile::Builder::new().prefix("yardstick").tempdir_in(folder)?;
-    let path = file.path().join("yardstick.db");
+    let file = tempfile::Builder::new().prefix("baseline").tempdir_in(folder)?;
+    let path = file.path().join("baseline.db");
     let mut connection = SqliteConnection::establish(&path.display().to_string())?;
     connection.batch_execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")?;
     connection.batch_execute(&format!("{} WITHOUT ROWID", TABLE.replace("BYTEA", "BLOB")))?;
     let insert = sql_query(format!(
-        "INSERT INTO yardstick VALUES ('shop', 'device ' || random(), 'Till at the door', x'{KEY}', 1, 0)
+        "INSERT INTO baseline VALUES ('shop', 'device ' || random(), 'Till at the door', x'{KEY}', 1, 0)
          ON CONFLICT DO NOTHING"
     ));
     let (begin, mut inserted) = (Instant::now(), 0.0);

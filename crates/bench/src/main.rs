@@ -3,11 +3,11 @@
 //! Everything runs on one machine, in turns: round after round, so that what disturbs the machine
 //! disturbs all of it. `cargo xtask bench` builds the service and runs this.
 
+mod baselines;
 mod load;
 mod program;
 mod report;
 mod service;
-mod yardsticks;
 
 use std::fs;
 use std::io::{self, Write};
@@ -21,11 +21,11 @@ use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
 use merchant_otp_throwaway_postgres::{Cluster, Database, program};
 
+use crate::baselines::{EmptyHandler, Pgbench, checkpoint};
 use crate::load::{Answered, Load};
 use crate::program::run;
 use crate::report::Samples;
 use crate::service::Service;
-use crate::yardsticks::{EmptyHandler, Pgbench, checkpoint};
 
 const DEVICES: &str = "/instances/shop/private/otp-devices";
 
@@ -75,7 +75,7 @@ enum Part {
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     if let Some(port) = arguments.empty_handler {
-        return yardsticks::serve_nothing(port);
+        return baselines::serve_nothing(port);
     }
     load::install()?;
     let folder = tempfile::Builder::new().prefix("merchant-otp-bench-").tempdir()?;
@@ -86,7 +86,7 @@ fn main() -> Result<()> {
     let mut bench =
         Bench { arguments, folder: folder.path(), cluster, samples: Samples::default() };
     if bench.measures(Part::Postgres) || bench.measures(Part::Sqlite) {
-        bench.against_yardsticks()?;
+        bench.against_baselines()?;
     }
     if bench.measures(Part::Flat) {
         bench.flat()?;
@@ -154,14 +154,14 @@ impl Bench<'_> {
         Ok(folder.keep())
     }
 
-    fn against_yardsticks(&mut self) -> Result<()> {
+    fn against_baselines(&mut self) -> Result<()> {
         let (with_postgres, with_sqlite) =
             (self.measures(Part::Postgres), self.measures(Part::Sqlite));
         let (folder, seconds) = (self.folder, self.arguments.seconds);
         let pgbench = Pgbench::new(Database::create_in(&self.cluster))?;
         let empty = EmptyHandler::start()?;
-        let postgres = with_postgres.then(|| self.postgres(yardsticks::ROWS / 1000)).transpose()?;
-        let sqlite = with_sqlite.then(|| self.sqlite(yardsticks::ROWS / 1000)).transpose()?;
+        let postgres = with_postgres.then(|| self.postgres(baselines::ROWS / 1000)).transpose()?;
+        let sqlite = with_sqlite.then(|| self.sqlite(baselines::ROWS / 1000)).transpose()?;
         for round in 0..self.arguments.rounds {
             progress(round, "an empty handler");
             let nothing = |connections| {
@@ -203,7 +203,7 @@ impl Bench<'_> {
             }
             if let Some(filled) = &sqlite {
                 progress(round, "SQLite");
-                let insertions = yardsticks::sqlite_insertions(folder, seconds)?;
+                let insertions = baselines::sqlite_insertions(folder, seconds)?;
                 self.samples.add("SQLite insert: rate", insertions);
                 let one = self.post(filled, round, 1)?;
                 self.samples.add("SQLite POST 1: median ms", one.median);

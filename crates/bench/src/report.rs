@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use anyhow::Result;
 use serde_json::{Value, json};
 
-/// How far the rounds of a yardstick may lie apart, as a share of their median, for a run to be good.
+/// How far the rounds of a baseline may lie apart, as a share of their median, for a run to be good.
 const MOST_SPREAD: f64 = 0.25;
 
 /// What was measured, round by round.
@@ -81,13 +81,13 @@ impl Samples {
         self.median(name).filter(|median| *median > 0.0).map(|median| (most - least) / median)
     }
 
-    /// The yardsticks whose rounds lie too far apart.
+    /// The baselines whose rounds lie too far apart.
     fn noisy(&self) -> Vec<&'static str> {
-        let yardstick = |name: &&str| {
+        let baseline = |name: &&str| {
             ["pgbench", "empty handler", "SQLite insert"].iter().any(|one| name.starts_with(one))
                 && name.ends_with("rate")
         };
-        let names = self.0.keys().copied().filter(yardstick);
+        let names = self.0.keys().copied().filter(baseline);
         names.filter(|name| self.spread(name).is_some_and(|spread| spread > MOST_SPREAD)).collect()
     }
 
@@ -119,7 +119,7 @@ impl Samples {
             writeln!(output, "| {number} | {of} | {to} | {is:.2} | {has_to_be} | {reached} |")?;
         }
         match &*self.noisy() {
-            [] => writeln!(output, "\nThe yardsticks held still: a good run.")?,
+            [] => writeln!(output, "\nThe baselines held still: a good run.")?,
             noisy => writeln!(
                 output,
                 "\nNot a good run: these lie more than {:.0} % apart: {}.",
