@@ -64,7 +64,7 @@ impl Service {
         let (scope, caller) = (token.info.scope, Caller::with_token(&token, address));
         if !scope.permits(Permission::TokenRefresh) {
             let error = Error::PermissionMissing(Permission::TokenRefresh);
-            return Err(self.refused(self.event(caller, &instance, operation), error).await);
+            return Err(self.record_refusal(self.event(caller, &instance, operation), error).await);
         }
         Ok(LogIn { instance, scope: scope.scope, caller })
     }
@@ -85,11 +85,11 @@ impl Service {
         match self.insert_access_token(log_in, new, &event).await {
             Ok(issued) => {
                 let event = AuditEvent { access_token: Some(issued.serial), ..event };
-                self.conclude(event, Ok(Outcome::Done)).await?;
+                self.record_outcome(event, Ok(Outcome::Done)).await?;
                 self.forget_expired_tokens(&log_in.instance).await;
                 Ok(issued)
             }
-            Err(error) => Err(self.refused(event, error).await),
+            Err(error) => Err(self.record_refusal(event, error).await),
         }
     }
 
@@ -167,7 +167,7 @@ impl Service {
             Ok(false) => Err(Error::AccessTokenUnknown),
             Err(error) => Err(error),
         };
-        self.conclude(event, revoked).await
+        self.record_outcome(event, revoked).await
     }
 
     fn event_of_revocation(
@@ -208,6 +208,6 @@ impl Service {
             Ok(false) => Ok(Outcome::Unchanged),
             Err(error) => Err(error),
         };
-        self.conclude(event, revoked).await
+        self.record_outcome(event, revoked).await
     }
 }

@@ -12,7 +12,7 @@ use crate::{Error, Grant, Refusal, Service};
 const BATCH: u16 = 1000;
 
 impl Service {
-    /// The event of something that is to be done, as it is if it is done.
+    /// The event of an operation, as it is if the operation succeeds.
     pub(crate) fn event(
         &self,
         caller: Caller,
@@ -32,7 +32,7 @@ impl Service {
         }
     }
 
-    /// The same, of something that is to be done to a device.
+    /// The event of an operation on a device, as it is if the operation succeeds.
     pub(crate) fn event_of_device(
         &self,
         grant: &Grant,
@@ -47,7 +47,7 @@ impl Service {
     ///
     /// Refusals are also appended to the audit trail; successes are already there, written with the
     /// change. Returns the error unchanged.
-    pub(crate) async fn conclude(
+    pub(crate) async fn record_outcome(
         &self,
         event: AuditEvent,
         result: Result<Outcome, Error>,
@@ -57,12 +57,12 @@ impl Service {
                 self.record(AuditEvent { outcome, ..event }).await;
                 Ok(())
             }
-            Err(error) => Err(self.refused(event, error).await),
+            Err(error) => Err(self.record_refusal(event, error).await),
         }
     }
 
-    /// The same, of what was not done.
-    pub(crate) async fn refused(&self, event: AuditEvent, error: Error) -> Error {
+    /// Like `record_outcome`, for a request that was refused before anything was done.
+    pub(crate) async fn record_refusal(&self, event: AuditEvent, error: Error) -> Error {
         if let Some(outcome) = outcome_of(&error) {
             self.record(AuditEvent { outcome, ..event }).await;
         }

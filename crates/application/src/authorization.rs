@@ -81,7 +81,7 @@ impl Service {
         let caller = Caller::with_token(&found, address);
         if !found.info.scope.permits(permission) {
             let error = Error::PermissionMissing(permission);
-            return Err(self.refused(self.event(caller, &instance, operation), error).await);
+            return Err(self.record_refusal(self.event(caller, &instance, operation), error).await);
         }
         let token =
             token.map(|digest| GrantingToken { instance: instance.clone(), digest, found_at });
@@ -99,7 +99,7 @@ impl Service {
         match self.valid_token(instance, token).await {
             Err(error @ Error::Unauthorized(_)) => {
                 let caller = Caller::unknown(address);
-                Err(self.refused(self.event(caller, instance, operation), error).await)
+                Err(self.record_refusal(self.event(caller, instance, operation), error).await)
             }
             found => found,
         }

@@ -39,7 +39,7 @@ impl Service {
         grant.has(Permission::InstancesWrite)?;
         let event = self.event(grant.caller, &instance.id, Operation::AddInstance);
         let added = self.insert_instance(instance, password, &event).await;
-        self.conclude(event, added).await
+        self.record_outcome(event, added).await
     }
 
     async fn insert_instance(
@@ -138,7 +138,7 @@ impl Service {
             Ok(renamed) => self.changed(id, renamed).await,
             Err(error) => Err(error.into()),
         };
-        self.conclude(event, renamed).await
+        self.record_outcome(event, renamed).await
     }
 
     /// Deletes the instance of the grant: what it has is kept, its password apart, and is of no use.
@@ -156,7 +156,7 @@ impl Service {
             Ok(marked) => self.changed(id, marked).await,
             Err(error) => Err(error.into()),
         };
-        self.conclude(event, marked).await
+        self.record_outcome(event, marked).await
     }
 
     /// Removes the instance of the grant, deleted or not, with its devices and access tokens.
@@ -174,7 +174,7 @@ impl Service {
             Ok(false) => Err(Error::InstanceUnknown),
             Err(error) => Err(error.into()),
         };
-        self.conclude(event, removed).await
+        self.record_outcome(event, removed).await
     }
 
     /// Makes the instance `admin` in a database that has no instance; answers whether it did.
@@ -194,7 +194,7 @@ impl Service {
         let insert = || self.stores.instances.insert(admin.clone(), None, &event);
         match retry_contention(insert).await? {
             InstanceInsertion::Stored => {
-                self.conclude(event, Ok(Outcome::Done)).await?;
+                self.record_outcome(event, Ok(Outcome::Done)).await?;
                 Ok(true)
             }
             InstanceInsertion::Exists(_) => Ok(false),

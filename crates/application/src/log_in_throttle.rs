@@ -7,66 +7,68 @@ use merchant_otp_domain::{InstanceId, PasswordHash};
 use tokio::time::Instant;
 
 use crate::Error;
-use crate::pace::Pace;
+use crate::rate_limiter::{Quota, RateLimiter};
 
-/// For all attempts on an instance, from wherever they come: about 14,400 guesses a day.
-const INSTANCE: Pace = Pace { burst: 20, interval: Duration::from_secs(6) };
+/// For all attempts on an instance, from any address: about 14,400 guesses a day.
+const PER_INSTANCE: Quota = Quota { burst: 20, interval: Duration::from_secs(6) };
 
-/// For all attempts from an address, on whatever instances.
-const ADDRESS: Pace = Pace { burst: 10, interval: Duration::from_secs(12) };
+/// For all attempts from an address, on any instance.
+const PER_ADDRESS: Quota = Quota { burst: 10, interval: Duration::from_secs(12) };
 
-/// How many addresses are counted at the most: some 2 MB.
+/// The most addresses in the table: about 2 MB.
 ///
-/// Who comes from more addresses than that is slowed per instance alone.
-const MOST_ADDRESSES: usize = 10_000;
+/// Clients from more addresses than that are limited per instance alone.
+const MAX_ADDRESSES: usize = 10_000;
 
-/// How many addresses are known as those that logged in to an instance; the last ones.
-const MOST_ACQUAINTANCES: usize = 16;
+/// The most known clients of an instance: the last ones that logged in.
+const MAX_KNOWN_CLIENTS: usize = 16;
 
-/// For how long an address is known as one that logged in to an instance.
-const ACQUAINTANCE: Duration = Duration::from_hours(30 * 24);
+/// How long a client stays known after it logged in.
+const KNOWN_FOR: Duration = Duration::from_hours(30 * 24);
 
-/// Slows log-ins that fail, per instance and per address.
+/// Limits failed log-ins, per instance and per address.
 ///
-/// An attempt adds to the buckets of its instance and of its address, and is refused when one has no
-/// room. A log-in that succeeds takes it out again, so that many good ones are not slowed.
+/// An attempt takes a permit of its instance and of its address, and is refused if one of them has
+/// none. A log-in that succeeds refunds both, so many good ones are not slowed.
 ///
-/// Whoever logged in from an address before, with the password that the instance still has, is counted
-/// for the address alone: somebody who lets log-ins fail all the time must not lock out the owner.
-#[derive(Default)]
+/// A known client, which logged in from its address before, with the password that the instance
+/// still has, takes a permit of its address alone: otherwise a client that fails all the time could
+/// lock the owner out.
 pub(crate) struct LogInThrottle(Mutex<Tables>);
 
-#[derive(Default)]
 struct Tables {
-    /// There are only as many as there are instances.
-    instances: HashMap<InstanceId, OfInstance>,
-    /// When the bucket of each address is empty.
-    addresses: HashMap<IpAddr, Instant>,
+    per_instance: RateLimiter<InstanceId>,
+    per_address: RateLimiter<IpAddr>,
+    /// There are at most as many as there are instances.
+    known_clients: HashMap<InstanceId, KnownClients>,
 }
 
-/// What is known of the log-ins to an instance.
-struct OfInstance {
-    /// When its bucket is empty.
-    empty_at: Instant,
-    /// The password that the acquaintances logged in with.
+/// The addresses from which clients logged in to an instance.
+#[derive(Default)]
+struct KnownClients {
+    /// The password that they logged in with.
     password: Option<PasswordHash>,
-    /// Where it was logged in to from, until when that counts; the oldest first.
-    acquaintances: VecDeque<(IpAddr, Instant)>,
+    /// The network of each, and until when it is known; the oldest first.
+    networks: VecDeque<(IpAddr, Instant)>,
 }
 
-impl OfInstance {
-    fn new(now: Instant) -> Self {
-        Self { empty_at: now, password: None, acquaintances: VecDeque::new() }
+impl KnownClients {
+    fn contains(&self, network: IpAddr, password: Option<&PasswordHash>, now: Instant) -> bool {
+        let is_known = |(other, until): &(IpAddr, Instant)| *other == network && *until > now;
+        self.password.as_ref() == password && self.networks.iter().any(is_known)
     }
 
-    fn knows(&self, site: IpAddr, password: Option<&PasswordHash>, now: Instant) -> bool {
-        let known = |(other, until): &(IpAddr, Instant)| *other == site && *until > now;
-        self.password.as_ref() == password && self.acquaintances.iter().any(known)
+    fn insert(&mut self, network: IpAddr, now: Instant) {
+        self.networks.retain(|(other, _)| *other != network);
+        self.networks.push_back((network, now + KNOWN_FOR));
+        if self.networks.len() > MAX_KNOWN_CLIENTS {
+            self.networks.pop_front();
+        }
     }
 }
 
-/// The address, or for IPv6 the network of 64 bits, all of which one customer has.
-fn site(address: IpAddr) -> IpAddr {
+/// The address, or for IPv6 the network of 64 bits, which one customer has as a whole.
+fn client_network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let network = u128::from(address) & !u128::from(u64::MAX);
@@ -76,47 +78,48 @@ fn site(address: IpAddr) -> IpAddr {
     }
 }
 
-/// An attempt that was let in.
+/// An attempt that was permitted.
 pub(crate) struct Attempt<'a> {
     throttle: &'a LogInThrottle,
     instance: InstanceId,
     password: Option<PasswordHash>,
-    site: Option<IpAddr>,
-    counts_for_instance: bool,
+    network: Option<IpAddr>,
+    is_known: bool,
 }
 
 impl Attempt<'_> {
-    /// The log-in succeeded: it does not count, and the address is known.
+    /// Refunds the permits of a log-in that succeeded; its client is known from now on.
     pub(crate) fn succeeded(self) {
         let (now, mut tables) = (Instant::now(), self.throttle.lock());
-        let give_back = |empty_at: &mut Instant, pace: &Pace| {
-            *empty_at = empty_at.checked_sub(pace.interval).unwrap_or(*empty_at);
-        };
-        if let Some(empty_at) = self.site.and_then(|site| tables.addresses.get_mut(&site)) {
-            give_back(empty_at, &ADDRESS);
+        if let Some(network) = self.network {
+            tables.per_address.refund(&network);
         }
-        let of_instance =
-            tables.instances.entry(self.instance).or_insert_with(|| OfInstance::new(now));
-        if self.counts_for_instance {
-            give_back(&mut of_instance.empty_at, &INSTANCE);
+        if !self.is_known {
+            tables.per_instance.refund(&self.instance);
         }
-        if of_instance.password != self.password {
-            of_instance.password = self.password;
-            of_instance.acquaintances.clear();
+        let known_clients = tables.known_clients.entry(self.instance).or_default();
+        if known_clients.password != self.password {
+            *known_clients = KnownClients { password: self.password, ..KnownClients::default() };
         }
-        if let Some(site) = self.site {
-            let acquaintances = &mut of_instance.acquaintances;
-            acquaintances.retain(|(other, _)| *other != site);
-            acquaintances.push_back((site, now + ACQUAINTANCE));
-            if acquaintances.len() > MOST_ACQUAINTANCES {
-                acquaintances.pop_front();
-            }
+        if let Some(network) = self.network {
+            known_clients.insert(network, now);
         }
     }
 }
 
+impl Default for LogInThrottle {
+    fn default() -> Self {
+        Self(Mutex::new(Tables {
+            // There are at most as many as there are instances.
+            per_instance: RateLimiter::new(PER_INSTANCE, usize::MAX),
+            per_address: RateLimiter::new(PER_ADDRESS, MAX_ADDRESSES),
+            known_clients: HashMap::new(),
+        }))
+    }
+}
+
 impl LogInThrottle {
-    /// Refuses, if an attempt would be refused now; counts nothing.
+    /// Refuses if an attempt would be refused now; takes no permit.
     pub(crate) fn check(
         &self,
         instance: &InstanceId,
@@ -124,11 +127,13 @@ impl LogInThrottle {
         address: Option<IpAddr>,
     ) -> Result<(), Error> {
         let (now, tables) = (Instant::now(), self.lock());
-        let site = address.map(site);
-        tables.has_room(instance, site, tables.counts(instance, password, site, now), now)
+        let network = address.map(client_network);
+        let is_known = tables.is_known(instance, password, network, now);
+        tables.check(instance, network, is_known, now)
     }
 
-    /// Counts an attempt to log in to an instance that has this password, or refuses it.
+    /// Takes the permits of an attempt to log in to an instance that has this password, or refuses
+    /// it.
     pub(crate) fn attempt(
         &self,
         instance: &InstanceId,
@@ -136,19 +141,17 @@ impl LogInThrottle {
         address: Option<IpAddr>,
     ) -> Result<Attempt<'_>, Error> {
         let (now, mut tables) = (Instant::now(), self.lock());
-        let site = address.map(site);
-        let counts_for_instance = tables.counts(instance, password, site, now);
-        tables.has_room(instance, site, counts_for_instance, now)?;
-        if counts_for_instance {
-            let of_instance = tables.instances.entry(instance.clone());
-            let of_instance = of_instance.or_insert_with(|| OfInstance::new(now));
-            of_instance.empty_at = of_instance.empty_at.max(now) + INSTANCE.interval;
+        let network = address.map(client_network);
+        let is_known = tables.is_known(instance, password, network, now);
+        tables.check(instance, network, is_known, now)?;
+        if !is_known {
+            tables.per_instance.acquire(instance.clone(), now);
         }
-        if let Some(site) = site {
-            tables.count_address(site, now);
+        if let Some(network) = network {
+            tables.per_address.acquire(network, now);
         }
         let (instance, password) = (instance.clone(), password.cloned());
-        Ok(Attempt { throttle: self, instance, password, site, counts_for_instance })
+        Ok(Attempt { throttle: self, instance, password, network, is_known })
     }
 
     fn lock(&self) -> MutexGuard<'_, Tables> {
@@ -157,46 +160,32 @@ impl LogInThrottle {
 }
 
 impl Tables {
-    /// Whether an attempt counts for the instance, and not for its address alone.
-    fn counts(
+    fn is_known(
         &self,
         instance: &InstanceId,
         password: Option<&PasswordHash>,
-        site: Option<IpAddr>,
+        network: Option<IpAddr>,
         now: Instant,
     ) -> bool {
-        let of_instance = self.instances.get(instance);
-        !site.is_some_and(|site| of_instance.is_some_and(|one| one.knows(site, password, now)))
+        let known_clients = self.known_clients.get(instance);
+        let is_known = |network| known_clients.is_some_and(|k| k.contains(network, password, now));
+        network.is_some_and(is_known)
     }
 
-    /// Refuses, if one of the buckets has no room for an attempt.
-    fn has_room(
+    /// Refuses if one of the permits is not available.
+    fn check(
         &self,
         instance: &InstanceId,
-        site: Option<IpAddr>,
-        counts_for_instance: bool,
+        network: Option<IpAddr>,
+        is_known: bool,
         now: Instant,
     ) -> Result<(), Error> {
-        let of_instance = self.instances.get(instance).filter(|_| counts_for_instance);
-        let of_instance = of_instance.and_then(|one| INSTANCE.wait(one.empty_at, now));
-        let of_address = site.and_then(|site| ADDRESS.wait(*self.addresses.get(&site)?, now));
-        match of_instance.max(of_address) {
+        let for_instance = if is_known { None } else { self.per_instance.wait(instance, now) };
+        let for_address = network.and_then(|network| self.per_address.wait(&network, now));
+        match for_instance.max(for_address) {
             None => Ok(()),
             Some(retry_after) => Err(Error::TooManyLogIns { retry_after }),
         }
-    }
-
-    /// Counts an attempt from an address, if there is room for it among those that are counted.
-    fn count_address(&mut self, site: IpAddr, now: Instant) {
-        let is_full = |addresses: &HashMap<_, _>| addresses.len() >= MOST_ADDRESSES;
-        if !self.addresses.contains_key(&site) && is_full(&self.addresses) {
-            self.addresses.retain(|_, empty_at| *empty_at > now);
-            if is_full(&self.addresses) {
-                return;
-            }
-        }
-        let empty_at = self.addresses.entry(site).or_insert(now);
-        *empty_at = (*empty_at).max(now) + ADDRESS.interval;
     }
 }
 
@@ -216,7 +205,7 @@ mod tests {
     }
 
     impl LogInThrottle {
-        /// Lets as many attempts fail as it takes; answers how many, and how long to wait then.
+        /// Fails until it is refused; returns the number of failures, and how long to wait then.
         fn exhaust(
             &self,
             instance: &InstanceId,
@@ -273,7 +262,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_logged_in_before_is_not_locked_out_by_others() {
+    async fn a_known_client_is_not_locked_out_by_others() {
         let throttle = LogInThrottle::default();
         let (shop, owner) = (instance("shop"), address("192.0.2.1"));
         throttle.attempt(&shop, None, Some(owner)).unwrap().succeeded();
@@ -286,9 +275,9 @@ mod tests {
         // For this instance alone, and for a month.
         throttle.exhaust(&instance("other"), address("198.51.100.1"));
         throttle.exhaust(&instance("other"), address("198.51.100.2"));
-        advance(ADDRESS.interval).await;
+        advance(PER_ADDRESS.interval).await;
         assert!(throttle.check(&shop, None, Some(owner)).is_ok());
-        advance(ACQUAINTANCE).await;
+        advance(KNOWN_FOR).await;
         throttle.exhaust(&shop, address("198.51.100.1"));
         throttle.exhaust(&shop, address("198.51.100.2"));
         assert!(throttle.check(&shop, None, Some(owner)).is_err());
@@ -314,7 +303,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn acquaintances_are_few_and_of_a_password() {
+    async fn known_clients_are_bounded_and_belong_to_a_password() {
         let throttle = LogInThrottle::default();
         let shop = instance("shop");
         let hash = |number: u8| Some(Password::parse("x").unwrap().hash([number; 16]));
@@ -341,13 +330,13 @@ mod tests {
                 let shop = instance(&format!("shop{}", number / 10));
                 let _failed = throttle.attempt(&shop, None, Some(IpAddr::V4(number.into())));
             }
-            throttle.lock().addresses.len()
+            throttle.lock().per_address.len()
         };
-        assert_eq!(fill(0), MOST_ADDRESSES);
+        assert_eq!(fill(0), MAX_ADDRESSES);
         // Instances are slowed nevertheless.
         assert!(throttle.exhaust(&instance("shop1003"), address("192.0.2.1")).0 < 20);
-        // What has leaked out makes room.
+        // Empty buckets make room.
         advance(Duration::from_hours(1)).await;
-        assert_eq!(fill(1_000_000), MOST_ADDRESSES);
+        assert_eq!(fill(1_000_000), MAX_ADDRESSES);
     }
 }

@@ -39,7 +39,7 @@ impl Service {
         let instance = grant.instance_for(Permission::OtpDevicesWrite)?;
         let event = self.event_of_device(grant, Operation::AddOtpDevice, device.id());
         let added = self.insert_otp_device(instance, device, &event).await;
-        self.conclude(event, added).await
+        self.record_outcome(event, added).await
     }
 
     async fn insert_otp_device(
@@ -100,7 +100,7 @@ impl Service {
         let instance = grant.instance_for(Permission::OtpDevicesWrite)?;
         let event = self.event_of_device(grant, Operation::ChangeOtpDevice, id);
         let changed = self.replace_otp_device(instance, id, change, &event).await;
-        self.conclude(event, changed).await
+        self.record_outcome(event, changed).await
     }
 
     async fn replace_otp_device(
@@ -141,6 +141,6 @@ impl Service {
             Ok(false) => Err(Error::OtpDeviceUnknown),
             Err(error) => Err(error.into()),
         };
-        self.conclude(event, removed).await
+        self.record_outcome(event, removed).await
     }
 }

@@ -34,7 +34,7 @@ impl Service {
             }
             Err(error) => {
                 let event = self.event(Caller::unknown(address), &instance, Operation::LogIn);
-                Err(self.refused(event, error).await)
+                Err(self.record_refusal(event, error).await)
             }
         }
     }
@@ -78,7 +78,7 @@ impl Service {
         let instance = grant.instance_for(Permission::InstancesAuthWrite)?;
         let event = self.event(grant.caller, instance, Operation::SetPassword);
         let set = self.replace_password(instance, password, &event).await;
-        self.conclude(event, set).await
+        self.record_outcome(event, set).await
     }
 
     async fn replace_password(
