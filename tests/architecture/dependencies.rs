@@ -24,7 +24,8 @@ const DEPENDENCIES: &[(&str, &str, &str)] = &[
     (
         "storage-sqlite",
         "domain ports storage-sql",
-        "async-trait deadpool diesel diesel_migrations libsqlite3-sys percent-encoding thiserror tokio",
+        "async-trait deadpool diesel diesel_migrations libsqlite3-sys percent-encoding tempfile \
+         thiserror tokio",
     ),
     (
         "storage-postgres",
@@ -49,7 +50,7 @@ const DEPENDENCIES: &[(&str, &str, &str)] = &[
          transport-kit",
         "anyhow clap clap_complete clap_mangen config csv getrandom humantime listenfd metrics \
          metrics-exporter-prometheus nix percent-encoding qrcode rpassword sd-notify serde \
-         serde_json thiserror tokio toml tracing tracing-subscriber zeroize",
+         serde_json tempfile thiserror tokio toml tracing tracing-subscriber zeroize",
     ),
     (
         "bench",
@@ -74,12 +75,12 @@ const DEV_DEPENDENCIES: &[(&str, &str, &str)] = &[
     ("sealing", "", "proptest"),
     ("storage-memory", "storage-contract", ""),
     ("storage-sql", "", "tokio"),
-    ("storage-sqlite", "storage-contract", "tempfile tokio"),
+    ("storage-sqlite", "storage-contract", "tokio"),
     ("storage-postgres", "storage-contract throwaway-postgres", "postgres rcgen tempfile tokio"),
     ("taler-protocol", "", "getrandom tokio"),
     ("transport-kit", "ports sealing storage-memory", "tempfile tokio"),
     ("transport-http", "", "proptest"),
-    ("server", "", "async-trait rqrr tempfile tokio"),
+    ("server", "", "async-trait rqrr tokio"),
     ("bench", "domain ports sealing transport-http", "criterion"),
 ];
 

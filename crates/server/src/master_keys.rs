@@ -1,15 +1,16 @@
 //! Where master keys come from: files, environment variables, and the first start.
 
 use std::env;
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use merchant_otp_domain::{MasterKeyId, SealedOtpKey};
 use merchant_otp_ports::{SealedKeyStore, StoreResult};
 use merchant_otp_sealing::{Keyring, MasterKey, MasterKeyError};
+use tempfile::Builder;
 use zeroize::Zeroizing;
 
 use crate::settings::MasterKeySource;
@@ -97,31 +98,22 @@ fn read_file(path: &Path) -> anyhow::Result<Zeroizing<String>> {
     Ok(text)
 }
 
-/// Writes a master key to a new file, whole and durable or not at all; answers whether it did, which it
-/// does not if there is a file.
+/// Writes a master key to a new file, completely and durably or not at all; returns whether it did,
+/// which it does not if the file exists.
 pub(crate) fn write_file(path: &Path, key: &MasterKey) -> anyhow::Result<bool> {
-    let name = path.file_name().context("it names no file")?;
+    let name = path.file_name().context("the path names no file")?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
-    let mut random = [0; 8];
-    getrandom::fill(&mut random).context("no random bits")?;
-    let mut temporary = name.to_owned();
-    temporary.push(format!(".{:016x}.new", u64::from_be_bytes(random)));
-    let temporary = folder.join(temporary);
     let write = || -> io::Result<bool> {
-        // A file that is there is somebody else's, and may be a link to a master key.
-        let options = OpenOptions::new().write(true).create_new(true).mode(0o600).clone();
-        let mut file = options.open(&temporary)?;
-        let written = file
-            .write_all(key.to_base64().as_bytes())
-            .and_then(|()| file.write_all(b"\n"))
-            .and_then(|()| file.sync_all())
-            // Moved there by a link, which does not take the place of another file.
-            .and_then(|()| fs::hard_link(&temporary, path));
-        fs::remove_file(&temporary)?;
-        let made = match written {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
-            written => written.map(|()| true)?,
+        let builder = Builder::new().prefix(name).suffix(".new").clone();
+        // Only its owner may read it: the default of `tempfile`.
+        let mut file = builder.tempfile_in(folder)?;
+        file.write_all(key.to_base64().as_bytes())?;
+        file.write_all(b"\n")?;
+        file.as_file().sync_all()?;
+        let made = match file.persist_noclobber(path) {
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => false,
+            persisted => persisted.map(|_| true)?,
         };
         File::open(folder)?.sync_all()?;
         Ok(made)
@@ -140,6 +132,7 @@ pub(crate) fn master_key_made(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     use async_trait::async_trait;

@@ -1,6 +1,4 @@
-use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, absolute};
 
 use diesel::dsl::sql;
@@ -9,6 +7,7 @@ use diesel::sql_query;
 use diesel::sql_types::Text;
 use diesel::sqlite::SqliteConnection;
 use merchant_otp_ports::{BackendError, Cause};
+use tempfile::Builder;
 
 use crate::connect::{DatabaseFile, has_migrations_table};
 use crate::file::{self, MigrationLock, file_error, with_suffix};
@@ -53,33 +52,29 @@ fn unusable(error: impl Into<Cause>) -> BackendError {
     BackendError::Database(error.into())
 }
 
-/// Writes what a connection sees at one moment into a new file, durably.
+/// Writes what a connection sees at one moment to a new file, durably.
 ///
-/// Under another name first: half a copy must not look like a whole one, nor like a new database.
+/// Under another name first: an incomplete copy must not look complete, nor like a new database.
 fn copy(connection: &mut SqliteConnection, to: &Path) -> Result<(), BackendError> {
     if to.exists() {
         return Err(BackendError::Exists(to.to_owned()));
     }
-    // Absolute, for SQLite takes other names for something else: `file:…`, `:memory:`.
+    // Absolute, because SQLite takes other names for something else: `file:…`, `:memory:`.
     let at = |error| BackendError::File(file_error(to)(error));
-    let half = with_suffix(&absolute(to).map_err(at)?, "-half");
-    let copied = write(connection, &half).and_then(|()| match fs::hard_link(&half, to) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            Err(BackendError::Exists(to.to_owned()))
+    let target = absolute(to).map_err(at)?;
+    let folder = target.parent().unwrap_or(Path::new("/"));
+    let name = target.file_name().unwrap_or_default();
+    // Empty, and only its owner may read it.
+    let copy = Builder::new().prefix(name).suffix("-incomplete").tempfile_in(folder).map_err(at)?;
+    let path = copy.path().to_str();
+    let path = path.ok_or_else(|| BackendError::File("its name is not UTF-8".into()))?;
+    sql_query("VACUUM INTO ?").bind::<Text, _>(path).execute(connection).map_err(unusable)?;
+    copy.as_file().sync_all().map_err(at)?;
+    match copy.persist_noclobber(to) {
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
+            return Err(BackendError::Exists(to.to_owned()));
         }
-        linked => linked.map_err(at),
-    });
-    let _not_made = fs::remove_file(&half);
-    copied?;
+        persisted => persisted.map_err(|error| at(error.error))?,
+    };
     file::sync_folders(to).map_err(BackendError::File)
-}
-
-fn write(connection: &mut SqliteConnection, half: &Path) -> Result<(), BackendError> {
-    let at = |error| BackendError::File(file_error(half)(error));
-    let name = half.to_str().ok_or_else(|| BackendError::File("its name is not UTF-8".into()))?;
-    let _of_a_copy_that_broke_off = fs::remove_file(half);
-    // Empty, for the owner's eyes only.
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(half).map_err(at)?;
-    sql_query("VACUUM INTO ?").bind::<Text, _>(name).execute(connection).map_err(unusable)?;
-    File::open(half).and_then(|file| file.sync_all()).map_err(at)
 }

@@ -1,5 +1,4 @@
 use std::future::pending;
-use std::time::Duration;
 
 use anyhow::{Context, bail};
 use listenfd::ListenFd;
@@ -40,7 +39,7 @@ pub(crate) fn stopping() {
 
 /// Tells systemd again and again that the service is alive, if it asks for that (`WatchdogSec`); never ends.
 pub(crate) async fn keep_alive() {
-    let Some(interval) = watchdog() else { return pending().await };
+    let Some(interval) = sd_notify::watchdog_enabled() else { return pending().await };
     loop {
         notify(NotifyState::Watchdog);
         // Twice in the time that it waits for.
@@ -48,14 +47,8 @@ pub(crate) async fn keep_alive() {
     }
 }
 
-fn watchdog() -> Option<Duration> {
-    let mut microseconds = 0;
-    sd_notify::watchdog_enabled(false, &mut microseconds)
-        .then(|| Duration::from_micros(microseconds))
-}
-
 fn notify(state: NotifyState<'_>) {
-    if let Err(error) = sd_notify::notify(false, &[state]) {
+    if let Err(error) = sd_notify::notify(&[state]) {
         let cause = &error as &dyn std::error::Error;
         tracing::warn!(cause, "failed to notify systemd");
     }
