@@ -63,7 +63,7 @@ const DEPENDENCIES: &[(&str, &str, &str)] = &[
     (
         "tests",
         "test-tools throwaway-postgres",
-        "clap data-encoding diesel fastrand flate2 libsqlite3-sys nix postgres proc-macro2 rcgen \
+        "clap data-encoding diesel fastrand flate2 insta libsqlite3-sys nix postgres proc-macro2 rcgen \
          rustls serde_json tempfile ureq",
     ),
 ];

@@ -40,6 +40,7 @@ mod routing;
 mod secrets;
 mod service_manager;
 mod shutdown;
+mod snapshots;
 mod stalled_bodies;
 mod tls;
 mod upgrades;
