@@ -1,4 +1,5 @@
 //! The whole system: the real binary, on SQLite and on PostgreSQL, over real HTTP.
+#![expect(clippy::disallowed_methods, reason = "for development only")]
 #![expect(
     clippy::indexing_slicing,
     clippy::needless_pass_by_value,

@@ -1,5 +1,5 @@
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
@@ -9,16 +9,16 @@ use merchant_otp_domain::{
 };
 use zeroize::Zeroizing;
 
-/// The merchant OTP service: keeps the offline code devices of GNU Taler merchants.
+/// OTP device service for GNU Taler merchants
 ///
-/// Without a command it serves. Settings come from the built-in defaults, then the file of --config,
-/// then environment variables such as `MERCHANT_OTP__HTTP__LISTEN=127.0.0.1:9966` and
-/// `MERCHANT_OTP__STORAGE__URL=sqlite:data/merchant-otp.db`; `merchant-otp config` shows what they
-/// amount to. All commands work while the service runs.
+/// Runs the server if no command is given. Settings are read from the built-in defaults, the file
+/// given by --config, and environment variables such as
+/// `MERCHANT_OTP__HTTP__LISTEN=127.0.0.1:9966`, in this order; `merchant-otp config` shows the
+/// result. All commands but `restore` are safe to run while the server is running.
 #[derive(Parser)]
 #[command(version, name = "merchant-otp", max_term_width = 100)]
 pub(crate) struct CommandLine {
-    /// A file of settings (TOML)
+    /// File with settings (TOML)
     #[arg(long, value_name = "FILE", global = true)]
     pub(crate) config: Option<PathBuf>,
 
@@ -28,12 +28,12 @@ pub(crate) struct CommandLine {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Answer requests until SIGTERM or SIGINT
+    /// Run the server until SIGTERM or SIGINT (default)
     ///
-    /// Pending migrations are applied first. The first start on an empty embedded database makes the
-    /// instance `admin` and prints an access token for it, once.
+    /// Pending migrations are applied first. The first start on an empty embedded database creates
+    /// the instance `admin` and prints an access token for it, once.
     Serve {
-        /// Refuse to start on pending migrations, instead of applying them
+        /// Refuse to start if migrations are pending
         #[arg(long)]
         no_migrate: bool,
     },
@@ -46,43 +46,43 @@ pub(crate) enum Command {
     /// Add, list, show and remove OTP devices, and compute their codes
     #[command(subcommand)]
     Device(DeviceCommand),
-    /// Make, count and change the master keys, which seal the keys of the devices
+    /// Generate, inspect and rotate master keys
     #[command(subcommand)]
     Key(KeyCommand),
-    /// Show who did what
+    /// Show the audit trail
     #[command(subcommand)]
     Audit(AuditCommand),
-    /// Copy the embedded database to a new file, while the service runs
+    /// Copy the embedded database to a new file
     ///
-    /// The copy is what the database was at one moment. It does not hold the master key.
+    /// The copy is a consistent snapshot. It does not contain the master key.
     Backup {
-        /// The new file, which only its owner may read
+        /// New file; only its owner may read it
         file: PathBuf,
     },
-    /// Make the embedded database of a copy that `backup` made
+    /// Restore the embedded database from a backup
     ///
-    /// There must be none: stop the service and move what is there away, `-wal` and `-shm` with it.
+    /// Stop the server first, and move the present database away, with its `-wal` and `-shm` files.
     Restore {
-        /// The copy
+        /// Backup made by `backup`
         file: PathBuf,
     },
-    /// Ask the service of these settings whether it is ready: status 0 if it is
+    /// Exit with status 0 if the server is ready
     Healthcheck,
-    /// Apply the pending migrations of the database
+    /// Apply pending database migrations
     Migrate,
-    /// Print what a shell needs to complete the commands: bash, elvish, fish, powershell or zsh
+    /// Generate shell completions
     Completions {
-        /// The shell
+        /// Shell to generate them for
         shell: Shell,
     },
-    /// Write the manual pages
+    /// Write manual pages
     Man {
-        /// The folder that they go to, which has to be there
+        /// Existing folder to write them to
         folder: PathBuf,
     },
-    /// Show the effective settings, without secrets
+    /// Print the effective settings, without secrets
     Config,
-    /// Describe the HTTP endpoints (OpenAPI 3.1), as `/openapi.json` does
+    /// Print the OpenAPI 3.1 description of the HTTP endpoints
     #[command(name = "openapi")]
     OpenApi,
 }
@@ -95,20 +95,22 @@ impl Default for Command {
 
 #[derive(Subcommand)]
 pub(crate) enum InstanceCommand {
-    /// Add an instance; adding the same one again is no error
+    /// Add an instance
+    ///
+    /// Adding the same instance again succeeds and changes nothing.
     Add {
-        /// Its name in URLs: at least two of A-Z a-z 0-9 _ . @ -, a letter or digit first
+        /// Name in URLs: two or more of A-Z a-z 0-9 _ . @ -, starting with a letter or digit
         #[arg(value_parser = InstanceId::parse)]
         id: InstanceId,
-        /// Its name for people
+        /// Display name
         #[arg(long, value_parser = |text: &str| InstanceName::parse(text))]
         name: InstanceName,
     },
-    /// Give an instance the password that its clients log in with, in the place of an old one
+    /// Set the password that clients of an instance log in with
     ///
-    /// It is asked for twice on a terminal, and otherwise read from the first line of standard input.
+    /// Prompts twice on a terminal; otherwise reads the first line of standard input.
     SetPassword {
-        /// The instance
+        /// Instance
         #[arg(value_parser = InstanceId::parse)]
         id: InstanceId,
     },
@@ -116,7 +118,7 @@ pub(crate) enum InstanceCommand {
     List,
     /// Remove an instance with all its devices and access tokens
     Remove {
-        /// The instance
+        /// Instance
         #[arg(value_parser = InstanceId::parse)]
         id: InstanceId,
     },
@@ -124,21 +126,23 @@ pub(crate) enum InstanceCommand {
 
 #[derive(Subcommand)]
 pub(crate) enum TokenCommand {
-    /// Make an access token and print it, alone, on standard output: it is shown only now
+    /// Create an access token and print it to standard output
+    ///
+    /// The token is shown only once.
     Add {
-        /// The instance that it is good for
+        /// Instance it is valid for
         #[arg(long, value_name = "ID", value_parser = InstanceId::parse)]
         instance: InstanceId,
-        /// What it allows: readonly, all, order-simple, order-pos, order-mgmt or order-full
+        /// Scope: readonly, all, order-simple, order-pos, order-mgmt or order-full
         ///
-        /// `all` registers devices. With the suffix `:refreshable`, the token may be exchanged for a
-        /// new one.
+        /// Registering devices needs `all`. With the suffix `:refreshable`, the token can be
+        /// exchanged for a new one.
         #[arg(long, value_parser = TokenScope::parse)]
         scope: TokenScope,
-        /// For how long it is good, such as 12h, 30d, 1y or forever
+        /// Lifetime, such as 12h, 30d, 1y or forever
         #[arg(long, default_value = "forever", value_parser = lifetime)]
         duration: Lifetime,
-        /// What it is for
+        /// Description, for its owner
         #[arg(
             long,
             value_name = "TEXT",
@@ -150,16 +154,16 @@ pub(crate) enum TokenCommand {
     },
     /// List the access tokens of an instance, without their secrets
     List {
-        /// The instance
+        /// Instance
         #[arg(long, value_name = "ID", value_parser = InstanceId::parse)]
         instance: InstanceId,
     },
-    /// Revoke an access token of an instance, for good
+    /// Revoke an access token of an instance
     Revoke {
-        /// The instance
+        /// Instance
         #[arg(long, value_name = "ID", value_parser = InstanceId::parse)]
         instance: InstanceId,
-        /// The number of the token, as `token list` shows it
+        /// Serial of the token, as shown by `token list`
         #[arg(value_parser = serial, required_unless_present = "all")]
         serial: Option<AccessTokenSerial>,
         /// Revoke all tokens of the instance
@@ -170,19 +174,20 @@ pub(crate) enum TokenCommand {
 
 #[derive(Subcommand)]
 pub(crate) enum DeviceCommand {
-    /// Register a device and show, once, what an authenticator app reads: a URI and its QR code
+    /// Register a device and show its QR code for an authenticator app
+    ///
+    /// The URI and the QR code contain the key, and are shown only once.
     Add {
         #[command(flatten)]
         device: DeviceName,
-        /// What people call it
+        /// Description for people
         #[arg(long, value_name = "TEXT", value_parser = |text: &str| OtpDeviceDescription::parse(text))]
         description: OtpDeviceDescription,
-        /// How its codes are computed: `TOTP_WITHOUT_PRICE` for authenticator apps,
-        /// `TOTP_WITH_PRICE` for special devices, `NONE` for no codes
+        /// Algorithm of its codes: `TOTP_WITHOUT_PRICE` for authenticator apps, `TOTP_WITH_PRICE`
+        /// for special devices, `NONE` for no codes
         #[arg(long, default_value = "TOTP_WITHOUT_PRICE", value_parser = OtpAlgorithm::from_name)]
         algorithm: OtpAlgorithm,
-        /// Its key in Base32, or `-` to read it from standard input; without it, a random key of 160
-        /// bits is made
+        /// Key in Base32, or `-` to read it from standard input; a random key of 160 bits if absent
         #[arg(long, value_name = "BASE32")]
         key: Option<KeyArgument>,
     },
@@ -203,30 +208,30 @@ pub(crate) enum DeviceCommand {
     },
     /// Register the devices of a CSV file
     ///
-    /// The first line names the columns: `otp_device_id`, `otp_device_description` and `otp_key`, and
-    /// if wanted `otp_algorithm` (`TOTP_WITHOUT_PRICE` where it is empty) and `otp_ctr` (0). Rows that
-    /// cannot be registered go to a reject file with the reason, also those of an earlier run. A row
-    /// that is registered already is no error, so an import that broke off is simply run again.
+    /// The first line names the columns: `otp_device_id`, `otp_device_description` and `otp_key`;
+    /// optional are `otp_algorithm` (default `TOTP_WITHOUT_PRICE`) and `otp_ctr` (default 0). Rows
+    /// that cannot be registered are written to a reject file with the reason. Rows that are
+    /// registered already are skipped, so an interrupted import can be run again.
     Import {
-        /// The CSV file
+        /// CSV file
         file: PathBuf,
         #[command(flatten)]
         instance: OfInstance,
-        /// Where rejected rows go; FILE.rejects.csv if it is not given. It holds their keys
+        /// File for rejected rows, which contains their keys; default FILE.rejects.csv
         #[arg(long, value_name = "REJECTS")]
         rejects: Option<PathBuf>,
-        /// Check every row and register none
+        /// Check every row without registering any
         #[arg(long)]
         dry_run: bool,
     },
-    /// Compute the five codes of a device, with the seconds that each is still shown
+    /// Compute the five codes of a device, and how long each is shown
     Code {
         #[command(flatten)]
         device: DeviceName,
-        /// For another time than now: seconds since the epoch, or such as 2026-11-24T12:00:00Z
+        /// Time of the codes (default now): seconds since the epoch, or 2026-11-24T12:00:00Z
         #[arg(long, value_name = "TIME", value_parser = timestamp)]
         at: Option<Timestamp>,
-        /// For the payment of an amount, such as EUR:1.50; needed by `TOTP_WITH_PRICE`
+        /// Amount of the payment, such as EUR:1.50; required for `TOTP_WITH_PRICE`
         #[arg(long, value_name = "AMOUNT", value_parser = Amount::parse)]
         price: Option<Amount>,
     },
@@ -234,40 +239,41 @@ pub(crate) enum DeviceCommand {
 
 #[derive(Subcommand)]
 pub(crate) enum KeyCommand {
-    /// Make a master key, in a new file or on standard output
+    /// Generate a master key, in a new file or on standard output
     ///
-    /// Whoever has it and the database has the keys of all devices; without it they are lost. Keep a
-    /// copy of it, apart from the database.
+    /// The master key decrypts the keys of all devices in the database; without it they are lost.
+    /// Keep a copy of it, apart from the database.
     Generate {
-        /// The file, which only its owner may read
+        /// New file; only its owner may read it
         file: Option<PathBuf>,
     },
-    /// Show the master keys, and how many keys of devices each sealed
+    /// Show the master keys and the number of device keys that each sealed
     ///
-    /// `seals`: the first of `security.master_keys`; `opens`: another one of them; `missing`: it sealed
-    /// something and is not among them.
+    /// `seals`: the first key of `security.master_keys`; `opens`: another key of that list;
+    /// `missing`: a key that sealed something and is not in the list.
     Status,
-    /// Seal all keys again by the first master key, while the service runs
+    /// Re-seal all device keys with the first master key
     ///
-    /// To change the master key, put a new one in front of `security.master_keys`, restart all processes
-    /// of the service, run this, and remove the old one when it says so. If it is interrupted, run it again.
+    /// To change the master key, put a new one first in `security.master_keys`, restart every
+    /// server process, run this command, and remove the old key when it reports that no key needs
+    /// it. It can be interrupted and run again.
     Rotate,
 }
 
 #[derive(Subcommand)]
 pub(crate) enum AuditCommand {
-    /// Show the audit trail of an instance, the oldest event first
+    /// Show the audit trail of an instance, oldest event first
     ///
-    /// What was changed, by whom, from where; and what was refused. An instance that was removed still
-    /// has its trail.
+    /// Lists changes and refusals, with the actor and the address. A removed instance keeps its
+    /// trail.
     List {
-        /// The instance
+        /// Instance
         #[arg(long, value_name = "ID", value_parser = InstanceId::parse)]
         instance: InstanceId,
-        /// Only what happened since: a time such as 2026-11-24T12:00:00Z, or how long ago, such as 7d
+        /// Only events since a time, such as 2026-11-24T12:00:00Z, or a duration ago, such as 7d
         #[arg(long, value_name = "TIME", value_parser = since)]
         since: Option<Since>,
-        /// One JSON object a line
+        /// Print one JSON object per line
         #[arg(long)]
         json: bool,
     },
@@ -281,13 +287,12 @@ pub(crate) enum Since {
 }
 
 impl Since {
-    /// The point in time, seen from now.
-    pub(crate) fn timestamp(self) -> Timestamp {
+    /// The point in time.
+    pub(crate) fn timestamp(self, now: Timestamp) -> Timestamp {
         match self {
             Self::At(timestamp) => timestamp,
             Self::Ago(duration) => {
-                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                Timestamp::saturating(now.saturating_sub(duration).as_secs())
+                Timestamp::saturating(now.seconds().saturating_sub(duration.as_secs()))
             }
         }
     }
@@ -295,7 +300,7 @@ impl Since {
 
 #[derive(Args)]
 pub(crate) struct OfInstance {
-    /// The instance
+    /// Instance
     #[arg(long, value_name = "ID", default_value = "admin", value_parser = InstanceId::parse)]
     pub(crate) instance: InstanceId,
 }
@@ -304,7 +309,7 @@ pub(crate) struct OfInstance {
 pub(crate) struct DeviceName {
     #[command(flatten)]
     pub(crate) of: OfInstance,
-    /// Its name in URLs, unique in the instance
+    /// Id of the device, unique in the instance
     #[arg(long, value_name = "DEVICE", value_parser = |text: &str| OtpDeviceId::parse(text))]
     pub(crate) id: OtpDeviceId,
 }
@@ -331,8 +336,8 @@ fn timestamp(text: &str) -> Result<Timestamp, &'static str> {
 fn since(text: &str) -> Result<Since, &'static str> {
     let at = || timestamp(text).map(Since::At);
     humantime::parse_duration(text).map(Since::Ago).or_else(|_| at()).map_err(|_| {
-        "it is a time such as 2026-11-24T12:00:00Z or in seconds since the epoch, or how long ago, such \
-         as 7d"
+        "it is a time such as 2026-11-24T12:00:00Z or in seconds since the epoch, or a duration \
+         such as 7d"
     })
 }
 
@@ -374,7 +379,10 @@ mod tests {
         assert_eq!(since("2023-11-14T22:13:20Z"), at(1_700_000_000));
         assert_eq!(since("1700000000"), at(1_700_000_000));
         assert_eq!(since("7d"), Ok(Since::Ago(Duration::from_hours(7 * 24))));
-        assert_eq!(Since::Ago(Duration::MAX).timestamp(), Timestamp::EPOCH);
+        let now = Timestamp::from_seconds(100_000).unwrap();
+        assert_eq!(Since::Ago(Duration::MAX).timestamp(now), Timestamp::EPOCH);
+        let hour = Since::Ago(Duration::from_hours(1)).timestamp(now);
+        assert_eq!(hour.seconds(), 96_400);
         for text in ["", "yesterday", "-7d"] {
             assert!(since(text).is_err(), "{text}");
         }

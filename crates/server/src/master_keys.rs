@@ -21,6 +21,7 @@ fn read(source: &MasterKeySource) -> anyhow::Result<MasterKey> {
         MasterKeySource::File(path) => read_file(path)?,
         MasterKeySource::Environment(name) => {
             // Not by `env::var`, whose error quotes what is not UTF-8.
+            #[expect(clippy::disallowed_methods, reason = "the settings name the variable")]
             let value = env::var_os(name).context("the environment variable is not set")?;
             let value = value.into_string().map_err(|_| MasterKeyError)?;
             Zeroizing::new(value)

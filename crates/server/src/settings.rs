@@ -76,6 +76,7 @@ pub(crate) struct Log {
 
 impl Settings {
     /// The defaults, then the file, then the environment.
+    #[expect(clippy::disallowed_methods, reason = "the settings read the environment")]
     pub(crate) fn load(file: Option<&Path>) -> anyhow::Result<Self> {
         Self::from_sources(file, variables(env::vars_os())?)
     }

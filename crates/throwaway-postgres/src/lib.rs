@@ -3,6 +3,7 @@
 //! `cargo xtask test` starts one [`Cluster`] and tells the tests where it is by [`ENVIRONMENT`]; each
 //! test makes a [`Database`] of its own in it. A test that needs a server with special settings, or
 //! one that it may break, starts its own cluster.
+#![expect(clippy::disallowed_methods, reason = "for development only")]
 
 mod binaries;
 mod cluster;

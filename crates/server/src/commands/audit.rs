@@ -5,12 +5,14 @@ use merchant_otp_application::{AuditPosition, Service, StoredAuditEvent};
 use merchant_otp_domain::{
     AccessTokenSerial, Actor, InstanceId, OtpDeviceId, Permission, Timestamp,
 };
+use merchant_otp_ports::Clock;
 use serde::Serialize;
 
-use crate::command_line::{AuditCommand, Since};
+use crate::command_line::AuditCommand;
 use crate::commands::database::service;
 use crate::commands::explain::explain;
 use crate::commands::text::{one_line, rfc_3339};
+use crate::process::clock::SystemClock;
 use crate::settings::Settings;
 
 /// How many events are held in memory at a time.
@@ -19,7 +21,7 @@ const PAGE: u16 = 1000;
 pub(crate) async fn audit(settings: &Settings, command: AuditCommand) -> anyhow::Result<()> {
     match command {
         AuditCommand::List { instance, since, json } => {
-            let since = since.map_or(Timestamp::EPOCH, Since::timestamp);
+            let since = since.map_or(Timestamp::EPOCH, |since| since.timestamp(SystemClock.now()));
             list(&*service(settings).await?, instance, since, json).await
         }
     }

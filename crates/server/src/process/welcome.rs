@@ -19,7 +19,9 @@ pub(crate) async fn print_first_start_help(
     listen: &Listen,
     is_tls: bool,
 ) -> anyhow::Result<()> {
-    if is_journal(io::stdout(), env::var_os("JOURNAL_STREAM").as_deref()) {
+    #[expect(clippy::disallowed_methods, reason = "it is of systemd, and no setting")]
+    let journal_stream = env::var_os("JOURNAL_STREAM");
+    if is_journal(io::stdout(), journal_stream.as_deref()) {
         writeln!(
             io::stdout(),
             "Made the instance `admin`. For an access token, run \
