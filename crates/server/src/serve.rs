@@ -26,15 +26,15 @@ pub(crate) async fn serve(settings: Settings, no_migrate: bool) -> anyhow::Resul
         metrics::start(listen)?;
         tracing::info!(%listen, "serving metrics");
     }
-    let (limits, http) = (settings.limits()?, settings.http()?);
-    raise_file_limit(limits.max_connections, settings.storage.connections()?);
-    let Database { backend, workers } = storage::open(&settings.storage, settings.http_workers()?)?;
+    let (limits, http) = (settings.limits(), settings.http()?);
+    raise_file_limit(limits.max_connections, settings.storage.connections());
+    let Database { backend, workers } = storage::open(&settings.storage, settings.http_workers())?;
     migrate(&*backend, no_migrate).await?;
     let (service, made) = wiring::service(&*backend, &settings.security).await?;
     if let Some(path) = made {
         tracing::warn!("{}", master_key_made(&path));
     }
-    let service = Arc::new(service.with_token_cache(settings.storage.token_cache()?));
+    let service = Arc::new(service.with_token_cache(settings.storage.token_cache()));
     let service_of_worker = {
         let (backend, service) = (Arc::clone(&backend), Arc::clone(&service));
         move || service.with_stores(backend.stores())
@@ -50,7 +50,7 @@ pub(crate) async fn serve(settings: Settings, no_migrate: bool) -> anyhow::Resul
     let shutdown = ShutdownSignals::listen()?;
     let certificates = transports.iter().filter_map(|transport| transport.certificate.clone());
     reload_on_hangup(certificates.collect())?;
-    let retention = settings.audit_retention()?;
+    let retention = settings.audit_retention();
     for Transport { name, address, .. } in &transports {
         let version = env!("CARGO_PKG_VERSION");
         tracing::info!(transport = name, listen = %address, workers, version, "serving");

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
 use self::http::Http;
+use self::integer::Bounded;
 use self::limits::Limits;
 pub(crate) use self::security::{MasterKeySource, Security};
 use crate::storage_url::StorageUrl;
@@ -47,19 +48,17 @@ pub(crate) struct Settings {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Storage {
     pub(crate) url: StorageUrl,
-    #[serde(deserialize_with = "integer::deserialize")]
-    connections: u64,
+    /// Each of SQLite may hold one of the 512 blocking threads of the runtime.
+    connections: Bounded<1, 400>,
     /// In milliseconds.
-    #[serde(deserialize_with = "integer::deserialize")]
-    token_cache: u64,
+    token_cache: Bounded<0, 1000>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Audit {
     /// In days.
-    #[serde(deserialize_with = "integer::deserialize")]
-    retention: u64,
+    retention: Bounded<0, 36_500>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -106,21 +105,16 @@ impl Settings {
     fn check(&self) -> anyhow::Result<()> {
         self.http()?;
         self.storage.url.scheme().context("storage.url")?;
-        self.storage.connections()?;
-        self.http_workers()?;
-        self.storage.token_cache()?;
-        self.audit_retention()?;
         self.metrics_listen()?;
         self.log.filter()?;
         Ok(())
     }
 
     /// For how many seconds audit events are kept; `None`: for good.
-    pub(crate) fn audit_retention(&self) -> anyhow::Result<Option<u64>> {
-        match self.audit.retention {
-            0 => Ok(None),
-            days @ 1..=36_500 => Ok(Some(days * 24 * 60 * 60)),
-            _ => bail!("audit.retention: it is 0 to 36500 days"),
+    pub(crate) fn audit_retention(&self) -> Option<u64> {
+        match self.audit.retention.get() {
+            0 => None,
+            days => Some(days * 24 * 60 * 60),
         }
     }
 
@@ -131,18 +125,18 @@ impl Settings {
     }
 
     /// How many threads serve HTTP; `None` for as many as the processors and the connections permit.
-    pub(crate) fn http_workers(&self) -> anyhow::Result<Option<u16>> {
+    pub(crate) fn http_workers(&self) -> Option<u16> {
         self.http.workers()
     }
 
     /// The limits that every transport keeps.
-    pub(crate) fn limits(&self) -> anyhow::Result<ServiceLimits> {
-        self.limits.parse()
+    pub(crate) fn limits(&self) -> ServiceLimits {
+        (&self.limits).into()
     }
 
     /// The settings of the HTTP transport.
     pub(crate) fn http(&self) -> anyhow::Result<HttpSettings> {
-        self.http.settings(self.limits()?, &self.currencies)
+        self.http.settings(self.limits(), &self.currencies)
     }
 }
 
@@ -155,20 +149,13 @@ impl Log {
 
 impl Storage {
     /// The most connections to the database.
-    pub(crate) fn connections(&self) -> anyhow::Result<u16> {
-        match u16::try_from(self.connections) {
-            // Each of SQLite may hold one of the 512 threads of the runtime that may block.
-            Ok(connections @ 1..=400) => Ok(connections),
-            _ => bail!("storage.connections: it is 1 to 400"),
-        }
+    pub(crate) fn connections(&self) -> u16 {
+        self.connections.get_as()
     }
 
     /// For how long an access token need not be looked up again.
-    pub(crate) fn token_cache(&self) -> anyhow::Result<Duration> {
-        match self.token_cache {
-            milliseconds @ 0..=1000 => Ok(Duration::from_millis(milliseconds)),
-            _ => bail!("storage.token_cache: it is 0 to 1000 milliseconds"),
-        }
+    pub(crate) fn token_cache(&self) -> Duration {
+        Duration::from_millis(self.token_cache.get())
     }
 }
 
@@ -269,7 +256,7 @@ mod tests {
         assert_eq!(http.listen, Listen::Unix("/tmp/s".into()));
         assert_eq!(http.limits.max_body_bytes, 5);
         assert_eq!(http.limits.shutdown_grace, Duration::from_secs(7));
-        assert_eq!(settings.storage.connections, 8);
+        assert_eq!(settings.storage.connections(), 8);
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(crate) struct Database {
 /// `workers` is the number of threads that serve, each with stores of its own; `None` for as many
 /// as the processors and the connections permit.
 pub(crate) fn open(storage: &Storage, workers: Option<u16>) -> anyhow::Result<Database> {
-    let connections = storage.connections()?;
+    let connections = storage.connections();
     let processors = available_parallelism().map_or(2, NonZero::get);
     let processors = u16::try_from(processors).unwrap_or(u16::MAX);
     match storage.url.scheme()? {

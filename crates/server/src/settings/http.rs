@@ -9,7 +9,7 @@ use merchant_otp_transport_http::{CurrencySpecification, HttpSettings};
 use merchant_otp_transport_kit::{Limits, Listen, TlsFiles};
 use serde::{Deserialize, Serialize};
 
-use super::integer;
+use super::integer::Bounded;
 
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -18,8 +18,7 @@ pub(super) struct Http {
     behind_proxy: bool,
     tls: Option<Tls>,
     /// 0: as many as the processors and the connections to the database permit.
-    #[serde(deserialize_with = "integer::deserialize")]
-    workers: u64,
+    workers: Bounded<0, 512>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -47,17 +46,13 @@ impl Http {
             tls,
             behind_proxy: self.behind_proxy,
             currencies: currencies.to_vec(),
-            workers: self.workers()?.map_or(1, usize::from),
+            workers: self.workers().map_or(1, usize::from),
         })
     }
 
     /// How many threads serve; `None` for as many as fit.
-    pub(super) fn workers(&self) -> anyhow::Result<Option<u16>> {
-        match u16::try_from(self.workers) {
-            Ok(0) => Ok(None),
-            Ok(workers @ 1..=512) => Ok(Some(workers)),
-            _ => bail!("http.workers: it is 0 to 512"),
-        }
+    pub(super) fn workers(&self) -> Option<u16> {
+        Some(self.workers.get_as()).filter(|workers| *workers > 0)
     }
 
     /// Where it listens, if that may be.

@@ -1,13 +1,37 @@
-//! Integers, as such or as the text of an environment variable.
+//! Integers of settings, which may be the text of an environment variable.
 //!
-//! `config` would make one of `true` and `off` too, and quote what it cannot make one of.
+//! By hand, because the errors of `config` and of `serde_with` quote a value that is no integer, and
+//! it may be a secret in the wrong place. `config` would also take `true` and `off` for integers.
 
 use std::fmt;
 
 use serde::de::{Deserializer, Error, Visitor};
+use serde::{Deserialize, Serialize};
 
-pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    deserializer.deserialize_any(Integer)
+/// An integer from `MIN` to `MAX`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub(crate) struct Bounded<const MIN: u64, const MAX: u64>(u64);
+
+impl<const MIN: u64, const MAX: u64> Bounded<MIN, MAX> {
+    /// The integer.
+    pub(crate) fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The integer, as a smaller type that holds `MAX`.
+    pub(crate) fn get_as<T: TryFrom<u64> + Default>(self) -> T {
+        T::try_from(self.0).unwrap_or_default()
+    }
+}
+
+impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Bounded<MIN, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match deserializer.deserialize_any(Integer)? {
+            integer if (MIN..=MAX).contains(&integer) => Ok(Self(integer)),
+            _ => Err(D::Error::custom(format_args!("it is {MIN} to {MAX}"))),
+        }
+    }
 }
 
 struct Integer;

@@ -51,6 +51,8 @@ impl fmt::Display for MasterKeySource {
 pub(crate) struct MasterKeySourceError;
 
 /// Where master keys are: a list, or the text of an environment variable with commas between.
+///
+/// By hand, because the errors of `serde_with` quote a value that does not fit: it may be a key.
 mod master_key_sources {
     use std::fmt;
 
