@@ -48,7 +48,8 @@ fn post(token: &str, length: usize) -> String {
 #[test]
 fn slow_clients_are_cut_while_others_are_served() {
     let storage = Storage::sqlite();
-    let server = Server::start(&storage);
+    let limits = [("LIMITS__BODY_DEADLINE", "2"), ("LIMITS__STALL_TIMEOUT", "2")];
+    let server = Server::start_with(&storage, &limits);
     let token = storage.token("shop", "all", "forever");
     // More than any socket buffers.
     for number in 0..400 {
@@ -88,7 +89,7 @@ fn slow_clients_are_cut_while_others_are_served() {
             ),
             // A body, with a token and without.
             slow(
-                65,
+                5,
                 |server, token| {
                     let mut connection = server.connect();
                     assert!(connection.write(post(token, 100_000)));
@@ -107,13 +108,13 @@ fn slow_clients_are_cut_while_others_are_served() {
             ),
             // An answer that nobody takes.
             slow(
-                85,
+                12,
                 |server, token| {
                     let mut connection = server.connect();
                     assert!(connection.write(format!(
                         "GET {DEVICES} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n"
                     )));
-                    sleep(Duration::from_secs(75));
+                    sleep(Duration::from_secs(8));
                     let reply = connection.read_to_end();
                     assert!(!reply.ends_with("0\r\n\r\n"), "it came whole");
                     reply

@@ -79,7 +79,7 @@ impl HttpError {
                 return detailed(Code::GenericParameterMalformed, (*name).to_owned());
             }
             Self::Body(error) => match error {
-                BodyError::Late => return ErrorAnswer::slow(error.to_string()),
+                BodyError::Late { .. } => return ErrorAnswer::slow(error.to_string()),
                 BodyError::TooLarge => Code::GenericUploadExceedsLimit,
                 BodyError::Compression(_) => Code::GenericCompressionInvalid,
                 BodyError::Broken(_) => Code::GenericJsonInvalid,

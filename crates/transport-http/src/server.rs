@@ -120,7 +120,7 @@ pub fn bind(
     .max_connections(limits.max_connections.div_ceil(workers))
     .client_request_timeout(connection::HEADER_TIMEOUT)
     .keep_alive(connection::KEEP_ALIVE)
-    .on_connect(connection::watch)
+    .on_connect(move |stream, data| connection::watch(stream, data, limits.stall_timeout))
     // Of TLS: connections that stall in their handshake must not keep others from beginning theirs.
     .max_connection_rate(MAX_HANDSHAKES)
     .tls_handshake_timeout(HANDSHAKE_TIMEOUT)

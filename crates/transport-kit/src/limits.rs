@@ -5,10 +5,14 @@ use std::time::Duration;
 pub struct Limits {
     /// The largest request body, in bytes, as sent and decompressed.
     pub max_body_bytes: usize,
+    /// How long a request body may take to arrive.
+    pub body_deadline: Duration,
     /// The most connections of clients that a transport serves at a time.
     pub max_connections: usize,
     /// How long a request may take, from the end of its body to the head of its answer.
     pub request_deadline: Duration,
+    /// How long a client may read nothing of an answer that is written in parts.
+    pub stall_timeout: Duration,
     /// How long requests in flight may take after a shutdown began.
     pub shutdown_grace: Duration,
 }

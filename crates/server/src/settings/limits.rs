@@ -12,9 +12,13 @@ use super::integer::Bounded;
 pub(super) struct Limits {
     /// Up to 64 MiB.
     max_body_bytes: Bounded<1, 67_108_864>,
+    /// In seconds.
+    body_deadline: Bounded<1, 3600>,
     max_connections: Bounded<1, 1_000_000>,
     /// In seconds.
     request_deadline: Bounded<1, 3600>,
+    /// In seconds.
+    stall_timeout: Bounded<1, 3600>,
     /// In seconds.
     shutdown_grace: Bounded<0, 3600>,
 }
@@ -23,8 +27,10 @@ impl From<&Limits> for ServiceLimits {
     fn from(limits: &Limits) -> Self {
         Self {
             max_body_bytes: limits.max_body_bytes.get_as(),
+            body_deadline: Duration::from_secs(limits.body_deadline.get()),
             max_connections: limits.max_connections.get_as(),
             request_deadline: Duration::from_secs(limits.request_deadline.get()),
+            stall_timeout: Duration::from_secs(limits.stall_timeout.get()),
             shutdown_grace: Duration::from_secs(limits.shutdown_grace.get()),
         }
     }

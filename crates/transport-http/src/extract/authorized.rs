@@ -8,6 +8,7 @@ use actix_web::{FromRequest, HttpRequest};
 use merchant_otp_application::{Grant, ManagementGrant};
 use merchant_otp_domain::{Operation, Permission};
 use merchant_otp_taler_protocol::ADMIN;
+use merchant_otp_transport_kit::Limits;
 use zeroize::Zeroizing;
 
 use crate::error::HttpError;
@@ -94,7 +95,8 @@ impl<R: Right> WithBody<R> {
     async fn of(request: &HttpRequest, payload: Payload) -> Result<Self, HttpError> {
         let state = State::of(request);
         let right = R::of(state, request).await?;
-        let body = body::read(request, payload, state.limits.max_body_bytes).await?;
+        let Limits { max_body_bytes, body_deadline, .. } = state.limits;
+        let body = body::read(request, payload, max_body_bytes, body_deadline).await?;
         let right = if body.arrived_late { R::of(state, request).await? } else { right };
         Ok(Self { right, body: body.bytes })
     }

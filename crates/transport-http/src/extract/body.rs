@@ -33,15 +33,15 @@ pub(crate) enum BodyError {
     #[error("the body broke off")]
     Broken(#[source] PayloadError),
     /// It did not come in time.
-    #[error("the body did not come within {} s", DEADLINE.as_secs())]
-    Late,
+    #[error("the body did not come within {} s", deadline.as_secs())]
+    Late {
+        /// How long it might take.
+        deadline: Duration,
+    },
 }
 
 /// A body that arrives within this time was not waited for.
 const IMMEDIATE: Duration = Duration::from_millis(100);
-
-/// How long a body may take to arrive.
-const DEADLINE: Duration = Duration::from_mins(1);
 
 /// The body of a request. It may hold secrets, so our copies of it are wiped.
 pub(crate) struct Body {
@@ -56,6 +56,7 @@ pub(crate) async fn read(
     request: &HttpRequest,
     payload: Payload,
     limit: usize,
+    deadline: Duration,
 ) -> Result<Body, BodyError> {
     let announced = request.headers().get(CONTENT_LENGTH);
     let announced = announced.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
@@ -64,9 +65,9 @@ pub(crate) async fn read(
     }
     let begin = Instant::now();
     request.extensions_mut().insert(BodyProgress::Receiving);
-    let received = timeout(DEADLINE, receive(payload, limit)).await;
+    let received = timeout(deadline, receive(payload, limit)).await;
     request.extensions_mut().insert(BodyProgress::Complete(Instant::now()));
-    let mut bytes = received.unwrap_or(Err(BodyError::Late))?;
+    let mut bytes = received.unwrap_or(Err(BodyError::Late { deadline }))?;
     if let Some(compression) = Compression::of(request) {
         // Inflating keeps a processor busy: not on the thread that answers the others.
         bytes = web::block(move || inflate(compression, &bytes, limit))

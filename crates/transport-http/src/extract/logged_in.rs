@@ -33,7 +33,7 @@ impl LoggedIn {
         };
         // The body first: credentials that were good while it arrived may no longer be.
         let limit = state.limits.max_body_bytes.min(MAX_BODY_BYTES);
-        let body = body::read(request, payload, limit).await?.bytes;
+        let body = body::read(request, payload, limit, state.limits.body_deadline).await?.bytes;
         let log_in = match credentials {
             Credentials::Password { user, password } => {
                 state.service.log_in_with_password(presented, &user, password).await

@@ -19,9 +19,6 @@ pub(crate) const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an idle connection is kept after an answer. actix-http enforces it.
 pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
-/// How long a client may read nothing of a response that is written chunk by chunk.
-const WRITE_STALL_TIMEOUT: Duration = Duration::from_mins(1);
-
 /// How often a connection is checked while the service works on its request.
 const POLL_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -49,7 +46,7 @@ enum WaitsFor {
 }
 
 /// Watches a new connection; for `HttpServer::on_connect`.
-pub(crate) fn watch(stream: &dyn Any, data: &mut Extensions) {
+pub(crate) fn watch(stream: &dyn Any, data: &mut Extensions, stall_timeout: Duration) {
     let socket = if let Some(stream) = stream.downcast_ref::<TcpStream>() {
         SockRef::from(stream).try_clone()
     } else if let Some(stream) = stream.downcast_ref::<TlsStream<TcpStream>>() {
@@ -69,7 +66,7 @@ pub(crate) fn watch(stream: &dyn Any, data: &mut Extensions) {
     };
     let waits_for = Cell::new(WaitsFor::Request(Instant::now()));
     let connection = Rc::new(Connection { socket, waits_for, watch: Cell::default() });
-    connection.watch.set(Some(rt::spawn(close_stalled(Rc::downgrade(&connection)))));
+    connection.watch.set(Some(rt::spawn(close_stalled(Rc::downgrade(&connection), stall_timeout))));
     data.insert(connection);
 }
 
@@ -81,21 +78,22 @@ impl Drop for Connection {
     }
 }
 
-async fn close_stalled(connection: Weak<Connection>) {
+async fn close_stalled(connection: Weak<Connection>, stall_timeout: Duration) {
     while let Some(open) = connection.upgrade() {
         let rest = match open.waits_for.get() {
             WaitsFor::Request(since) => {
                 (KEEP_ALIVE + HEADER_TIMEOUT).saturating_sub(since.elapsed())
             }
             WaitsFor::Answer => POLL_INTERVAL,
-            WaitsFor::Client(since) => WRITE_STALL_TIMEOUT.saturating_sub(since.elapsed()),
+            WaitsFor::Client(since) => stall_timeout.saturating_sub(since.elapsed()),
         };
         if rest.is_zero() {
             let _closed_already = open.socket.shutdown(Shutdown::Both);
             return;
         }
         drop(open);
-        sleep(rest).await;
+        // What it waits for may change at any time.
+        sleep(rest.min(stall_timeout)).await;
     }
 }
 

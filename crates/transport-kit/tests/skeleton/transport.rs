@@ -2,7 +2,7 @@ use std::error::Error as StdError;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use merchant_otp_application::{Error, Presented, Service};
 use merchant_otp_domain::{Operation, OtpDeviceId, Permission};
@@ -19,7 +19,6 @@ use tokio::time::timeout;
 use tracing::Instrument;
 
 const READ: Operation = Operation::Use(Permission::OtpDevicesRead);
-const RECEIVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A transport that has its address and waits to be run.
 pub struct Bound {
@@ -82,7 +81,7 @@ async fn serve(
 ) -> io::Result<()> {
     let (input, mut output) = stream.split();
     let (mut line, input) = (String::new(), input.take(limits.max_body_bytes as u64));
-    timeout(RECEIVE_TIMEOUT, BufReader::new(input).read_line(&mut line)).await??;
+    timeout(limits.body_deadline, BufReader::new(input).read_line(&mut line)).await??;
     let (start, in_flight, id) = (Instant::now(), InFlight::begin(), RequestId::new(None));
     let mut words = line.split_whitespace();
     let (instance, token) = (words.next().unwrap_or_default(), words.next());
