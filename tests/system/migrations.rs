@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use diesel::prelude::*;
 use diesel::sql_types::Text;
-use merchant_otp_tests::{Server, Storage, StorageKind};
+use merchant_otp_tests::{Server, Storage, StorageKind, binary};
 
 use crate::{device, on_both_databases};
 
@@ -70,9 +70,11 @@ fn another(storage: &Storage) -> Storage {
 /// Killed at one time after the other, over as long as migrating takes.
 fn a_migration_that_was_killed_is_done_by_the_next_start(storage: &Storage) {
     const TIMES: u32 = 20;
+    // Built before the time is taken.
+    binary();
     let start = Instant::now();
     assert!(begin(storage).wait().unwrap().success());
-    let whole = start.elapsed();
+    let mut whole = start.elapsed();
     let expected = schema(storage);
     let mut half_done = 0;
     for time in 0..TIMES {
@@ -85,6 +87,10 @@ fn a_migration_that_was_killed_is_done_by_the_next_start(storage: &Storage) {
         assert!(rest.success, "{}", rest.stderr);
         assert_eq!(schema(&storage), expected, "killed after {time} of {TIMES} parts of {whole:?}");
         half_done += u32::from(was_killed);
+        if !was_killed {
+            // It takes less time than it did.
+            whole = whole * 3 / 4;
+        }
         if time % 5 == 0 {
             expect_service(&storage);
         }
