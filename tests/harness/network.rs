@@ -56,7 +56,7 @@ impl Network {
         self.port
     }
 
-    /// Nothing comes through any more, and nobody is told: what is sent waits.
+    /// Drops everything silently: what is sent waits.
     pub fn cut(&self) {
         self.shared.change(Condition::Cut);
     }

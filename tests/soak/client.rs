@@ -11,7 +11,7 @@ use ureq::Agent;
 
 use crate::{INSTANCES, Run};
 
-/// How many devices a client works with at a time; nobody else does.
+/// The number of devices that a client works with; no other client uses them.
 const DEVICES: usize = 30;
 
 /// How many devices all clients register, with two descriptions.

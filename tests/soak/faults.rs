@@ -81,6 +81,6 @@ impl Faults<'_> {
                 session.batch_execute("ROLLBACK").unwrap();
             }
         }
-        "lock held by somebody else"
+        "lock held by another session"
     }
 }

@@ -45,8 +45,8 @@ pub(crate) fn reconcile(storage: &Storage, server: &Server, run: &Run) {
             known.insert(id);
         }
         let invented: Vec<_> = held.keys().filter(|id| !known.contains(id)).collect();
-        assert!(invented.is_empty(), "nobody asked for {invented:?}");
-        assert!(done.is_empty(), "events of what nobody asked for: {done:?}");
+        assert!(invented.is_empty(), "not requested: {invented:?}");
+        assert!(done.is_empty(), "events of changes that were not requested: {done:?}");
     }
     let uncertain = account.devices.iter().filter(|device| device.uncertain.is_some()).count();
     println!("  answers by status (0: the connection broke): {:?}", account.statuses);

@@ -13,7 +13,7 @@ use crate::Run;
 /// Memory may be so much larger in the last quarter of a life than in the second, in KiB, or a tenth.
 const MEMORY: u64 = 4 * 1024;
 
-/// So many descriptors more may be open.
+/// The number of additional descriptors that may be open.
 const DESCRIPTORS: u64 = 8;
 
 #[derive(Default)]

@@ -1,4 +1,4 @@
-//! The audit trail: who did what, from where, and what came of it.
+//! The audit trail: actor, operation, address and outcome.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ pub(crate) fn trail(storage: &Storage, instance: &str, more: &[&str]) -> Vec<Val
     listed.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// Who did what to what, and what came of it.
+/// Actor, operation, object and outcome.
 fn summary(event: &Value) -> String {
     let text = |name: &str| match &event[name] {
         Value::Null => "-".to_owned(),

@@ -270,7 +270,7 @@ fn bombs_are_refused(storage: &Storage) {
     post_encoded(&server, &token, "gzip", &compressed).expect_error(413, 32);
 }
 
-/// Who may register sends too much, who may not sends anything at all: nobody keeps the server
+/// A client with the right sends too much, one without it sends anything: neither keeps the server
 /// reading.
 fn endless_bodies_are_cut(storage: &Storage) {
     let server = Server::start(storage);

@@ -1,4 +1,4 @@
-//! The clock of the machine jumps, as when somebody sets it.
+//! The clock of the machine jumps, as when it is set by hand.
 
 use std::fs;
 use std::path::Path;
@@ -24,7 +24,7 @@ const DAY: i64 = 24 * HOUR;
 struct Clock<'a>(&'a Path);
 
 impl Clock<'_> {
-    /// Sets it to so many seconds from now.
+    /// Sets it to this many seconds from now.
     fn set(&self, offset: i64) {
         // At once and as a whole: it is read at any time.
         let new = self.0.with_extension("new");
@@ -43,7 +43,7 @@ fn the_service_goes_by_the_clock_as_it_is(storage: &Storage) {
     let clock = Clock(&file);
     clock.set(0);
     let library = libfaketime().unwrap();
-    // The clock that only goes forward stays as it is, as it does when somebody sets the other one.
+    // The monotonic clock is unaffected, as when the system clock is set by hand.
     let environment = [
         ("LD_PRELOAD", library.to_str().unwrap()),
         ("FAKETIME_TIMESTAMP_FILE", file.to_str().unwrap()),
@@ -60,7 +60,7 @@ fn the_service_goes_by_the_clock_as_it_is(storage: &Storage) {
         storage.password(instance, "right");
     }
     server.post("shop", &token, device("till").to_string()).expect_stored();
-    // So many that no more may fail for a while; answers how many that were.
+    // Fails until log-ins are refused; returns the number of failures.
     let guess = || {
         for number in 0.. {
             let headers =

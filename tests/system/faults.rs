@@ -222,7 +222,7 @@ fn a_frozen_database_is_given_up() {
             clients.into_iter().map(|client| client.join().unwrap()).collect::<Vec<_>>()
         })
     };
-    // So many at once that there are several connections, all of which are dead then.
+    // Enough at once for several connections, all of which are dead then.
     for stored in post_many() {
         stored.expect_stored();
     }

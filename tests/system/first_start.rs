@@ -52,7 +52,7 @@ fn a_journal_does_not_get_the_token() {
     process.wait().unwrap();
     assert!(shown.contains("merchant-otp token add --instance admin"), "{shown}");
     assert!(!shown.contains("secret-token:"), "{shown}");
-    // And none was made that nobody knows.
+    // And no token was made that was not shown.
     let listed = storage.run(&["token", "list", "--instance", "admin"]).stdout;
     assert_eq!(listed.lines().count(), 1, "{listed}");
 }

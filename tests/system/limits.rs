@@ -71,7 +71,7 @@ fn slow_clients_are_cut_while_others_are_served() {
             })
         };
         let clients = [
-            // The head of the first request, and that of the second: whoever it is.
+            // The head of the first request, and that of the second; no token is needed.
             slow(
                 8,
                 |server, _| trickle(&mut server.connect(), b"GET /config HTTP/1.1\r\nA: a").0,
@@ -106,7 +106,7 @@ fn slow_clients_are_cut_while_others_are_served() {
                 },
                 "HTTP/1.1 401 ",
             ),
-            // An answer that nobody takes.
+            // An answer that the client does not read.
             slow(
                 12,
                 |server, token| {
@@ -164,7 +164,7 @@ fn no_more_connections_than_allowed_are_served() {
     assert!(waiting.read_head().starts_with("HTTP/1.1 200 "));
     assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
 
-    // Or when they are cut, for nobody may hold one for ever.
+    // Or when they are closed: no client can hold one forever.
     let held: Vec<_> = (0..threads).map(|_| server.connect()).collect();
     let begin = Instant::now();
     assert_eq!(server.request("GET", "/config", &[], b"").status, 200);
@@ -220,7 +220,7 @@ fn too_many_that_wait_for_the_database_are_refused(storage: &Storage) {
     }
     let begin = Instant::now();
     while !clients.iter().any(RawConnection::has_answer) {
-        assert!(begin.elapsed() < AT_ONCE, "nobody is refused");
+        assert!(begin.elapsed() < AT_ONCE, "no request is refused");
         sleep(Duration::from_millis(10));
     }
     let mut told = BTreeMap::<(String, String), usize>::new();
@@ -234,7 +234,7 @@ fn too_many_that_wait_for_the_database_are_refused(storage: &Storage) {
     // The deadline of a request.
     assert!(begin.elapsed() < Duration::from_secs(32), "{:?}", begin.elapsed());
     lock.release();
-    // Nobody hears anything but that the database is busy.
+    // Every answer says only that the database is busy.
     let busy = told.remove(&("503".to_owned(), "51".to_owned())).unwrap();
     assert!(busy > CLIENTS / 2, "{busy}");
     told.remove(&("500".to_owned(), "55".to_owned()));

@@ -70,7 +70,7 @@ impl Load {
         acknowledged.iter().filter(|one| one.process == process).count()
     }
 
-    /// Waits until so many more were acknowledged.
+    /// Waits until this many more were acknowledged.
     #[track_caller]
     pub(crate) fn wait_for(&self, more: usize) {
         let until = self.count() + more;
@@ -124,7 +124,7 @@ impl Load {
 
 /// Breaks the database under the load of some processes, and holds what it has afterwards against what clients were told.
 ///
-/// Each acknowledged device is there, none that nobody asked for, and each that is there has one event;
+/// Each acknowledged device exists, none exists that was not requested, and each has one event;
 /// and no client was left waiting.
 pub(crate) fn survive(
     storage: &Storage,
@@ -169,7 +169,7 @@ pub(crate) fn survive(
     assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
     let asked: BTreeSet<_> =
         (0..load.last.load(Ordering::Relaxed)).map(|number| format!("till-{number}")).collect();
-    assert!(held.is_subset(&asked), "nobody asked for {:?}", held.difference(&asked));
+    assert!(held.is_subset(&asked), "not requested: {:?}", held.difference(&asked));
     let added = trail(storage, "shop", &[]).into_iter();
     let added =
         added.filter(|event| event["operation"] == "otp-device.add" && event["outcome"] == "done");

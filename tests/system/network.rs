@@ -26,7 +26,7 @@ fn a_network_that_is_cut_is_given_up_and_used_again() {
     let server = Server::start(&storage);
     let token = storage.token("shop", "all", "forever");
     survive(&storage, &[&server], &token, device, |load| {
-        // Nobody says that a connection is of no use: it shows by the time.
+        // No error reports that a connection is dead: only time shows it.
         network.cut();
         load.wait_for_refusals();
         assert_eq!(server.request("GET", "/healthz", &[], b"").status, 204);

@@ -136,7 +136,7 @@ fn a_database_that_is_gone_is_not_ready_until_it_is_back() {
     let StorageKind::Postgres(database) = storage.kind() else { panic!("it is PostgreSQL") };
     let name = database.name();
     assert_eq!(server.request("GET", "/readyz", &[], b"").status, 204);
-    // Nobody may connect, and who is connected is thrown out.
+    // No new connections, and existing ones are terminated.
     database.maintain(&format!("ALTER DATABASE \"{name}\" ALLOW_CONNECTIONS false"));
     database.maintain(&format!(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"

@@ -51,7 +51,7 @@ fn its_tcp_socket_is_served_and_outlives_the_service(storage: &Storage) {
     let token = storage.token("shop", "all", "forever");
     server.post("shop", &token, device("till").to_string()).expect_stored();
     server.stop();
-    // Whoever comes while nobody serves waits for the next one.
+    // A client that comes while no process serves waits for the next one.
     let mut waiting = TcpStream::connect(&listen).unwrap();
     waiting.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     waiting.write_all(request(&token).as_bytes()).unwrap();

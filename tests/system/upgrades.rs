@@ -55,7 +55,7 @@ fn bytes(storage: &Storage, hexadecimal: &str) -> String {
     }
 }
 
-/// Writes what a version with so many migrations had in its tables.
+/// Writes the rows that a version with this many migrations had in its tables.
 fn fill(storage: &Storage, migrations: &[Migration]) {
     let has = |wanted: &str| migrations.iter().any(|one| one.version == wanted);
     let bytes = |hexadecimal| bytes(storage, hexadecimal);

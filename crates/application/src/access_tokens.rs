@@ -204,7 +204,7 @@ impl Service {
         let event = self.event_of_revocation(caller, &instance, token.serial);
         let revoked = match self.remove_access_token(&instance, token.serial, &event).await {
             Ok(true) => Ok(Outcome::Done),
-            // Somebody else revoked it just now.
+            // Another request revoked it just now.
             Ok(false) => Ok(Outcome::Unchanged),
             Err(error) => Err(error),
         };

@@ -29,7 +29,7 @@ const KNOWN_FOR: Duration = Duration::from_hours(30 * 24);
 /// Limits failed log-ins, per instance and per address.
 ///
 /// An attempt takes a permit of its instance and of its address, and is refused if one of them has
-/// none. A log-in that succeeds refunds both, so many good ones are not slowed.
+/// none. A log-in that succeeds refunds both: successes are not slowed.
 ///
 /// A known client, which logged in from its address before, with the password that the instance
 /// still has, takes a permit of its address alone: otherwise a client that fails all the time could

@@ -8,7 +8,7 @@ use merchant_otp_ports::{DeviceKey, KeyPlace, KeyReplacement, SealError};
 use crate::retry::retry_contention;
 use crate::{Error, Service};
 
-/// How many keys are read, and re-sealed in one transaction: so few that nobody waits for them.
+/// The number of keys re-sealed in one transaction: small enough not to delay requests.
 const BATCH: u16 = 100;
 
 /// What is known of a master key.

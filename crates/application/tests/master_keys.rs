@@ -65,7 +65,7 @@ fn device(id: &str) -> OtpDevice {
     .unwrap()
 }
 
-/// The event of a change that somebody makes behind the back of the service.
+/// The event of a change that is made in the database directly.
 fn event() -> AuditEvent {
     AuditEvent {
         time: Timestamp::EPOCH,

@@ -109,7 +109,7 @@ impl Bench<'_> {
         self.arguments.only.is_empty() || self.arguments.only.contains(&part)
     }
 
-    /// The service on a PostgreSQL with so many thousand devices.
+    /// The service on a PostgreSQL with this many thousand devices.
     fn postgres(&self, thousands: u32) -> Result<Filled> {
         let (database, folder) = (Database::create_in(&self.cluster), self.subfolder("postgres")?);
         let service = Service::start(&database.url(), &folder, &self.settings())?;
@@ -326,7 +326,7 @@ impl Bench<'_> {
     }
 }
 
-/// Tells whoever waits at a terminal.
+/// Reports progress on a terminal.
 fn progress(round: u32, what: &str) {
     let _nobody_watches = writeln!(io::stderr(), "round {}: {what}", round + 1);
 }

@@ -47,7 +47,7 @@ impl AccessToken {
         Zeroizing::new(format!("{}{}", Self::PREFIX, self.0))
     }
 
-    /// What a store knows of the token.
+    /// The digest that a store keeps of the token.
     #[must_use]
     pub fn digest(&self) -> AccessTokenDigest {
         AccessTokenDigest(Sha256::digest(self.0.as_bytes()).into())

@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use crate::{AccessTokenSerial, InstanceId, OtpDeviceId, Permission, Timestamp, TokenScope};
 
-/// Who did what to an instance, when, from where, and what came of it. It holds no secret.
+/// An operation on an instance: actor, time, address and outcome. It holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditEvent {
     /// When it was done.
@@ -22,7 +22,7 @@ pub struct AuditEvent {
     pub device: Option<OtpDeviceId>,
     /// The access token that was issued or revoked, if one was.
     pub access_token: Option<AccessTokenSerial>,
-    /// What came of it.
+    /// The outcome.
     pub outcome: Outcome,
     /// How many refusals before it are in no event, because there were too many at a time.
     pub unrecorded: u32,
@@ -31,9 +31,9 @@ pub struct AuditEvent {
 /// Who does something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Actor {
-    /// Nobody that is known: the credentials were refused.
+    /// An unknown client: its credentials were refused.
     Unknown,
-    /// Whoever runs the commands of the service.
+    /// The operator, on the command line.
     Operator,
     /// Who has the password of the instance.
     Password,

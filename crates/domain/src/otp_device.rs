@@ -98,7 +98,7 @@ pub struct OtpDeviceChange {
     pub counter: Option<OtpCounter>,
 }
 
-/// What a list of devices tells of one.
+/// A device in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OtpDeviceSummary {
     /// The identifier, unique in its instance.

@@ -47,7 +47,7 @@ impl fmt::Debug for Password {
 #[error("a password has 1 to {} bytes", Password::MAX_BYTES)]
 pub struct PasswordError;
 
-/// What a store knows of a password: its Argon2id hash (RFC 9106) in the PHC string format.
+/// The Argon2id hash of a password (RFC 9106) in the PHC string format: what a store keeps.
 ///
 /// Redacted in `Debug`: a weak password can be guessed by its hash.
 #[derive(Clone, PartialEq, Eq)]
@@ -85,7 +85,7 @@ impl PasswordHash {
 
     /// A hash for when there is none, so that refusing takes as long as checking.
     ///
-    /// It is the same everywhere: whoever checks against it refuses whatever comes out.
+    /// It is the same everywhere: a check against it is refused whatever its result.
     #[must_use]
     pub fn decoy() -> Self {
         let hash = "$argon2id$v=19$m=47104,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA\

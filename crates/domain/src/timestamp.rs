@@ -13,7 +13,7 @@ impl Timestamp {
     /// The last point in time, in seconds.
     pub const MAX_SECONDS: u64 = (1 << 53) - 1;
 
-    /// The point in time so many seconds after the epoch.
+    /// The point in time that is this many seconds after the epoch.
     ///
     /// # Errors
     ///
@@ -48,7 +48,7 @@ pub struct TimestampError;
 pub enum Lifetime {
     /// Until it is revoked.
     Forever,
-    /// For so many seconds.
+    /// This many seconds.
     Seconds(u64),
 }
 

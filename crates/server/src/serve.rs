@@ -83,7 +83,7 @@ async fn migrate(backend: &dyn StorageBackend, no_migrate: bool) -> anyhow::Resu
 /// How often audit events that are too old are removed.
 const HOUSEKEEPING_INTERVAL: Duration = Duration::from_hours(1);
 
-/// Removes audit events that are older than so many seconds, and never ends.
+/// Removes audit events that are older than `retention` seconds; never returns.
 async fn remove_old_audit_events(service: &Service, retention: Option<u64>) {
     let Some(retention) = retention else { return pending().await };
     loop {

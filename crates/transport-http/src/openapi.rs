@@ -165,7 +165,7 @@ fn add_common_responses(operation: &mut Operation) {
         add_response(operation, "401", "The credentials are missing, or not good (2015).");
         add_response(operation, "404", "The instance is unknown (2000) or deleted (2016).");
         add_response(operation, "500", FAILED);
-        // Whoever has a token may revoke it.
+        // Every token may revoke itself.
         if operation.operation_id.as_deref() != Some("log_out") {
             add_response(operation, "403", "The access token does not allow this (16).");
         }

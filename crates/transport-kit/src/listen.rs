@@ -77,7 +77,7 @@ impl Listen {
     }
 }
 
-/// A socket that listens already, made by whoever started the process.
+/// A socket that listens already, handed over by the parent process.
 #[derive(Debug)]
 pub enum ListeningSocket {
     /// On an address and port.

@@ -56,7 +56,7 @@ fn lock(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Refuses a path at which something else is than a socket that nobody answers on.
+/// Refuses a path that exists, unless it is a socket on which no process listens.
 fn remove_abandoned(path: &Path) -> io::Result<()> {
     let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,

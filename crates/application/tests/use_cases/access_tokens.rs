@@ -15,9 +15,9 @@ use crate::{device, fixture, instance, new_token};
 async fn an_unknown_instance_is_told_before_the_credentials() {
     let fixture = fixture().await;
     let token = fixture.token(Scope::All, Lifetime::Forever).await;
-    let nobody = InstanceId::parse("nobody").unwrap();
+    let unknown = InstanceId::parse("unknown").unwrap();
     for token in [None, Some(&token)] {
-        let grant = fixture.authorize_for(&nobody, token, Permission::OtpDevicesWrite).await;
+        let grant = fixture.authorize_for(&unknown, token, Permission::OtpDevicesWrite).await;
         assert!(matches!(grant, Err(Error::InstanceUnknown)));
     }
 }

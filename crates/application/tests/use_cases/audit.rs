@@ -20,7 +20,7 @@ impl Fixture {
         trail.into_iter().map(|stored| stored.event).collect()
     }
 
-    /// The trail: who, from where, what, on what, and what came of it.
+    /// The trail: actor, address, operation, object, outcome.
     async fn told(&self) -> Vec<String> {
         let tell = |event: AuditEvent| {
             let address = event.address.map(|address| address.to_string());
@@ -108,7 +108,7 @@ async fn the_trail_tells_what_was_refused() {
     assert!(matches!(exceeded, Err(Error::ScopeExceeded)));
     let conflict = fixture.add_instance(instance("shop", "Another"), None).await;
     assert!(matches!(conflict, Err(Error::InstanceConflict)));
-    // Who presents nothing claims to be nobody.
+    // A client that presents no token is not recorded.
     assert!(fixture.authorize(None).await.is_err());
     assert_eq!(
         fixture.told().await[2..],
@@ -133,7 +133,7 @@ async fn a_flood_of_refusals_does_not_flood_the_trail() {
         fixture.refuse(&made_up).await;
     }
     assert_eq!(fixture.trail().await.len() - before, 60);
-    // What is known of somebody is not crowded out.
+    // Refusals of known clients have a quota of their own.
     fixture.refuse(&reader).await;
     advance(Duration::from_secs(1)).await;
     fixture.refuse(&made_up).await;
@@ -163,7 +163,7 @@ async fn a_flood_over_many_instances_does_not_flood_the_trail_either() {
         recorded += fixture.trail().await.len() - 1;
     }
     assert_eq!(recorded, 300);
-    // What is known of somebody has its room.
+    // Refusals of known clients have a quota of their own.
     let before = fixture.trail().await.len();
     let reader = fixture.token(Scope::ReadOnly, Lifetime::Forever).await;
     fixture.refuse(&reader).await;

@@ -17,14 +17,14 @@ use crate::extract::presented::{note_instance, presented};
 use crate::extract::query::Query;
 use crate::state::State;
 
-/// `POST` on `token`: makes an access token for whoever has the password or a refreshable token.
+/// `POST` on `token`: makes an access token for a password or a refreshable token.
 #[utoipa::path(
     post,
     path = "/private/token",
     operation_id = "log_in",
     tag = tags::ACCESS_TOKENS,
     summary = "Make an access token",
-    description = "For whoever has the password of the instance (Basic, with the id of the instance as \
+    description = "In exchange for the password of the instance (Basic, with the id of the instance as \
                    name) or a refreshable access token of it that may do as much.",
     security(("password" = []), ("access_token" = [])),
     request_body = LoginTokenRequest,

@@ -36,7 +36,7 @@ pub(super) struct Import<'a> {
     dry_run: bool,
 }
 
-/// What came of a row.
+/// The outcome of a row.
 enum Outcome {
     Good,
     /// Why it is not registered: a text that does not hold its key.
