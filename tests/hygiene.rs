@@ -43,11 +43,12 @@ fn each_database_has_the_same_migrations() {
     }
 }
 
-/// No release had an older schema than that after this migration; those that come later upgrade it while the
-/// former version serves.
+/// No release had an older schema than that after this migration; those that come later upgrade it
+/// while the former version serves.
 const FIRST_RELEASED: &str = "2026-11-26-000000";
 
-/// What takes something away that the former version of the service uses, or refuses what it writes.
+/// What takes something away that the former version of the service uses, or refuses what it
+/// writes.
 fn contractions(sql: &str) -> Vec<String> {
     let without_comments: String =
         sql.lines().map(|line| line.split("--").next().unwrap()).collect::<Vec<_>>().join(" ");
@@ -74,7 +75,8 @@ fn contractions(sql: &str) -> Vec<String> {
     words.split(';').filter(of_old_tables).map(|statement| statement.trim().to_owned()).collect()
 }
 
-/// Expand, then contract (migrations/README.md): what contracts says since when nothing uses it any more.
+/// Expand, then contract (migrations/README.md): what contracts says since when nothing uses it any
+/// more.
 #[test]
 fn migrations_leave_the_former_version_at_work() {
     for path in files(&root().join("migrations"), "sql") {

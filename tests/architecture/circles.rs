@@ -1,7 +1,7 @@
 //! No module of a crate imports another one that imports it, in one step or in several.
 //!
-//! A re-export counts for the module that defines the item: so a crate's root may re-export what its
-//! modules define, and they may import it from there.
+//! A re-export counts for the module that defines the item: so a crate's root may re-export what
+//! its modules define, and they may import it from there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::slice::from_ref;

@@ -1,5 +1,5 @@
-//! The dependency rules of docs/architecture.md: between crates, between the modules of a crate, and
-//! what a transport must not name.
+//! The dependency rules of docs/architecture.md: between crates, between the modules of a crate,
+//! and what a transport must not name.
 #![expect(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 mod circles;

@@ -23,8 +23,8 @@ pub struct SmallDisk {
 const BALLAST: &str = "ballast";
 
 impl SmallDisk {
-    /// A disk of `mebibytes` MiB; or, where it cannot be mounted, one where files end at `largest_file` MiB
-    /// once it is full.
+    /// A disk of `mebibytes` MiB; or, where it cannot be mounted, one where files end at
+    /// `largest_file` MiB once it is full.
     #[must_use]
     pub fn new(mebibytes: u32, largest_file: u32) -> Self {
         let folder = tempfile::Builder::new().prefix("merchant-otp-disk-").tempdir().unwrap();

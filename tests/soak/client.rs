@@ -32,7 +32,8 @@ pub(crate) struct Device {
     pub(crate) held: Held,
     /// How often each of the operations was done.
     pub(crate) done: [u32; 3],
-    /// What may have been done last, and what it then is; nothing is asked of the device afterwards.
+    /// What may have been done last, and what it then is; nothing is asked of the device
+    /// afterwards.
     pub(crate) uncertain: Option<(usize, Held)>,
 }
 
@@ -40,7 +41,8 @@ pub(crate) struct Device {
 #[derive(Default)]
 pub(crate) struct Account {
     pub(crate) devices: Vec<Device>,
-    /// Of the shared devices: the descriptions that are stored, those that conflict, those that may be stored.
+    /// Of the shared devices: the descriptions that are stored, those that conflict, those that may
+    /// be stored.
     pub(crate) shared: BTreeMap<String, [BTreeSet<u32>; 3]>,
     /// How often each status came; 0: the connection broke.
     pub(crate) statuses: BTreeMap<u16, u64>,

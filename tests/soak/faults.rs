@@ -23,7 +23,8 @@ pub(crate) struct Faults<'a> {
 impl Faults<'_> {
     /// Breaks one thing after the other, until the time is over; answers the service that is left.
     ///
-    /// In the second half the service is left alone, so that it gets old enough to tell whether it grows.
+    /// In the second half the service is left alone, so that it gets old enough to tell whether it
+    /// grows.
     pub(crate) fn inject(mut self, begin: Instant, duration: Duration) -> Server {
         let mut injected = BTreeMap::<&str, u32>::new();
         // The last one ends in time for all to be well again.

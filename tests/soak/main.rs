@@ -1,5 +1,6 @@
-//! `cargo xtask soak`: mixed load with random faults, and then the exact account: what clients were told is
-//! what the database holds, and what the audit trail tells; memory and descriptors stay flat.
+//! `cargo xtask soak`: mixed load with random faults, and then the exact account: what clients were
+//! told is what the database holds, and what the audit trail tells; memory and descriptors stay
+//! flat.
 #![expect(clippy::disallowed_methods, reason = "for development only")]
 #![expect(
     clippy::indexing_slicing,

@@ -57,7 +57,8 @@ pub(crate) fn reconcile(storage: &Storage, server: &Server, run: &Run) {
     );
 }
 
-/// Holds a device to be what its client was told; answers whether an operation without an answer was done.
+/// Holds a device to be what its client was told; answers whether an operation without an answer
+/// was done.
 fn check(device: &Device, found: Option<&String>, counted: [u32; 3]) -> bool {
     let id = &device.id;
     if found == device.held.map(description).as_ref() {

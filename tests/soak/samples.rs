@@ -10,7 +10,8 @@ use merchant_otp_tests::Server;
 
 use crate::Run;
 
-/// Memory may be so much larger in the last quarter of a life than in the second, in KiB, or a tenth.
+/// Memory may be so much larger in the last quarter of a life than in the second, in KiB, or a
+/// tenth.
 const MEMORY: u64 = 4 * 1024;
 
 /// The number of additional descriptors that may be open.
@@ -35,7 +36,8 @@ impl Samples {
         }
     }
 
-    /// Holds the medians of the last quarter of the life of a service to be those of the second, or little more.
+    /// Holds the medians of the last quarter of the life of a service to be those of the second, or
+    /// little more.
     ///
     /// The first quarter is when buffers, threads and connections are made that are kept.
     pub(crate) fn expect_flat(&self, server: &Server) {

@@ -43,7 +43,8 @@ fn whatever_is_sent_is_answered_as_described(storage: &Storage) {
                 &format!("--exclude-operation-id-regex={of_admin}"),
             ],
         },
-        // The token and the instance are soon gone: then it is not credentials that are wrong first.
+        // The token and the instance are soon gone: then it is not credentials that are wrong
+        // first.
         Run {
             token: &admin,
             arguments: &[

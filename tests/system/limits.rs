@@ -201,7 +201,8 @@ fn a_request_that_takes_too_long_is_answered(storage: &Storage) {
     assert!(log.contains("the request took longer than 1 s"), "{log}");
 }
 
-/// More than 1,024 that wait for a connection are refused at once, and their tokens are looked up on others.
+/// More than 1,024 that wait for a connection are refused at once, and their tokens are looked up
+/// on others.
 fn too_many_that_wait_for_the_database_are_refused(storage: &Storage) {
     const CLIENTS: usize = 1400;
     // Sooner than those that wait are tired of it, after 5 s.

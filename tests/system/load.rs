@@ -122,7 +122,8 @@ impl Load {
     }
 }
 
-/// Breaks the database under the load of some processes, and holds what it has afterwards against what clients were told.
+/// Breaks the database under the load of some processes, and holds what it has afterwards against
+/// what clients were told.
 ///
 /// Each acknowledged device exists, none exists that was not requested, and each has one event;
 /// and no client was left waiting.

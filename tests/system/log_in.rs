@@ -222,8 +222,8 @@ fn failed_log_ins_are_slowed_per_instance_and_address(storage: &Storage) {
         failed += 1;
         assert!(failed <= 30, "an instance is not slowed");
     }
-    // The instance is slowed for everybody but who logged in from there before; its tokens are good,
-    // and other instances too.
+    // The instance is slowed for everybody but who logged in from there before; its tokens are
+    // good, and other instances too.
     attempt("shop", "right", "192.0.2.3").expect_error(429, 2015);
     assert_eq!(attempt("shop", "right", "192.0.2.2").status, 200);
     let token = storage.token("shop", "all", "forever");
@@ -231,7 +231,8 @@ fn failed_log_ins_are_slowed_per_instance_and_address(storage: &Storage) {
     assert_eq!(attempt("other", "right", "192.0.2.3").status, 200);
 }
 
-/// Many log-ins at once, most of them refused: the service answers others, and its memory stays small.
+/// Many log-ins at once, most of them refused: the service answers others, and its memory stays
+/// small.
 fn a_flood_of_log_ins_leaves_the_rest_alone(storage: &Storage) {
     let server = Server::start_with(storage, &[("HTTP__BEHIND_PROXY", "true")]);
     let instances: Vec<_> = (0..20).map(|number| format!("shop{number}")).collect();

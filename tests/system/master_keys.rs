@@ -1,4 +1,5 @@
-//! Master keys: found or missed at the start, changed while the service runs, and what they protect.
+//! Master keys: found or missed at the start, changed while the service runs, and what they
+//! protect.
 
 use std::ffi::OsStr;
 use std::fs;

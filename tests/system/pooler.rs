@@ -78,7 +78,8 @@ fn in_session_mode_everything_works_and_comes_back() {
     }
 }
 
-/// It is found by names of statements that meet in one session of the server: soon, but not by each start.
+/// It is found by names of statements that meet in one session of the server: soon, but not by each
+/// start.
 #[test]
 fn transaction_mode_is_named_once_it_is_found() {
     let cluster = Cluster::start().unwrap();

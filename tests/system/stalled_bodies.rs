@@ -1,5 +1,5 @@
-//! Clients that stall, in sending a body or in reading a list: rights that were taken away meanwhile
-//! are gone.
+//! Clients that stall, in sending a body or in reading a list: rights that were taken away
+//! meanwhile are gone.
 
 use merchant_otp_tests::{RawConnection, Server, Storage, basic};
 use serde_json::json;
@@ -109,8 +109,8 @@ fn an_instance_that_is_purged_while_the_body_comes_is_not_the_next_of_its_name(s
     assert_eq!(server.log_in("shop", "of the next", r#"{"scope": "all"}"#).status, 200);
 }
 
-/// A list of about 18 MB, more than the sockets between two processes hold: its client reads the head,
-/// and then nothing for more than a second.
+/// A list of about 18 MB, more than the sockets between two processes hold: its client reads the
+/// head, and then nothing for more than a second.
 fn a_list_breaks_off_when_its_token_is_revoked(storage: &Storage) {
     let server = Server::start(storage);
     let (thief, keeper) =

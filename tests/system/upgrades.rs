@@ -1,4 +1,5 @@
-//! Upgrades: what older versions wrote is served by this one, and this one works on the schema of the next.
+//! Upgrades: what older versions wrote is served by this one, and this one works on the schema of
+//! the next.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -24,7 +25,8 @@ const SEALED: &str = "20261124070000";
 const AUDITED: &str = "20261124090000";
 const BEGUN_WITH_INSTANCE: &str = "20261126000000";
 
-/// What the first versions wrote, kept here as they did: a change of how it is read breaks upgrades.
+/// What the first versions wrote, kept here as they did: a change of how it is read breaks
+/// upgrades.
 const MASTER_KEY: &str = "KHn10Upu/WKu5eKzPVAJQjl8yUlIaWIzTmCMYSKF8Mc=";
 const MASTER_KEY_ID: &str = "CEFBCCA3F4D209F0";
 const MASTER_KEY_SAMPLE: &str = "CEFBCCA3F4D209F023DA4F8631C7369D1DB342961AF4BF475CE39394EACDA72CB9116\

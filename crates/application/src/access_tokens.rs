@@ -121,7 +121,8 @@ impl Service {
         }
     }
 
-    /// Removes tokens that expired long ago, so that clients that log in every day leave no heap of them.
+    /// Removes tokens that expired long ago, so that clients that log in every day leave no heap of
+    /// them.
     async fn forget_expired_tokens(&self, instance: &InstanceId) {
         let before = Timestamp::saturating(self.clock.now().seconds().saturating_sub(KEPT_EXPIRED));
         if let Err(error) = self.stores.access_tokens.remove_expired(instance, before).await {

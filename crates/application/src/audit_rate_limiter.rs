@@ -20,8 +20,8 @@ const MAX_INSTANCES: usize = 10_000;
 
 /// Limits the rate at which refusals are recorded in the audit trail.
 ///
-/// Refusals of unknown clients have quotas of their own, so that they do not displace those of known
-/// ones.
+/// Refusals of unknown clients have quotas of their own, so that they do not displace those of
+/// known ones.
 pub(crate) struct AuditRateLimiter(Mutex<State>);
 
 struct State {

@@ -62,7 +62,8 @@ pub enum Error {
     /// A key could not be sealed.
     #[error("sealing a key failed")]
     KeyNotSealed(#[source] Cause),
-    /// A sealed key does not open: it was changed, is in the wrong place, or its master key is gone.
+    /// A sealed key does not open: it was changed, is in the wrong place, or its master key is
+    /// gone.
     #[error("a sealed key does not open")]
     KeyNotOpened(#[source] Cause),
     /// A master key that sealed something in the database is not there.

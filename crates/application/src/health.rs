@@ -1,7 +1,8 @@
 use crate::{Error, Service};
 
 impl Service {
-    /// Checks that the service can do its work: its database answers, and has the schema that is needed.
+    /// Checks that the service can do its work: its database answers, and has the schema that is
+    /// needed.
     ///
     /// # Errors
     ///

@@ -20,8 +20,8 @@ pub struct ListedInstance {
 impl Service {
     /// Makes an instance, with a password if there is one.
     ///
-    /// Making the same instance again is a success and changes nothing; without a password, whatever
-    /// the password of the instance is.
+    /// Making the same instance again is a success and changes nothing; without a password,
+    /// whatever the password of the instance is.
     ///
     /// # Errors
     ///
@@ -141,7 +141,8 @@ impl Service {
         self.record_outcome(event, renamed).await
     }
 
-    /// Deletes the instance of the grant: what it has is kept, its password apart, and is of no use.
+    /// Deletes the instance of the grant: what it has is kept, its password apart, and is of no
+    /// use.
     ///
     /// # Errors
     ///

@@ -44,11 +44,11 @@ pub struct Rotation {
 }
 
 impl Service {
-    /// Checks that the master keys are those that sealed what the database holds, and leaves a sample of
-    /// the current one there.
+    /// Checks that the master keys are those that sealed what the database holds, and leaves a
+    /// sample of the current one there.
     ///
-    /// To be called before anything is sealed or opened: a wrong or lost master key is found then, and
-    /// not by the first customer.
+    /// To be called before anything is sealed or opened: a wrong or lost master key is found then,
+    /// and not by the first customer.
     ///
     /// # Errors
     ///
@@ -114,9 +114,10 @@ impl Service {
 
     /// Seals all keys again that another than the current master key sealed, while others work.
     ///
-    /// `progress` is told after each batch. What was done stays done if the future is dropped, and need
-    /// not be done again. When all keys are sealed by the current master key, the samples of the others
-    /// go: those are no longer needed, unless a process that has another current one seals by it later.
+    /// `progress` is told after each batch. What was done stays done if the future is dropped, and
+    /// need not be done again. When all keys are sealed by the current master key, the samples of
+    /// the others go: those are no longer needed, unless a process that has another current one
+    /// seals by it later.
     ///
     /// # Errors
     ///
@@ -126,7 +127,8 @@ impl Service {
         mut progress: impl FnMut(&Rotation) + Send,
     ) -> Result<Rotation, Error> {
         let mut rotation = Rotation::default();
-        // A second pass finds what another process sealed meanwhile, or what changed under our hands.
+        // A second pass finds what another process sealed meanwhile, or what changed under our
+        // hands.
         for _ in 0..PASSES {
             let before = rotation.sealed_again;
             rotation = Rotation { sealed_again: before, ..Rotation::default() };

@@ -9,7 +9,8 @@ use crate::{Error, Grant, Service};
 /// The most devices in a page.
 const MAX_DEVICES: u16 = 1000;
 
-/// The most bytes of ids and descriptions in a page, which is held in memory until a client takes it.
+/// The most bytes of ids and descriptions in a page, which is held in memory until a client takes
+/// it.
 const MAX_BYTES: u32 = 256 * 1024;
 
 /// A right that was looked up longer ago than this is looked up again before a page is read.
@@ -19,8 +20,8 @@ const GRANT_LIFETIME: Duration = Duration::from_secs(1);
 /// their ids.
 ///
 /// A page is read when it is asked for, and shows what the instance has then. A client that is slow
-/// may lose its right meanwhile: it is looked up again. A list ends with `Ok(None)`; one that failed
-/// is not complete, and a transport must not let it look so.
+/// may lose its right meanwhile: it is looked up again. A list ends with `Ok(None)`; one that
+/// failed is not complete, and a transport must not let it look so.
 pub struct OtpDevicePages {
     service: Arc<Service>,
     grant: Grant,

@@ -16,14 +16,15 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The most hashes of one instance that wait or run at a time.
 ///
-/// Permits are handed out in the order of asking: no instance can take more than these from the others.
+/// Permits are handed out in the order of asking: no instance can take more than these from the
+/// others.
 const MAX_PER_INSTANCE: usize = 8;
 
 /// Hashes and checks passwords, a few at a time.
 ///
 /// Each keeps a processor busy (50 ms, the median of 15 runs on a virtual machine with 2) and takes
-/// 46 MiB of memory meanwhile. So there are at the most two at a time, and where there is more than one
-/// processor, one at least is left to those who are logged in.
+/// 46 MiB of memory meanwhile. So there are at the most two at a time, and where there is more than
+/// one processor, one at least is left to those who are logged in.
 pub(crate) struct PasswordHasher {
     permits: Arc<Semaphore>,
     /// The number of hashes of each instance that wait or run.

@@ -11,9 +11,9 @@ use crate::{Error, Grant, LogIn, Presented, Refusal, Service};
 impl Service {
     /// Logs in to an instance by its password; `user` has to be its id.
     ///
-    /// An access token that is presented does not matter. Attempts that fail are slowed, per instance
-    /// and per address of the client. A refusal does not show, not by its time either, whether the
-    /// instance has a password.
+    /// An access token that is presented does not matter. Attempts that fail are slowed, per
+    /// instance and per address of the client. A refusal does not show, not by its time either,
+    /// whether the instance has a password.
     ///
     /// # Errors
     ///

@@ -14,8 +14,8 @@ pub(crate) struct Quota {
 /// Limits how often something happens, for each key.
 ///
 /// This is the generic cell rate algorithm: each key has a bucket, which a permit fills by one and
-/// which leaks one per interval. A bucket is stored as the time at which it is empty. `governor` has
-/// the same algorithm, but cannot refund a permit.
+/// which leaks one per interval. A bucket is stored as the time at which it is empty. `governor`
+/// has the same algorithm, but cannot refund a permit.
 pub(crate) struct RateLimiter<K> {
     quota: Quota,
     /// The most keys. When the table is full of buckets that are not empty, other keys are not

@@ -15,8 +15,8 @@ const MAX_DOUBLINGS: u32 = 4;
 ///
 /// The pauses are random, so that two operations that conflicted do not meet again.
 ///
-/// `backon` and `tokio-retry` would take the place of ten lines, and their policies would have to be
-/// told the one condition on which to repeat; so no crate does this.
+/// `backon` and `tokio-retry` would take the place of ten lines, and their policies would have to
+/// be told the one condition on which to repeat; so no crate does this.
 pub(crate) async fn retry_contention<T, F>(operation: impl Fn() -> F) -> Result<T, StoreError>
 where
     F: Future<Output = Result<T, StoreError>>,

@@ -94,8 +94,8 @@ impl Pgbench {
     }
 }
 
-/// Lets a server use the files of its log again, as one does that runs for longer: to make a new one of 16 MiB
-/// takes a while, in which all commits wait.
+/// Lets a server use the files of its log again, as one does that runs for longer: to make a new
+/// one of 16 MiB takes a while, in which all commits wait.
 pub(crate) fn checkpoint(database: &Database) -> Result<()> {
     Ok(database.session().batch_execute("CHECKPOINT")?)
 }

@@ -51,8 +51,8 @@ struct Arguments {
     /// For how many milliseconds tokens are remembered.
     #[arg(long, default_value_t = 0)]
     token_cache: u32,
-    /// How long a commit of PostgreSQL takes more than it does, in microseconds, up to 100000: as on a
-    /// network disk (`commit_delay`).
+    /// How long a commit of PostgreSQL takes more than it does, in microseconds, up to 100000: as
+    /// on a network disk (`commit_delay`).
     #[arg(long, default_value_t = 0)]
     commit_delay: u32,
     /// Where the result goes as JSON.
@@ -334,8 +334,8 @@ fn progress(round: u32, what: &str) {
 /// The service on a database with devices.
 struct Filled {
     service: Service,
-    /// How many thousand devices there are, numbered from 1. A thousand of them can be asked for: those whose numbers
-    /// are multiples of this.
+    /// How many thousand devices there are, numbered from 1. A thousand of them can be asked for:
+    /// those whose numbers are multiples of this.
     thousands: u32,
     database: Option<Database>,
 }
@@ -354,8 +354,8 @@ fn add_devices(service: &Service, thousands: u32, folder: &Path) -> Result<()> {
     service.command(&["device", "import", "--instance", "shop", &file]).map(|_| ())
 }
 
-/// Puts copies of one device between them, with the other numbers of a table expression. Their keys do not open:
-/// they are sealed for another id.
+/// Puts copies of one device between them, with the other numbers of a table expression. Their keys
+/// do not open: they are sealed for another id.
 fn copies(numbers: &str) -> String {
     format!(
         "INSERT INTO otp_devices (instance_id, device_id, description, sealed_key, algorithm, counter) \

@@ -4,7 +4,8 @@ use std::io::{self, Write};
 use anyhow::Result;
 use serde_json::{Value, json};
 
-/// How far the rounds of a baseline may lie apart, as a share of their median, for a run to be good.
+/// How far the rounds of a baseline may lie apart, as a share of their median, for a run to be
+/// good.
 const MOST_SPREAD: f64 = 0.25;
 
 /// What was measured, round by round.

@@ -9,9 +9,9 @@ use crate::{Amount, OtpAlgorithm, OtpDevice, Timestamp};
 
 /// The codes that a device may show at about a point in time.
 ///
-/// Five codes of 8 digits: for the two steps before, the step of the point in time, and the two after,
-/// so that the clock of the device may be off by a minute. Steps before time 0 are step 0. In
-/// `Display`, one a line, oldest first, as the confirmation of a payment shows them.
+/// Five codes of 8 digits: for the two steps before, the step of the point in time, and the two
+/// after, so that the clock of the device may be off by a minute. Steps before time 0 are step 0.
+/// In `Display`, one a line, oldest first, as the confirmation of a payment shows them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OtpCodes([OtpCode; 5]);
 
@@ -74,7 +74,8 @@ impl fmt::Display for OtpCodes {
 impl OtpDevice {
     /// The codes that the device may show at a point in time, for a payment of a price.
     ///
-    /// `None` if it shows none: without an algorithm, or without a price where the algorithm needs one.
+    /// `None` if it shows none: without an algorithm, or without a price where the algorithm needs
+    /// one.
     #[must_use]
     pub fn codes(&self, at: Timestamp, price: Option<&Amount>) -> Option<OtpCodes> {
         let key = self.key().expose_bytes();
@@ -98,7 +99,8 @@ fn hotp(key: &[u8], counter: u64) -> u32 {
     (word & 0x7fff_ffff) % 100_000_000
 }
 
-/// 64 bytes of the KDF of GNUnet: HKDF (RFC 5869) that extracts with SHA-512 and expands with SHA-256.
+/// 64 bytes of the KDF of GNUnet: HKDF (RFC 5869) that extracts with SHA-512 and expands with
+/// SHA-256.
 fn gnunet_kdf(salt: &[u8], key: &[u8], info: &[u8]) -> Zeroizing<Vec<u8>> {
     let prk = hmac::<Hmac<Sha512>>(salt, &[key]);
     let mut okm = hmac::<Hmac<Sha256>>(&prk, &[info, &[1]]);

@@ -117,9 +117,9 @@ pub enum OtpDeviceError {
 
 /// The identifier of a device, unique in its instance.
 ///
-/// 1 to [`OtpDeviceId::MAX_BYTES`] bytes of UTF-8 without control characters and `/`, and neither `.`
-/// nor `..`: it is a segment of a URL, and clients resolve those before they send. Compared byte for
-/// byte, without any normalization.
+/// 1 to [`OtpDeviceId::MAX_BYTES`] bytes of UTF-8 without control characters and `/`, and neither
+/// `.` nor `..`: it is a segment of a URL, and clients resolve those before they send. Compared
+/// byte for byte, without any normalization.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OtpDeviceId(String);
 

@@ -43,8 +43,8 @@ impl OtpKey {
             let base32 = symbols.iter().all(|symbol| is_symbol(*symbol));
             return Err(if base32 { OtpKeyError::TooLong } else { OtpKeyError::NotBase32 });
         }
-        // 1, 3 or 6 symbols after the last whole block have one more than their bytes need: RFC 4648
-        // never makes such a tail, the C backend takes it and drops its bits.
+        // 1, 3 or 6 symbols after the last whole block have one more than their bytes need: RFC
+        // 4648 never makes such a tail, the C backend takes it and drops its bits.
         let idle = usize::from(matches!(symbols.len() % 8, 1 | 3 | 6));
         let (whole, idle) = symbols.split_at(symbols.len().saturating_sub(idle));
         if !idle.iter().all(|symbol| is_symbol(*symbol)) {
@@ -224,8 +224,8 @@ mod tests {
             prop_assert_eq!(OtpKey::from_base32(&padded.to_lowercase()).unwrap(), key);
         }
 
-        /// The decoder of the C backend, written down as the protocol describes it: 5 bits a symbol,
-        /// first bits first, a byte whenever there are 8, the rest dropped.
+        /// The decoder of the C backend, written down as the protocol describes it: 5 bits a
+        /// symbol, first bits first, a byte whenever there are 8, the rest dropped.
         #[test]
         fn the_bits_are_those_of_the_c_backend(text in "[A-Za-z2-7]{0,200}={0,2}") {
             let mut expected = Vec::new();

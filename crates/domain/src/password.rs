@@ -57,8 +57,8 @@ impl PasswordHash {
     /// How much memory hashing takes, in KiB.
     ///
     /// With [`PasswordHash::PASSES`] and one lane this is one of the settings that OWASP's Password
-    /// Storage Cheat Sheet asks for at the least. Of those it is the one that the allocator of glibc
-    /// gives back to the system right after: up to 32 MiB it keeps, for each thread.
+    /// Storage Cheat Sheet asks for at the least. Of those it is the one that the allocator of
+    /// glibc gives back to the system right after: up to 32 MiB it keeps, for each thread.
     pub const MEMORY_KIB: u32 = 46 * 1024;
 
     /// How often hashing goes over its memory.
@@ -145,7 +145,8 @@ mod tests {
         assert_ne!(password.hash([8; 16]), hash);
     }
 
-    /// A vector of the tests of the reference implementation in C: `password`, salted by `somesalt`.
+    /// A vector of the tests of the reference implementation in C: `password`, salted by
+    /// `somesalt`.
     #[test]
     fn a_hash_of_another_implementation_is_checked() {
         let hash = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ\

@@ -74,7 +74,8 @@ impl fmt::Display for Permission {
     }
 }
 
-/// A named set of permissions that an access token carries (merchant protocol, `LoginTokenRequest`).
+/// A named set of permissions that an access token carries (merchant protocol,
+/// `LoginTokenRequest`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// `readonly`: whatever a permission that ends in `-read` allows.

@@ -37,8 +37,8 @@ pub(crate) struct MasterKeys {
 }
 
 impl MasterKeys {
-    /// Reads the master keys of the settings; if they name none, the one in the file `beside` an embedded
-    /// database, which is made if nothing was sealed yet.
+    /// Reads the master keys of the settings; if they name none, the one in the file `beside` an
+    /// embedded database, which is made if nothing was sealed yet.
     pub(crate) async fn read(
         sources: &[MasterKeySource],
         beside: Option<PathBuf>,
@@ -58,8 +58,8 @@ impl MasterKeys {
                 );
             };
             if !path.exists() {
-                // Another first start makes the file before it stores what the file's key sealed: if
-                // that is found here, only a second look tells whether the file is missing.
+                // Another first start makes the file before it stores what the file's key sealed:
+                // if that is found here, only a second look tells whether the file is missing.
                 if let Some(id) = master_key_in_use(sealed_keys).await?
                     && !path.exists()
                 {
@@ -142,8 +142,8 @@ mod tests {
 
     use super::*;
 
-    /// A database whose sample another process stores just before the samples are read, and the file
-    /// of the master key before that if it is named.
+    /// A database whose sample another process stores just before the samples are read, and the
+    /// file of the master key before that if it is named.
     struct FirstStartElsewhere {
         key: MasterKey,
         file: Option<PathBuf>,

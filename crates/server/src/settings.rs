@@ -124,7 +124,8 @@ impl Settings {
         self.metrics.listen.as_ref().map(parse).transpose()
     }
 
-    /// How many threads serve HTTP; `None` for as many as the processors and the connections permit.
+    /// How many threads serve HTTP; `None` for as many as the processors and the connections
+    /// permit.
     pub(crate) fn http_workers(&self) -> Option<u16> {
         self.http.workers()
     }
@@ -168,8 +169,8 @@ fn without_values(error: &ConfigError) -> anyhow::Error {
             anyhow!("{key}: it is not {expected}")
         }
         ConfigError::Type { expected, key: None, .. } => anyhow!("a setting is not {expected}"),
-        // Of serde: an unknown or missing field, or what a type of this program says. Its errors of a
-        // wrong type quote the value.
+        // Of serde: an unknown or missing field, or what a type of this program says. Its errors of
+        // a wrong type quote the value.
         ConfigError::Message(message) => match message.split_once(", expected ") {
             Some((_, expected)) if message.starts_with("invalid ") => {
                 anyhow!("a setting is not {expected}")
@@ -195,8 +196,8 @@ fn read_file(path: &Path) -> anyhow::Result<String> {
 
 /// The environment variables that are settings.
 ///
-/// Refuses what looks like one and would be passed over. Other names with the prefix may be anybody's:
-/// Kubernetes sets `MERCHANT_OTP_PORT` for a service of the name `merchant-otp`.
+/// Refuses what looks like one and would be passed over. Other names with the prefix may be
+/// anybody's: Kubernetes sets `MERCHANT_OTP_PORT` for a service of the name `merchant-otp`.
 fn variables(
     environment: impl Iterator<Item = (OsString, OsString)>,
 ) -> anyhow::Result<HashMap<String, String>> {

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize, Serializer};
 use thiserror::Error;
 
-/// The URL of the database. It may hold a password: `Debug` and serialization show its scheme alone,
-/// and for the embedded database, which has none, all of it.
+/// The URL of the database. It may hold a password: `Debug` and serialization show its scheme
+/// alone, and for the embedded database, which has none, all of it.
 #[derive(Clone, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct StorageUrl(String);

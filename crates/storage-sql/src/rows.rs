@@ -149,7 +149,8 @@ impl AccessTokenRow {
     }
 }
 
-/// Lists devices of the instance `$1` after the id `$2`: at most `$3`, of at most `$4` bytes in all.
+/// Lists devices of the instance `$1` after the id `$2`: at most `$3`, of at most `$4` bytes in
+/// all.
 ///
 /// The first one is always among them. The inner query bounds what the sums are computed of. As
 /// SQL, because diesel has no queries in the place of a table; `$1` is a parameter of SQLite too.

@@ -43,8 +43,8 @@ impl ErrorAnswer {
         Self::busy(ErrorCode::GenericDbStartFailed, ErrorClass::Busy, BUSY_RETRY)
     }
 
-    /// The answer to an error of the application, where it happened in an operation: what is audited
-    /// by this name, or [`Operation::Use`] for all else, authorization included.
+    /// The answer to an error of the application, where it happened in an operation: what is
+    /// audited by this name, or [`Operation::Use`] for all else, authorization included.
     #[must_use]
     pub fn of(error: &Error, operation: Operation) -> Self {
         use ErrorCode as Code;

@@ -32,8 +32,8 @@ macro_rules! error_codes {
         $hint:literal,)+) => {
         /// The codes of GNU Taler's registry (GANA) that the service answers with.
         ///
-        /// Programs go by the number; the hint is for people and may change. docs/codes.md has a row
-        /// for each.
+        /// Programs go by the number; the hint is for people and may change. docs/codes.md has a
+        /// row for each.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         #[repr(u16)]
         pub enum ErrorCode {

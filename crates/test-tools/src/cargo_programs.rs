@@ -7,7 +7,8 @@ use anyhow::{Context, Result, ensure};
 
 /// The program `cargo-deny`, which checks licences, sources and advisories of dependencies.
 ///
-/// If it is missing, or of another version than deny.toml is written for, it is built below `target/`.
+/// If it is missing, or of another version than deny.toml is written for, it is built below
+/// `target/`.
 ///
 /// # Errors
 ///
@@ -16,7 +17,8 @@ pub fn cargo_deny() -> Result<PathBuf> {
     cargo_program("cargo-deny", "0.20.2")
 }
 
-/// The program `cargo-fuzz`, which builds and runs fuzz targets; built below `target/` if it is missing.
+/// The program `cargo-fuzz`, which builds and runs fuzz targets; built below `target/` if it is
+/// missing.
 ///
 /// # Errors
 ///
@@ -25,7 +27,8 @@ pub fn cargo_fuzz() -> Result<PathBuf> {
     cargo_program("cargo-fuzz", "0.13.2")
 }
 
-/// The program `cargo-deb`, which makes packages for Debian; built below `target/` if it is missing.
+/// The program `cargo-deb`, which makes packages for Debian; built below `target/` if it is
+/// missing.
 ///
 /// # Errors
 ///

@@ -1,6 +1,7 @@
 //! Programs that tests and checks run beside the service, installed when they are missing.
 //!
-//! What cannot be installed is an error that says what to do: no test is skipped for the want of it.
+//! What cannot be installed is an error that says what to do: no test is skipped for the want of
+//! it.
 #![expect(clippy::disallowed_methods, reason = "for development only")]
 
 mod apt;

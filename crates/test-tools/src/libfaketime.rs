@@ -5,8 +5,8 @@ use anyhow::{Context, Result};
 
 use crate::apt_install;
 
-/// The library `libfaketime`, which gives the processes that load it another time; installs it with apt if it
-/// is missing.
+/// The library `libfaketime`, which gives the processes that load it another time; installs it with
+/// apt if it is missing.
 ///
 /// # Errors
 ///

@@ -21,8 +21,8 @@ pub(crate) const START_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A running server with a data folder of its own, stopped and removed when dropped.
 ///
-/// Everybody on this machine may connect as `postgres` without a password: over a socket in a folder
-/// that only its user may enter, and over a free port of 127.0.0.1.
+/// Everybody on this machine may connect as `postgres` without a password: over a socket in a
+/// folder that only its user may enter, and over a free port of 127.0.0.1.
 pub struct Cluster {
     server: Child,
     folder: TempDir,

@@ -1,8 +1,8 @@
 //! PostgreSQL for tests, thrown away afterwards.
 //!
-//! `cargo xtask test` starts one [`Cluster`] and tells the tests where it is by [`ENVIRONMENT`]; each
-//! test makes a [`Database`] of its own in it. A test that needs a server with special settings, or
-//! one that it may break, starts its own cluster.
+//! `cargo xtask test` starts one [`Cluster`] and tells the tests where it is by [`ENVIRONMENT`];
+//! each test makes a [`Database`] of its own in it. A test that needs a server with special
+//! settings, or one that it may break, starts its own cluster.
 #![expect(clippy::disallowed_methods, reason = "for development only")]
 
 mod binaries;

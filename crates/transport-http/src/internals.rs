@@ -1,4 +1,5 @@
-//! What fuzz targets and benchmarks call, in builds for them alone: each reads its input as that of a client.
+//! What fuzz targets and benchmarks call, in builds for them alone: each reads its input as that of
+//! a client.
 
 use actix_web::http::Uri;
 use actix_web::http::header::{AUTHORIZATION, HeaderValue};

@@ -4,8 +4,8 @@
 //! future of the caller's is done. It reads no environment, handles no signals and sets up no log.
 //!
 //! Everything that HTTP and JSON say is said here and nowhere else; what is done about it is the
-//! application's. What any transport needs is in `merchant-otp-transport-kit`, the codes of errors in
-//! `merchant-otp-taler-protocol`.
+//! application's. What any transport needs is in `merchant-otp-transport-kit`, the codes of errors
+//! in `merchant-otp-taler-protocol`.
 
 mod endpoints;
 mod error;

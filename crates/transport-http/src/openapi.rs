@@ -1,5 +1,5 @@
-//! `/openapi.json`: the description of the endpoints (OpenAPI 3.1), made from their handlers and the
-//! types of their bodies.
+//! `/openapi.json`: the description of the endpoints (OpenAPI 3.1), made from their handlers and
+//! the types of their bodies.
 
 use std::sync::LazyLock;
 
@@ -49,7 +49,8 @@ use crate::extract::path;
 )]
 struct OperationsOfAdmin;
 
-/// The description of the endpoints (OpenAPI 3.1), as JSON for people: what `/openapi.json` answers.
+/// The description of the endpoints (OpenAPI 3.1), as JSON for people: what `/openapi.json`
+/// answers.
 #[must_use]
 pub fn openapi() -> String {
     pretty(&document())

@@ -3,8 +3,8 @@ use std::net::{IpAddr, SocketAddr};
 /// The address of a client that comes through a proxy; `None` if the proxy does not say.
 ///
 /// It is the last one of `X-Forwarded-For` or of `Forwarded` (RFC 7239), which the proxy put there;
-/// those before it are what the client says. If both headers are there and differ, one of them is the
-/// client's. A header that came more than once is taken as its last one.
+/// those before it are what the client says. If both headers are there and differ, one of them is
+/// the client's. A header that came more than once is taken as its last one.
 ///
 /// No crate does this: those that there are take the first address, which the client chooses.
 #[must_use]

@@ -17,7 +17,8 @@ pub struct Listener {
     pub socket: ListeningSocket,
     /// Where it listens: the port that it got, if any was asked for.
     pub address: Listen,
-    /// Removes the file of a Unix socket that was made here; hold it for as long as the transport runs.
+    /// Removes the file of a Unix socket that was made here; hold it for as long as the transport
+    /// runs.
     pub guard: Option<UnixSocket>,
 }
 

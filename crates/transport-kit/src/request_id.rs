@@ -10,7 +10,8 @@ impl RequestId {
 
     /// The id that a proxy gave the request, or a random one.
     ///
-    /// A client that comes without a proxy must not choose what is in the log: `given` is `None` then.
+    /// A client that comes without a proxy must not choose what is in the log: `given` is `None`
+    /// then.
     #[must_use]
     pub fn new(given: Option<&str>) -> Self {
         match given.filter(|id| Self::is_good(id)) {

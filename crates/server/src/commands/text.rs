@@ -14,7 +14,8 @@ pub(super) fn rfc_3339(timestamp: Timestamp) -> String {
     }
 }
 
-/// A text with what is not to be seen escaped: a terminal must not obey it, nor show one text as another.
+/// A text with what is not to be seen escaped: a terminal must not obey it, nor show one text as
+/// another.
 pub(super) fn one_line(text: &str) -> String {
     let escape = |c: char| {
         let is_seen = matches!(c, '"' | '\'' | '\\') || c.escape_debug().count() == 1;

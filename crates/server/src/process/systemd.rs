@@ -37,7 +37,8 @@ pub(crate) fn stopping() {
     notify(NotifyState::Stopping);
 }
 
-/// Tells systemd again and again that the service is alive, if it asks for that (`WatchdogSec`); never ends.
+/// Tells systemd again and again that the service is alive, if it asks for that (`WatchdogSec`);
+/// never ends.
 pub(crate) async fn keep_alive() {
     let Some(interval) = sd_notify::watchdog_enabled() else { return pending().await };
     loop {

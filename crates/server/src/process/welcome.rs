@@ -42,8 +42,8 @@ pub(crate) async fn print_first_start_help(
 
 /// Whether an output is the journal of systemd: a log, where no secret belongs.
 ///
-/// `JOURNAL_STREAM` names the journal's device and inode, and is inherited by processes whose output
-/// is something else (systemd.exec(5)).
+/// `JOURNAL_STREAM` names the journal's device and inode, and is inherited by processes whose
+/// output is something else (systemd.exec(5)).
 fn is_journal(output: impl AsFd, journal_stream: Option<&OsStr>) -> bool {
     let metadata =
         output.as_fd().try_clone_to_owned().map(File::from).and_then(|file| file.metadata());

@@ -1,7 +1,8 @@
 //! Integers of settings, which may be the text of an environment variable.
 //!
-//! By hand, because the errors of `config` and of `serde_with` quote a value that is no integer, and
-//! it may be a secret in the wrong place. `config` would also take `true` and `off` for integers.
+//! By hand, because the errors of `config` and of `serde_with` quote a value that is no integer,
+//! and it may be a secret in the wrong place. `config` would also take `true` and `off` for
+//! integers.
 
 use std::fmt;
 

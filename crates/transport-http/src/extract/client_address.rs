@@ -8,8 +8,8 @@ const FORWARDED: &str = "Forwarded";
 
 /// The address of the client of a request; `None` if it is not known.
 ///
-/// Behind a proxy it is what the proxy says ([`forwarded_address`]). Without one it is the other end
-/// of the connection, which a Unix socket does not know.
+/// Behind a proxy it is what the proxy says ([`forwarded_address`]). Without one it is the other
+/// end of the connection, which a Unix socket does not know.
 pub(crate) fn client_address(request: &HttpRequest, behind_proxy: bool) -> Option<IpAddr> {
     if !behind_proxy {
         return request.peer_addr().map(|address| address.ip());

@@ -1,8 +1,8 @@
 //! Objects of JSON as the C libraries of Taler read them.
 //!
 //! Only the fields that are asked for are kept, and of nested objects only those of the same names:
-//! unknown fields are skipped at any depth, and arrays are never built. Of duplicate fields the last
-//! wins, `null` counts as absent. No error quotes a value: a field may hold a secret.
+//! unknown fields are skipped at any depth, and arrays are never built. Of duplicate fields the
+//! last wins, `null` counts as absent. No error quotes a value: a field may hold a secret.
 
 use std::borrow::Cow;
 use std::fmt;

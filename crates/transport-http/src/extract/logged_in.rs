@@ -15,7 +15,8 @@ use crate::state::State;
 /// The largest body of a log-in, in bytes: it is read before the credentials are checked.
 const MAX_BODY_BYTES: usize = 16 * 1024;
 
-/// A log-in by the password of an instance or a refreshable access token, and the body of the request.
+/// A log-in by the password of an instance or a refreshable access token, and the body of the
+/// request.
 pub(crate) struct LoggedIn {
     pub(crate) log_in: LogIn,
     pub(crate) body: Zeroizing<Vec<u8>>,

@@ -12,8 +12,8 @@ use actix_web::rt::task::JoinHandle;
 use actix_web::rt::time::sleep;
 use socket2::{SockRef, Socket};
 
-/// How long the head of the first request of a connection may take to arrive. actix-http enforces it,
-/// and answers 408.
+/// How long the head of the first request of a connection may take to arrive. actix-http enforces
+/// it, and answers 408.
 pub(crate) const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long an idle connection is kept after an answer. actix-http enforces it.
@@ -25,8 +25,8 @@ const POLL_INTERVAL: Duration = Duration::from_secs(10);
 /// Closes a connection whose client stalls.
 ///
 /// actix-http does so for the head of the first request, and for idle connections. It would wait
-/// forever for the head of a later request that arrives in part, and for a client that does not read
-/// its response: here the socket is shut down then, and actix-http drops the connection.
+/// forever for the head of a later request that arrives in part, and for a client that does not
+/// read its response: here the socket is shut down then, and actix-http drops the connection.
 pub(crate) struct Connection {
     /// A duplicate of the socket; the connection is closed when both are.
     socket: Socket,

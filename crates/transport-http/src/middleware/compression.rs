@@ -6,8 +6,8 @@ use actix_web::middleware::Next;
 
 /// Passes over an `Accept-Encoding` that accepts none of what there is.
 ///
-/// A client that refuses an answer as it is gets it nevertheless (RFC 9110 section 12.5.3 allows it),
-/// and not an error for each request.
+/// A client that refuses an answer as it is gets it nevertheless (RFC 9110 section 12.5.3 allows
+/// it), and not an error for each request.
 pub(crate) async fn ignore_unacceptable(
     mut request: ServiceRequest,
     next: Next<impl MessageBody>,

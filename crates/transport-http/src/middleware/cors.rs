@@ -12,8 +12,9 @@ use actix_web::{Error, HttpResponse};
 ///
 /// No client is recognised by anything that a browser sends by itself: a page has to hold a token.
 ///
-/// `actix-cors` is not used: there is one fixed answer for every origin, method and header, which it
-/// would compute from lists for each request, and its preflights do not allow what is not listed.
+/// `actix-cors` is not used: there is one fixed answer for every origin, method and header, which
+/// it would compute from lists for each request, and its preflights do not allow what is not
+/// listed.
 pub(crate) async fn allow_every_origin(
     request: ServiceRequest,
     next: Next<impl MessageBody>,

@@ -10,10 +10,11 @@ use crate::error::HttpError;
 use crate::extract::body::BodyProgress;
 use crate::state::State;
 
-/// Answers a request that takes too long with an error; the work that it started is completed anyway.
+/// Answers a request that takes too long with an error; the work that it started is completed
+/// anyway.
 ///
-/// The time in which the body arrives is not counted: it is the client's, and has a limit of its own.
-/// Of a streamed response, the head has to be ready in time.
+/// The time in which the body arrives is not counted: it is the client's, and has a limit of its
+/// own. Of a streamed response, the head has to be ready in time.
 ///
 /// It wraps each resource, so that the request log knows the route.
 pub(crate) async fn answer_in_time(

@@ -18,8 +18,9 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Writes one line to the log for each answer, an error with its causes, and counts it.
 ///
-/// Neither the path nor the query is written as the client sent it: only what the router recognised.
-/// Everything that is logged meanwhile has the id of the request, which the answer has too.
+/// Neither the path nor the query is written as the client sent it: only what the router
+/// recognised. Everything that is logged meanwhile has the id of the request, which the answer has
+/// too.
 pub(crate) async fn log_request(
     request: ServiceRequest,
     next: Next<impl MessageBody>,

@@ -5,8 +5,8 @@ use actix_web::middleware::DefaultHeaders;
 
 /// Headers that restrict what browsers and caches do with an answer.
 ///
-/// An API shows nothing in a page, and an answer is for the client that asked. A browser that came by
-/// TLS must not come without it.
+/// An API shows nothing in a page, and an answer is for the client that asked. A browser that came
+/// by TLS must not come without it.
 pub(crate) fn security_headers(is_tls: bool) -> DefaultHeaders {
     let headers = DefaultHeaders::new()
         .add((X_CONTENT_TYPE_OPTIONS, "nosniff"))

@@ -16,9 +16,9 @@ use crate::listener::connection::ActiveResponse;
 
 /// Closes the connection after an answer that came before the end of the request's body.
 ///
-/// actix-http does so by itself when the length of the body was announced, or when the body is still
-/// referenced; a chunked one that is not is read to its end first, however far that is. So the body of
-/// the answer references it.
+/// actix-http does so by itself when the length of the body was announced, or when the body is
+/// still referenced; a chunked one that is not is read to its end first, however far that is. So
+/// the body of the answer references it.
 pub(crate) async fn close_after_unread_body(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -82,8 +82,8 @@ impl Stream for SharedPayload {
     }
 }
 
-/// The largest chunk of an answer that is written at a time, in bytes: a client that takes this much
-/// in time is not too slow.
+/// The largest chunk of an answer that is written at a time, in bytes: a client that takes this
+/// much in time is not too slow.
 const CHUNK: usize = 16 * 1024;
 
 /// The body of an answer, which references that of its request if it was not read, and reports its

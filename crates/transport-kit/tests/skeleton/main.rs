@@ -1,4 +1,5 @@
-//! The skeleton of docs/adding-a-transport.md serves over the reference storage, on several threads.
+//! The skeleton of docs/adding-a-transport.md serves over the reference storage, on several
+//! threads.
 #![expect(
     clippy::unwrap_used,
     unreachable_pub,

@@ -28,8 +28,8 @@ pub(crate) struct OtpDeviceDetails<'a> {
     otp_ctr: i64,
     /// The time that the codes are for, in seconds since the epoch.
     otp_timestamp: u64,
-    /// The codes of the two steps before the time, its own, and the two after, one a line; absent if
-    /// there are none.
+    /// The codes of the two steps before the time, its own, and the two after, one a line; absent
+    /// if there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, pattern = "^[0-9]{8}(\n[0-9]{8}){4}$")]
     otp_code: Option<String>,
