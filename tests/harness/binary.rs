@@ -1,3 +1,5 @@
+//! The binary under test.
+
 use std::env;
 use std::io::Write;
 use std::os::fd::OwnedFd;

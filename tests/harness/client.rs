@@ -1,3 +1,5 @@
+//! Replies, and connections byte by byte.
+
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;

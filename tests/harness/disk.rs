@@ -1,3 +1,5 @@
+//! Small disks that fill up.
+
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

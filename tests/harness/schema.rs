@@ -1,3 +1,5 @@
+//! Schemas of older versions.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,3 +1,5 @@
+//! A database for a test.
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

@@ -1,3 +1,5 @@
+//! Access tokens: issue, list and revoke them, and log in with a refreshable one.
+
 use merchant_otp_domain::{
     AccessToken, AccessTokenDescription, AccessTokenInfo, AccessTokenSerial, AuditEvent,
     Expiration, InstanceId, Lifetime, Operation, Outcome, Permission, Scope, Timestamp, TokenScope,

@@ -1,3 +1,5 @@
+//! The audit trail: events of use cases, recording refusals, listing and retention.
+
 use merchant_otp_domain::{
     AccessTokenSerial, Actor, AuditEvent, InstanceId, Operation, OtpDeviceId, Outcome, Permission,
     Timestamp,

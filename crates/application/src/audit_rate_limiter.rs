@@ -1,3 +1,5 @@
+//! How many refusals are recorded in the audit trail.
+
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! Authorization: what a client presents becomes a grant, or a refusal.
+
 use std::net::IpAddr;
 
 use merchant_otp_domain::{AccessTokenDigest, InstanceId, Operation, Permission};

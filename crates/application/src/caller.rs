@@ -1,3 +1,5 @@
+//! The actor and the address of a request, for the audit trail.
+
 use std::net::IpAddr;
 
 use merchant_otp_domain::Actor;

@@ -1,3 +1,5 @@
+//! The errors of the use cases.
+
 use std::time::Duration;
 
 use merchant_otp_domain::{MasterKeyId, OtpDeviceError, Permission};

@@ -1,3 +1,5 @@
+//! The rights that use cases ask for.
+
 use std::time::Duration;
 
 use merchant_otp_domain::{AccessTokenDigest, InstanceId, Permission, Scope};

@@ -1,3 +1,5 @@
+//! Readiness.
+
 use crate::{Error, Service};
 
 impl Service {

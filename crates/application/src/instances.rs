@@ -1,3 +1,5 @@
+//! Instances: add, list, rename, delete and purge them.
+
 use merchant_otp_domain::{
     AuditEvent, Instance, InstanceId, InstanceName, Operation, Outcome, Password, Permission,
 };

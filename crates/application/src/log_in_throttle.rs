@@ -1,3 +1,5 @@
+//! The quotas of failed log-ins.
+
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,3 +1,5 @@
+//! Master keys: the check at the start, rotation, and sealing of devices.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use merchant_otp_domain::{

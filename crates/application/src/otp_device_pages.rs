@@ -1,3 +1,5 @@
+//! The list of OTP devices, page by page.
+
 use std::sync::Arc;
 use std::time::Duration;
 

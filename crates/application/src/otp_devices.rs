@@ -1,3 +1,5 @@
+//! OTP devices: add, show, change and remove them.
+
 use merchant_otp_domain::{
     Amount, AuditEvent, InstanceId, Operation, OtpCodes, OtpDevice, OtpDeviceChange, OtpDeviceId,
     Outcome, Permission, Timestamp,

@@ -1,3 +1,5 @@
+//! Hashing of passwords, with a limit on processors and memory.
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::available_parallelism;

@@ -1,3 +1,5 @@
+//! Log-in by password, and changing the password of an instance.
+
 use std::net::IpAddr;
 
 use merchant_otp_domain::{

@@ -1,3 +1,5 @@
+//! What a client presents, as text.
+
 use std::fmt;
 use std::net::IpAddr;
 

@@ -1,3 +1,5 @@
+//! Rate limits per key.
+
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::Duration;

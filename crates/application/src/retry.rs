@@ -1,3 +1,5 @@
+//! Retries of contended store operations.
+
 use std::time::Duration;
 
 use merchant_otp_ports::StoreError;

@@ -1,3 +1,5 @@
+//! The service: stores, sealer, clock, and what a process shares.
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! A cache of access tokens, as a decorator of the stores.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

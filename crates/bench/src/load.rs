@@ -1,3 +1,5 @@
+//! The load generator: wrk with a script.
+
 use std::path::Path;
 use std::process::Command;
 

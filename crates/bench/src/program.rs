@@ -1,3 +1,5 @@
+//! Programs that are run and their output.
+
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};

@@ -1,3 +1,5 @@
+//! The report: ratios, goals and spread.
+
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 

@@ -1,3 +1,5 @@
+//! The service under test.
+
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -1,3 +1,5 @@
+//! Access tokens, their digests and serials.
+
 use std::fmt;
 
 use data_encoding::{Encoding, Specification};

@@ -1,3 +1,5 @@
+//! Amounts of money, as the protocol writes them.
+
 use std::fmt;
 
 use thiserror::Error;

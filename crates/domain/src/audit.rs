@@ -1,3 +1,5 @@
+//! Events of the audit trail.
+
 use std::fmt;
 use std::net::IpAddr;
 

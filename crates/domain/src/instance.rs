@@ -1,3 +1,5 @@
+//! Merchant instances.
+
 use std::fmt;
 
 use thiserror::Error;

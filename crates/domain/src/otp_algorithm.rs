@@ -1,3 +1,5 @@
+//! The algorithms of OTP devices.
+
 use thiserror::Error;
 
 /// How the codes that confirm a payment at the point of sale are computed.

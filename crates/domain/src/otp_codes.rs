@@ -1,3 +1,5 @@
+//! One-time codes: HOTP, TOTP and TOTP with a price.
+
 use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};

@@ -1,3 +1,5 @@
+//! OTP devices, their ids, descriptions, counters and changes.
+
 use std::fmt;
 
 use thiserror::Error;

@@ -1,3 +1,5 @@
+//! OTP keys in Base32.
+
 use std::fmt;
 
 use data_encoding::{Encoding, Specification};

@@ -1,3 +1,5 @@
+//! Passwords and their hashes.
+
 use std::fmt;
 
 use argon2::password_hash::phc;

@@ -1,3 +1,5 @@
+//! Permissions, and the scopes of access tokens.
+
 use std::fmt;
 
 use thiserror::Error;

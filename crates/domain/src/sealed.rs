@@ -1,3 +1,5 @@
+//! Sealed keys, and devices with sealed keys.
+
 use std::fmt;
 
 use thiserror::Error;

@@ -1,3 +1,5 @@
+//! Points in time, lifetimes and expirations.
+
 use thiserror::Error;
 
 /// A point in time: whole seconds since the Unix epoch, 0 to 2^53 − 1.

@@ -1,3 +1,5 @@
+//! The port for access tokens.
+
 use async_trait::async_trait;
 use merchant_otp_domain::{
     AccessTokenDigest, AccessTokenInfo, AccessTokenSerial, AuditEvent, InstanceId, Timestamp,

@@ -1,3 +1,5 @@
+//! The port for the audit trail.
+
 use async_trait::async_trait;
 use merchant_otp_domain::{AuditEvent, InstanceId, Timestamp};
 

@@ -1,3 +1,5 @@
+//! The port for the time.
+
 use merchant_otp_domain::Timestamp;
 
 /// The current time.

@@ -1,3 +1,5 @@
+//! The port for instances.
+
 use async_trait::async_trait;
 use merchant_otp_domain::{AuditEvent, Instance, InstanceId, InstanceName, PasswordHash};
 

@@ -1,3 +1,5 @@
+//! The port that seals and opens OTP keys.
+
 use merchant_otp_domain::{InstanceId, MasterKeyId, OtpDeviceId, OtpKey, SealedOtpKey};
 use thiserror::Error;
 

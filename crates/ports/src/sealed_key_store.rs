@@ -1,3 +1,5 @@
+//! The port for master-key rotation.
+
 use async_trait::async_trait;
 use merchant_otp_domain::{InstanceId, MasterKeyId, OtpDeviceId, SealedOtpKey};
 

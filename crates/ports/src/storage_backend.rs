@@ -1,3 +1,5 @@
+//! The port of a storage adapter as a whole.
+
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;

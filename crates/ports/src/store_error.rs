@@ -1,3 +1,5 @@
+//! The errors of stores.
+
 use std::error::Error as StdError;
 use std::fmt;
 use std::ops::Deref;

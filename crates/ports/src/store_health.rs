@@ -1,3 +1,5 @@
+//! The port for the health of the database.
+
 use async_trait::async_trait;
 
 use crate::StoreResult;

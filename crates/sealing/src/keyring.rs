@@ -1,3 +1,5 @@
+//! The master keys of a process: one seals, all open.
+
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
 use merchant_otp_domain::{MasterKeyId, OtpKey, SealedOtpKey};

@@ -1,3 +1,5 @@
+//! A master key: generating, reading, sealing and opening.
+
 use std::fmt;
 
 use data_encoding::BASE64;

@@ -1,3 +1,5 @@
+//! The command line, as clap parses it.
+
 use std::path::PathBuf;
 use std::time::{Duration, UNIX_EPOCH};
 

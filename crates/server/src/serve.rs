@@ -1,3 +1,5 @@
+//! The command `serve`.
+
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;

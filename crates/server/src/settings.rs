@@ -1,3 +1,5 @@
+//! The settings: defaults, file, environment.
+
 mod http;
 mod integer;
 mod limits;

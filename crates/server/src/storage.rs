@@ -1,3 +1,5 @@
+//! The choice of the storage adapter.
+
 use std::num::NonZero;
 use std::sync::Arc;
 use std::thread::available_parallelism;

@@ -1,3 +1,5 @@
+//! The URL of the database.
+
 use std::fmt;
 use std::path::PathBuf;
 

@@ -1,3 +1,5 @@
+//! The service, wired from adapters.
+
 use std::path::PathBuf;
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! Connections to PostgreSQL and their settings.
+
 use std::error::Error;
 use std::iter::successors;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,3 +1,5 @@
+//! TLS to PostgreSQL.
+
 use std::path::PathBuf;
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! The URL of a PostgreSQL database.
+
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;

@@ -1,3 +1,5 @@
+//! Requests of a batch without duplicates.
+
 use std::collections::HashMap;
 use std::hash::Hash;
 

@@ -1,3 +1,5 @@
+//! What a failure of diesel means to a store.
+
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error};
 use merchant_otp_ports::{Cause, StoreError};
 use tokio::task::JoinError;

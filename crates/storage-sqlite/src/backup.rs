@@ -1,3 +1,5 @@
+//! Backup and restore.
+
 use std::io;
 use std::path::{Path, absolute};
 

@@ -1,3 +1,5 @@
+//! Connections to SQLite and their settings.
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::thread::sleep;

@@ -1,3 +1,5 @@
+//! What a client is told of an error.
+
 use std::time::Duration;
 
 use merchant_otp_application::{Error, StorageFailure};

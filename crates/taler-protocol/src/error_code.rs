@@ -1,3 +1,5 @@
+//! The codes of Taler's registry, and the classes of errors.
+
 /// The kind of an error: what a transport chooses its status by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ErrorClass {

@@ -1,3 +1,5 @@
+//! Constants of the protocol.
+
 use merchant_otp_domain::{AccessToken, InstanceId};
 
 /// The name of the protocol, by which clients recognise it.

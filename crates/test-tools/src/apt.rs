@@ -1,3 +1,5 @@
+//! Installing packages with apt.
+
 use std::path::Path;
 use std::process::{Command, Stdio};
 

@@ -1,3 +1,5 @@
+//! Installing programs with cargo.
+
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,3 +1,5 @@
+//! libfaketime, which sets the clock of a process.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

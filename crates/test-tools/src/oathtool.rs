@@ -1,3 +1,5 @@
+//! oathtool, an independent implementation of TOTP.
+
 use std::env;
 use std::path::PathBuf;
 

@@ -1,3 +1,5 @@
+//! schemathesis, which tests against an OpenAPI description.
+
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -1,3 +1,5 @@
+//! Where PostgreSQL's programs are.
+
 use std::env;
 use std::path::{Path, PathBuf};
 

@@ -1,3 +1,5 @@
+//! A PostgreSQL server for tests.
+
 use std::env;
 use std::fs;
 use std::iter;

@@ -1,3 +1,5 @@
+//! A database for a test.
+
 use std::env;
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};

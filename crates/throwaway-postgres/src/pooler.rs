@@ -1,3 +1,5 @@
+//! PgBouncer before a server.
+
 use std::env;
 use std::fs;
 use std::net::{TcpListener, TcpStream};

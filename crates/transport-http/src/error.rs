@@ -1,3 +1,5 @@
+//! Errors as answers of HTTP.
+
 use std::time::Duration;
 
 use actix_web::http::StatusCode;

@@ -1,3 +1,5 @@
+//! The server: settings, binding, running.
+
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;

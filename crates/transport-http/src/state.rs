@@ -1,3 +1,5 @@
+//! What the handlers of a worker share.
+
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 

@@ -1,3 +1,5 @@
+//! The certificate of a server, which can be read again.
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 

@@ -1,3 +1,5 @@
+//! The address of a client behind a proxy.
+
 use std::net::{IpAddr, SocketAddr};
 
 /// The address of a client that comes through a proxy; `None` if the proxy does not say.

@@ -1,3 +1,5 @@
+//! The limit of connections.
+
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};

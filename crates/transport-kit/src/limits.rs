@@ -1,3 +1,5 @@
+//! The limits of the service.
+
 use std::time::Duration;
 
 /// The limits of the service, which every transport keeps.

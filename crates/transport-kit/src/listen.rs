@@ -1,3 +1,5 @@
+//! Where a transport listens.
+
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};

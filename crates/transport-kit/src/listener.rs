@@ -1,3 +1,5 @@
+//! A socket that listens.
+
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 

@@ -1,3 +1,5 @@
+//! Request ids.
+
 use std::fmt;
 
 /// What a request is called in the log and in its answer.

@@ -1,3 +1,5 @@
+//! The log and the metrics of answered requests.
+
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;

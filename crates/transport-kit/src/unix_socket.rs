@@ -1,3 +1,5 @@
+//! Unix sockets and their files.
+
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;

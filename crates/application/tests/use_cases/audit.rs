@@ -1,3 +1,5 @@
+//! The audit trail of use cases.
+
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! `audit`: show the audit trail.
+
 use std::io::{self, BufWriter, Write};
 
 use merchant_otp_application::operator::Operator;

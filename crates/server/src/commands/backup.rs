@@ -1,3 +1,5 @@
+//! `backup` and `restore`.
+
 use std::io::{self, Write};
 use std::path::Path;
 

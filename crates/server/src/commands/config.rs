@@ -1,3 +1,5 @@
+//! `config`: print the effective settings.
+
 use std::io::{self, Write};
 
 use crate::settings::Settings;

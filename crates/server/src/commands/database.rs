@@ -1,3 +1,5 @@
+//! The database of a command.
+
 use std::io::{self, Write};
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! `device`: manage OTP devices.
+
 mod enrolment;
 mod import;
 

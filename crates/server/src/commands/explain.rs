@@ -1,3 +1,5 @@
+//! Errors of use cases, with what the operator can do.
+
 use anyhow::anyhow;
 use merchant_otp_application::Error;
 

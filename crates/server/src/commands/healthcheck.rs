@@ -1,3 +1,5 @@
+//! `healthcheck`: ask a running server whether it is ready.
+
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;

@@ -1,3 +1,5 @@
+//! `instance`: manage instances.
+
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 
 use anyhow::{Context, bail};

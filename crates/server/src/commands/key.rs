@@ -1,3 +1,5 @@
+//! `key`: manage master keys.
+
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 

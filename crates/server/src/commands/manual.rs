@@ -1,3 +1,5 @@
+//! `completions` and `man`.
+
 use std::io::{self, Write};
 use std::path::Path;
 

@@ -1,3 +1,5 @@
+//! `migrate`: apply pending migrations.
+
 use std::io::{self, Write};
 
 use anyhow::Context;

@@ -1,3 +1,5 @@
+//! `openapi`: print the description of the endpoints.
+
 use std::io::{self, Write};
 
 /// Describes the endpoints.

@@ -1,3 +1,5 @@
+//! Text for terminals.
+
 use std::time::{Duration, UNIX_EPOCH};
 
 use merchant_otp_domain::Timestamp;

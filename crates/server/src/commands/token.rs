@@ -1,3 +1,5 @@
+//! `token`: manage access tokens.
+
 use std::io::{self, Write};
 
 use anyhow::Context;

@@ -1,3 +1,5 @@
+//! The clock of the machine.
+
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use merchant_otp_domain::Timestamp;

@@ -1,3 +1,5 @@
+//! Core dumps, which would hold keys.
+
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
 

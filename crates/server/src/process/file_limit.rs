@@ -1,3 +1,5 @@
+//! The limit of file descriptors.
+
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// Descriptors other than connections: files, the database, the log.

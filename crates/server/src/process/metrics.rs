@@ -1,3 +1,5 @@
+//! The exporter of metrics.
+
 use std::net::SocketAddr;
 
 use anyhow::Context;

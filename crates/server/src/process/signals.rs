@@ -1,3 +1,5 @@
+//! Signals: shutdown, and reloading certificates.
+
 use std::future::pending;
 use std::process;
 

@@ -1,3 +1,5 @@
+//! Sockets and notifications of systemd.
+
 use std::future::pending;
 
 use anyhow::{Context, bail};

@@ -1,3 +1,5 @@
+//! The log.
+
 use std::io::{self, IsTerminal};
 
 use anyhow::anyhow;

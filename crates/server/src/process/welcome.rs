@@ -1,3 +1,5 @@
+//! What the first start prints.
+
 use std::env;
 use std::ffi::OsStr;
 use std::fs::File;

@@ -1,3 +1,5 @@
+//! The routes.
+
 use std::future::ready;
 
 use actix_web::body::BoxBody;

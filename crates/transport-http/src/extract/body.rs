@@ -1,3 +1,5 @@
+//! Request bodies.
+
 use std::io::{ErrorKind, Read};
 use std::time::{Duration, Instant};
 

@@ -1,3 +1,5 @@
+//! The address of a client.
+
 use std::net::IpAddr;
 
 use actix_web::HttpRequest;

@@ -1,3 +1,5 @@
+//! The header `Authorization`.
+
 use actix_web::HttpRequest;
 use actix_web::http::header::AUTHORIZATION;
 use data_encoding::BASE64;

@@ -1,3 +1,5 @@
+//! Log-ins, as an extractor.
+
 use std::pin::Pin;
 
 use actix_web::dev::Payload;

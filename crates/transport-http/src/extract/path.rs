@@ -1,3 +1,5 @@
+//! Parts of the path.
+
 use actix_web::HttpRequest;
 use merchant_otp_taler_protocol::ADMIN;
 use percent_encoding::percent_decode_str;

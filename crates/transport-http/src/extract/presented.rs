@@ -1,3 +1,5 @@
+//! What the client of a request presents.
+
 use actix_web::{HttpMessage, HttpRequest};
 use merchant_otp_application::{Error, Presented};
 use merchant_otp_transport_kit::loggable_instance;

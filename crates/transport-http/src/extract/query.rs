@@ -1,3 +1,5 @@
+//! Parameters of the query.
+
 use actix_web::HttpRequest;
 use actix_web::web::Query as Form;
 use merchant_otp_domain::{Amount, Timestamp};

@@ -1,3 +1,5 @@
+//! Connections of stalled clients.
+
 use std::any::Any;
 use std::cell::Cell;
 use std::net::Shutdown;

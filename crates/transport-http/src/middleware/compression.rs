@@ -1,3 +1,5 @@
+//! `Accept-Encoding` headers that accept nothing.
+
 use actix_web::Error;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};

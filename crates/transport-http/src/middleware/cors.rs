@@ -1,3 +1,5 @@
+//! Cross-origin requests.
+
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;

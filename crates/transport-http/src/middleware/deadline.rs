@@ -1,3 +1,5 @@
+//! The deadline of a request.
+
 use std::time::Instant;
 
 use actix_web::HttpMessage;

@@ -1,3 +1,5 @@
+//! The request log and the request id.
+
 use std::time::Instant;
 
 use actix_web::HttpMessage;

@@ -1,3 +1,5 @@
+//! Answers that come before the end of the body.
+
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::pin::Pin;

@@ -1,3 +1,5 @@
+//! `device import`: register the devices of a file.
+
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
