@@ -133,6 +133,120 @@ fn every_crate_takes_the_lints_of_the_workspace() {
     }
 }
 
+/// Phrases that leave the reader to guess who or what is meant, or that are no English order of
+/// words.
+const UNCLEAR: [&str; 13] = [
+    "whoever",
+    "nobody",
+    "somebody",
+    "anybody",
+    "everybody",
+    "what came of",
+    "came of it",
+    "so many",
+    "as are",
+    "in the way",
+    "to be told",
+    "knows of",
+    "tells of",
+];
+
+/// The longest line of text, in characters.
+const WIDTH: usize = 100;
+
+/// The lines of prose in a file: those of a Markdown document without tables and code, or the lines
+/// of Rust that are comments; with their numbers.
+fn prose<'a>(path: &Path, text: &'a str) -> Vec<(usize, &'a str)> {
+    let is_markdown = path.extension().is_some_and(|extension| extension == "md");
+    let mut is_code = false;
+    let is_prose = |line: &&str| {
+        let line = line.trim_start();
+        if is_markdown {
+            is_code ^= line.starts_with("```");
+            return !is_code && !line.starts_with("```") && !line.starts_with('|');
+        }
+        line.starts_with("//")
+    };
+    let mut is_prose = is_prose;
+    let lines = text.lines().enumerate().filter(|(_, line)| is_prose(line));
+    lines.map(|(index, line)| (index + 1, line)).collect()
+}
+
+/// What is wrong with the text of a file.
+fn complaints(path: &Path, text: &str) -> Vec<String> {
+    let is_rust = path.extension().is_some_and(|extension| extension == "rs");
+    let mut found = Vec::new();
+    if is_rust && !text.starts_with("//!") {
+        found.push(format!("{}: no line `//!` that says what it is", path.display()));
+    }
+    for (number, line) in prose(path, text) {
+        let mut complain = |what: &str| found.push(format!("{}:{number}: {what}", path.display()));
+        // A link cannot be wrapped.
+        if line.chars().count() > WIDTH && !line.contains("](") && !line.contains("://") {
+            complain("longer than 100 characters");
+        }
+        let words: Vec<_> = line
+            .split(|character: char| !character.is_alphanumeric())
+            .filter(|word| !word.is_empty())
+            .map(str::to_lowercase)
+            .collect();
+        let words = format!(" {} ", words.join(" "));
+        for phrase in UNCLEAR {
+            if words.contains(&format!(" {phrase} ")) {
+                complain(phrase);
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn the_text_is_wrapped_and_plain() {
+    let mut paths = files(&root().join("docs"), "md");
+    let documents = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"];
+    paths.extend(documents.map(|name| root().join(name)));
+    paths.push(root().join("migrations/README.md"));
+    paths.extend(["crates", "tests"].iter().flat_map(|folder| files(&root().join(folder), "rs")));
+    let exceptions = [
+        // Its list of phrases.
+        root().join("tests/hygiene.rs"),
+        // The documented skeleton, which is compiled as the body of a function too.
+        root().join("crates/transport-kit/tests/skeleton/transport.rs"),
+    ];
+    paths.retain(|path| !exceptions.contains(path));
+    let complaints: Vec<_> = paths
+        .iter()
+        .flat_map(|path| complaints(path, &fs::read_to_string(path).unwrap()))
+        .collect();
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
+#[test]
+fn unclear_text_is_found() {
+    let long = format!("// {}", "a ".repeat(60));
+    for (name, text) in [
+        ("a.rs", "//! A.\n// Whoever asks.\n".to_owned()),
+        ("a.rs", "//! A.\n    /// What came of it.\n".to_owned()),
+        ("a.rs", format!("//! A.\n{long}\n")),
+        ("a.rs", "use a::b;\n".to_owned()),
+        ("a.md", "Nobody, that is.\n".to_owned()),
+        ("a.md", "a ".repeat(60)),
+    ] {
+        assert!(!complaints(Path::new(name), &text).is_empty(), "{text}");
+    }
+    for phrase in UNCLEAR {
+        let text = format!("//! A.\n// It is {phrase}, here.\n");
+        assert!(!complaints(Path::new("a.rs"), &text).is_empty(), "{phrase}");
+    }
+    for (name, text) in [
+        ("a.rs", "//! A.\nlet nobody = \"nobody\";\n".to_owned()),
+        ("a.md", format!("```\n{long} nobody\n```\n| {long} |\n")),
+        ("a.md", format!("[a](https://example.com/{})\n", "a".repeat(100))),
+    ] {
+        assert_eq!(complaints(Path::new(name), &text), Vec::<String>::new(), "{text}");
+    }
+}
+
 /// Links between the documents lead to files that are there.
 #[test]
 fn links_between_documents_lead_somewhere() {

@@ -83,7 +83,7 @@ fn limit_files(processes: &[u32], limit: &str) {
         let Ok(owner) = fs::metadata(&folder) else { continue };
         let mut prlimit = Command::new("prlimit");
         prlimit.uid(owner.uid()).gid(owner.gid());
-        // The soft limit alone: a hard one is not raised again by everybody.
+        // The soft limit alone: only root can raise a hard one again.
         prlimit.arg(format!("--pid={process}")).arg(format!("--fsize={limit}:"));
         let limited = prlimit.status().expect("prlimit of util-linux is needed");
         let has_ended = !Path::new(&folder).exists();

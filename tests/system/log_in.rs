@@ -222,7 +222,7 @@ fn failed_log_ins_are_slowed_per_instance_and_address(storage: &Storage) {
         failed += 1;
         assert!(failed <= 30, "an instance is not slowed");
     }
-    // The instance is slowed for everybody but who logged in from there before; its tokens are
+    // The instance is slowed for all clients but the known ones; its tokens are
     // good, and other instances too.
     attempt("shop", "right", "192.0.2.3").expect_error(429, 2015);
     assert_eq!(attempt("shop", "right", "192.0.2.2").status, 200);
@@ -278,7 +278,7 @@ fn an_instance_that_logs_in_all_the_time_leaves_turns_to_others(storage: &Storag
     storage.password("greedy", "right");
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
-        // All of them in the queue would be more than anybody waits for.
+        // All of them in the queue would take longer than a client waits.
         let greedy: Vec<_> = (0..300)
             .map(|_| {
                 let (server, done) = (&server, &done);

@@ -94,7 +94,7 @@ pub enum StorageFailure {
     /// Writing failed; nothing was changed, unless the connection broke on the way.
     #[error("writing to the database failed")]
     Write(#[source] Cause),
-    /// Others were in the way each time it was tried; nothing was changed.
+    /// Concurrent transactions conflicted at every attempt; nothing was changed.
     #[error("the database was contended")]
     Contention(#[source] Cause),
     /// It holds invalid data.

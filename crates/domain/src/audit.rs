@@ -174,7 +174,7 @@ pub enum Outcome {
     Done,
     /// `unchanged`: what was to be done was done before.
     Unchanged,
-    /// `conflict`: something else is in the way.
+    /// `conflict`: it contradicts what exists.
     Conflict,
     /// `not-found`: what it was to be done to is not there.
     NotFound,

@@ -199,7 +199,7 @@ fn read_file(path: &Path) -> anyhow::Result<String> {
 /// The environment variables that are settings.
 ///
 /// Refuses what looks like one and would be passed over. Other names with the prefix may be
-/// anybody's: Kubernetes sets `MERCHANT_OTP_PORT` for a service of the name `merchant-otp`.
+/// of others: Kubernetes sets `MERCHANT_OTP_PORT` for a service of the name `merchant-otp`.
 fn variables(
     environment: impl Iterator<Item = (OsString, OsString)>,
 ) -> anyhow::Result<HashMap<String, String>> {

@@ -23,7 +23,7 @@ pub(crate) const START_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A running server with a data folder of its own, stopped and removed when dropped.
 ///
-/// Everybody on this machine may connect as `postgres` without a password: over a socket in a
+/// Every user of this machine can connect as `postgres` without a password: over a socket in a
 /// folder that only its user may enter, and over a free port of 127.0.0.1.
 pub struct Cluster {
     server: Child,
@@ -52,7 +52,7 @@ impl Cluster {
         Self::start_in(&env::temp_dir(), settings, files)
     }
 
-    /// The same, with its data in a folder of some disk, which everybody may enter.
+    /// Starts a server with its data in a given folder, which every user can enter.
     ///
     /// # Errors
     ///

@@ -54,7 +54,7 @@ fn is_journal(output: impl AsFd, journal_stream: Option<&OsStr>) -> bool {
 }
 
 fn show(token: &AccessToken, target: &str) -> anyhow::Result<()> {
-    // A random key: one from an example would be known to everybody.
+    // A random key: one from an example would be public.
     let mut bytes = Zeroizing::new(vec![0; 20]);
     getrandom::fill(&mut bytes).context("no random bits")?;
     let key = OtpKey::from_bytes(bytes.to_vec())?;
