@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use merchant_otp_domain::{
     InstanceId, MasterKeyId, OtpDevice, OtpDeviceId, OtpKey, SealedOtpDevice, SealedOtpKey,
 };
-use merchant_otp_ports::{DeviceKey, KeyPlace, KeyReplacement, SealError};
+use merchant_otp_ports::{DeviceKey, KeyReplacement, SealError, SealingContext};
 
 use crate::retry::retry_contention;
 use crate::{Error, Service};
@@ -47,7 +47,7 @@ pub struct Rotation {
 
 impl Service {
     /// Checks that the master keys are those that sealed what the database holds, and leaves a
-    /// sample of the current one there.
+    /// check value of the current one there.
     ///
     /// To be called before anything is sealed or opened: a wrong or lost master key is found then,
     /// and not by the first customer.
@@ -57,35 +57,35 @@ impl Service {
     /// [`Error::MasterKeyMissing`], [`Error::KeyNotOpened`], [`Error::KeyNotSealed`] or
     /// [`Error::Storage`].
     pub async fn check_master_keys(&self) -> Result<(), Error> {
-        // What sealed something, whether there is a sample of it or not.
+        // What sealed something, whether there is a check value of it or not.
         let used = || self.stores.sealed_keys.master_keys();
         for (id, _) in retry_contention(used).await? {
             self.has_master_key(id)?;
         }
         let current = self.sealer.current();
-        if self.check_samples().await?.contains(&current) {
+        if self.verify_check_values().await?.contains(&current) {
             return Ok(());
         }
-        let sample = self.sealer.seal(&OtpKey::default(), KeyPlace::Sample)?;
-        let add = || self.stores.sealed_keys.add_sample(sample.clone());
+        let check_value = self.sealer.seal(&OtpKey::default(), SealingContext::CheckValue)?;
+        let add = || self.stores.sealed_keys.add_check_value(check_value.clone());
         retry_contention(add).await?;
         // Another process may have begun with another master key at the same time.
-        if let Err(error) = self.check_samples().await {
-            let remove = || self.stores.sealed_keys.remove_sample(current);
+        if let Err(error) = self.verify_check_values().await {
+            let remove = || self.stores.sealed_keys.remove_check_value(current);
             retry_contention(remove).await?;
             return Err(error);
         }
         Ok(())
     }
 
-    /// Opens every sample; answers whose they are.
-    async fn check_samples(&self) -> Result<Vec<MasterKeyId>, Error> {
-        let samples = retry_contention(|| self.stores.sealed_keys.samples()).await?;
-        for sample in &samples {
-            self.has_master_key(sample.master_key())?;
-            self.sealer.open(sample, KeyPlace::Sample)?;
+    /// Opens every check value; answers whose they are.
+    async fn verify_check_values(&self) -> Result<Vec<MasterKeyId>, Error> {
+        let check_values = retry_contention(|| self.stores.sealed_keys.check_values()).await?;
+        for check_value in &check_values {
+            self.has_master_key(check_value.master_key())?;
+            self.sealer.open(check_value, SealingContext::CheckValue)?;
         }
-        Ok(samples.iter().map(SealedOtpKey::master_key).collect())
+        Ok(check_values.iter().map(SealedOtpKey::master_key).collect())
     }
 
     fn has_master_key(&self, id: MasterKeyId) -> Result<(), Error> {
@@ -100,8 +100,8 @@ impl Service {
     pub async fn master_key_uses(&self) -> Result<Vec<MasterKeyUse>, Error> {
         let current = self.sealer.current();
         let mut devices = BTreeMap::from([(current, 0)]);
-        for sample in retry_contention(|| self.stores.sealed_keys.samples()).await? {
-            devices.entry(sample.master_key()).or_default();
+        for check_value in retry_contention(|| self.stores.sealed_keys.check_values()).await? {
+            devices.entry(check_value.master_key()).or_default();
         }
         let count = || self.stores.sealed_keys.master_keys();
         devices.extend(retry_contention(count).await?);
@@ -117,8 +117,8 @@ impl Service {
     /// Seals all keys again that another than the current master key sealed, while others work.
     ///
     /// `progress` is told after each batch. What was done stays done if the future is dropped, and
-    /// need not be done again. When all keys are sealed by the current master key, the samples of
-    /// the others go: those are no longer needed, unless a process that has another current one
+    /// need not be done again. When all keys are sealed by the current master key, the check values
+    /// of the others go: those are no longer needed, unless a process that has another current one
     /// seals by it later.
     ///
     /// # Errors
@@ -188,18 +188,18 @@ impl Service {
         if key.key.master_key() == self.sealer.current() {
             return Ok(None);
         }
-        let place = KeyPlace::Device(&key.instance, &key.device);
-        let opened = self.sealer.open(&key.key, place)?;
-        Ok(Some(self.sealer.seal(&opened, place)?))
+        let context = SealingContext::Device(&key.instance, &key.device);
+        let opened = self.sealer.open(&key.key, context)?;
+        Ok(Some(self.sealer.seal(&opened, context)?))
     }
 
-    /// Removes the samples of the master keys that sealed no key of a device.
+    /// Removes the check values of the master keys that sealed no key of a device.
     async fn forget_former_master_keys(&self) -> Result<(), Error> {
         let uses = self.master_key_uses().await?;
         let unused: BTreeSet<_> =
             uses.iter().filter(|one| !one.seals && one.devices == 0).map(|one| one.id).collect();
         for id in unused {
-            retry_contention(|| self.stores.sealed_keys.remove_sample(id)).await?;
+            retry_contention(|| self.stores.sealed_keys.remove_check_value(id)).await?;
         }
         Ok(())
     }
@@ -219,8 +219,8 @@ impl Service {
         instance: &InstanceId,
         device: &OtpDevice,
     ) -> Result<SealedOtpDevice, Error> {
-        let place = KeyPlace::Device(instance, device.id());
-        Ok(device.sealed(self.sealer.seal(device.key(), place)?))
+        let context = SealingContext::Device(instance, device.id());
+        Ok(device.sealed(self.sealer.seal(device.key(), context)?))
     }
 
     /// A device of an instance with its key.
@@ -229,7 +229,7 @@ impl Service {
         instance: &InstanceId,
         device: SealedOtpDevice,
     ) -> Result<OtpDevice, Error> {
-        let key = self.sealer.open(&device.key, KeyPlace::Device(instance, &device.id))?;
+        let key = self.sealer.open(&device.key, SealingContext::Device(instance, &device.id))?;
         device.opened(key).map_err(|error| Error::KeyNotOpened(error.into()))
     }
 }

@@ -108,7 +108,7 @@ mod tests {
         exhaust(&mut limiter, "b", start);
         assert_eq!(exhaust(&mut limiter, "c", start), 100, "it does not fit, and is not limited");
         assert_eq!(limiter.len(), 2);
-        let later = start + Duration::from_secs(60);
+        let later = start + Duration::from_mins(1);
         assert_eq!(exhaust(&mut limiter, "c", later), 3);
         assert_eq!(limiter.len(), 1);
     }

@@ -156,7 +156,7 @@ async fn wrong_master_keys_are_found_at_the_start() {
     let missing = fixture.service(&[1]).check_master_keys().await;
     assert!(matches!(missing, Err(Error::MasterKeyMissing(id)) if id == fixture.id(0)));
     // A failed start leaves nothing behind.
-    assert_eq!(fixture.stores.sealed_keys.samples().await.unwrap().len(), 1);
+    assert_eq!(fixture.stores.sealed_keys.check_values().await.unwrap().len(), 1);
     fixture.service(&[1, 0]).check_master_keys().await.unwrap();
     // Something may be sealed by either from here on.
     for keys in [[0].as_slice(), &[1], &[2]] {
@@ -240,7 +240,7 @@ async fn a_master_key_that_still_seals_is_missed_at_the_next_start() {
     let new = fixture.service(&[1, 0]);
     new.check_master_keys().await.unwrap();
     new.rotate_master_key(|_| {}).await.unwrap();
-    // A process that was not restarted seals by the old one, whose sample is gone.
+    // A process that was not restarted seals by the old one, whose check value is gone.
     add(&late, "till").await.unwrap();
     let missing = fixture.service(&[1]).check_master_keys().await;
     assert!(matches!(missing, Err(Error::MasterKeyMissing(id)) if id == fixture.id(0)));

@@ -8,7 +8,7 @@ use merchant_otp_domain::{
     AccessToken, Amount, InstanceId, OtpAlgorithm, OtpCounter, OtpDevice, OtpDeviceDescription,
     OtpDeviceId, OtpKey, Timestamp,
 };
-use merchant_otp_ports::{KeyPlace, KeySealer};
+use merchant_otp_ports::{KeySealer, SealingContext};
 use merchant_otp_sealing::{Keyring, MasterKey};
 use merchant_otp_transport_http::internals;
 
@@ -59,7 +59,8 @@ fn json(criterion: &mut Criterion) {
 fn sealing(criterion: &mut Criterion) {
     let keyring = Keyring::new(vec![MasterKey::generate().unwrap()]).unwrap();
     let (instance, device) = (InstanceId::admin(), OtpDeviceId::parse("till").unwrap());
-    let (key, place) = (OtpKey::from_base32(KEY).unwrap(), KeyPlace::Device(&instance, &device));
+    let (key, place) =
+        (OtpKey::from_base32(KEY).unwrap(), SealingContext::Device(&instance, &device));
     criterion.bench_function("a key sealed", |bencher| {
         bencher.iter(|| keyring.seal(black_box(&key), place));
     });

@@ -7,8 +7,9 @@ use crate::Cause;
 
 /// Encrypts OTP keys before a store sees them, by master keys that no store has.
 ///
-/// What is sealed for a place opens there and nowhere else, and not after a bit of it was changed.
-/// The same key sealed twice gives different bytes, which tell nothing but the key's length.
+/// A sealed key opens in the context that it was sealed for and in no other, and not after a bit of
+/// it was changed. The same key sealed twice gives different bytes, which reveal only the key's
+/// length.
 pub trait KeySealer: Send + Sync + 'static {
     /// The master key that seals.
     fn current(&self) -> MasterKeyId;
@@ -16,28 +17,29 @@ pub trait KeySealer: Send + Sync + 'static {
     /// Whether there is a master key of this id, to open with.
     fn has(&self, master_key: MasterKeyId) -> bool;
 
-    /// Seals a key for a place, by the current master key.
+    /// Seals a key for a context, with the current master key.
     ///
     /// # Errors
     ///
     /// [`SealError::Failed`].
-    fn seal(&self, key: &OtpKey, place: KeyPlace<'_>) -> Result<SealedOtpKey, SealError>;
+    fn seal(&self, key: &OtpKey, context: SealingContext<'_>) -> Result<SealedOtpKey, SealError>;
 
-    /// Opens what was sealed for a place.
+    /// Opens a key that was sealed for the same context.
     ///
     /// # Errors
     ///
     /// [`SealError::UnknownMasterKey`] or [`SealError::Invalid`].
-    fn open(&self, sealed: &SealedOtpKey, place: KeyPlace<'_>) -> Result<OtpKey, SealError>;
+    fn open(&self, sealed: &SealedOtpKey, context: SealingContext<'_>)
+    -> Result<OtpKey, SealError>;
 }
 
-/// Where a key is kept.
+/// What a key is sealed for: associated data of the encryption.
 #[derive(Clone, Copy, Debug)]
-pub enum KeyPlace<'a> {
-    /// With a device of an instance.
+pub enum SealingContext<'a> {
+    /// A device of an instance.
     Device(&'a InstanceId, &'a OtpDeviceId),
-    /// In the database itself, as a sample that shows at the start whether a master key is right.
-    Sample,
+    /// The key check value of a master key, which proves at the start that it is the right one.
+    CheckValue,
 }
 
 /// Why a key is not sealed or opened.

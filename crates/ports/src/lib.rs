@@ -34,7 +34,7 @@ pub use access_token_store::{
 pub use audit_store::{AuditPosition, AuditRemoval, AuditStore, StoredAuditEvent};
 pub use clock::Clock;
 pub use instance_store::{InstanceInsertion, InstanceStore, StoredInstance};
-pub use key_sealer::{KeyPlace, KeySealer, SealError};
+pub use key_sealer::{KeySealer, SealError, SealingContext};
 pub use otp_device_store::{OtpDeviceInsertion, OtpDeviceStore};
 pub use sealed_key_store::{DeviceKey, KeyReplacement, SealedKeyStore};
 pub use storage_backend::{BackendError, StorageBackend};

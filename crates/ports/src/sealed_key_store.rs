@@ -7,7 +7,7 @@ use crate::StoreResult;
 
 /// Access to all sealed keys, across instances, for master-key rotation.
 ///
-/// Also keeps one sample per master key: a sealed constant that proves the key.
+/// Also keeps one check value per master key: a sealed constant that proves the key.
 #[async_trait]
 pub trait SealedKeyStore: Send + Sync + 'static {
     /// The first `limit` keys after a device, ordered by the bytes of the instances' ids, then of
@@ -39,26 +39,26 @@ pub trait SealedKeyStore: Send + Sync + 'static {
     /// [`StoreError`](crate::StoreError).
     async fn replace(&self, replacements: Vec<KeyReplacement>) -> StoreResult<u64>;
 
-    /// The samples, in no particular order.
+    /// The check values, in no particular order.
     ///
     /// # Errors
     ///
     /// [`StoreError`](crate::StoreError).
-    async fn samples(&self) -> StoreResult<Vec<SealedOtpKey>>;
+    async fn check_values(&self) -> StoreResult<Vec<SealedOtpKey>>;
 
-    /// Stores a sample, unless there is one of the same master key.
+    /// Stores a check value, unless there is one of the same master key.
     ///
     /// # Errors
     ///
     /// [`StoreError`](crate::StoreError).
-    async fn add_sample(&self, sample: SealedOtpKey) -> StoreResult<()>;
+    async fn add_check_value(&self, check_value: SealedOtpKey) -> StoreResult<()>;
 
-    /// Removes the sample of a master key; returns whether there was one.
+    /// Removes the check value of a master key; returns whether there was one.
     ///
     /// # Errors
     ///
     /// [`StoreError`](crate::StoreError).
-    async fn remove_sample(&self, master_key: MasterKeyId) -> StoreResult<bool>;
+    async fn remove_check_value(&self, master_key: MasterKeyId) -> StoreResult<bool>;
 }
 
 /// The sealed key of a device.

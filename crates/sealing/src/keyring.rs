@@ -3,7 +3,7 @@
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
 use merchant_otp_domain::{MasterKeyId, OtpKey, SealedOtpKey};
-use merchant_otp_ports::{KeyPlace, KeySealer, SealError};
+use merchant_otp_ports::{KeySealer, SealError, SealingContext};
 use thiserror::Error;
 
 use crate::MasterKey;
@@ -60,11 +60,11 @@ impl KeySealer for Keyring {
         self.master_key(master_key).is_some()
     }
 
-    fn seal(&self, key: &OtpKey, place: KeyPlace<'_>) -> Result<SealedOtpKey, SealError> {
+    fn seal(&self, key: &OtpKey, context: SealingContext<'_>) -> Result<SealedOtpKey, SealError> {
         let failed = |cause: &'static str| SealError::Failed(cause.into());
         let mut nonce = [0; NONCE_BYTES];
         getrandom::fill(&mut nonce).map_err(|error| SealError::Failed(error.into()))?;
-        let payload = Payload { msg: key.expose_bytes(), aad: &associated_data(place) };
+        let payload = Payload { msg: key.expose_bytes(), aad: &associated_data(context) };
         let ciphertext = cipher(&self.current)
             .encrypt(&XNonce::from(nonce), payload)
             .map_err(|_| failed("the cipher takes no such key"))?;
@@ -72,12 +72,16 @@ impl KeySealer for Keyring {
         SealedOtpKey::new(sealed).map_err(|error| SealError::Failed(error.into()))
     }
 
-    fn open(&self, sealed: &SealedOtpKey, place: KeyPlace<'_>) -> Result<OtpKey, SealError> {
+    fn open(
+        &self,
+        sealed: &SealedOtpKey,
+        context: SealingContext<'_>,
+    ) -> Result<OtpKey, SealError> {
         let id = sealed.master_key();
         let master_key = self.master_key(id).ok_or(SealError::UnknownMasterKey(id))?;
         let (nonce, ciphertext) =
             sealed.sealed().split_first_chunk::<NONCE_BYTES>().ok_or(SealError::Invalid(id))?;
-        let payload = Payload { msg: ciphertext, aad: &associated_data(place) };
+        let payload = Payload { msg: ciphertext, aad: &associated_data(context) };
         let key = cipher(master_key)
             .decrypt(&XNonce::from(*nonce), payload)
             .map_err(|_| SealError::Invalid(id))?;
@@ -89,13 +93,13 @@ fn cipher(master_key: &MasterKey) -> XChaCha20Poly1305 {
     XChaCha20Poly1305::new(master_key.expose_bytes().into())
 }
 
-/// What a place is called, so that no two places are called the same: the lengths go in front.
-fn associated_data(place: KeyPlace<'_>) -> Vec<u8> {
-    let parts: &[&[u8]] = match place {
-        KeyPlace::Device(instance, device) => {
+/// What a context is called, so that no two places are called the same: the lengths go in front.
+fn associated_data(context: SealingContext<'_>) -> Vec<u8> {
+    let parts: &[&[u8]] = match context {
+        SealingContext::Device(instance, device) => {
             &[b"otp_devices.otp_key", instance.as_str().as_bytes(), device.as_str().as_bytes()]
         }
-        KeyPlace::Sample => &[b"master_keys.sample"],
+        SealingContext::CheckValue => &[b"master_keys.sample"],
     };
     parts
         .iter()
@@ -130,22 +134,22 @@ mod tests {
     fn a_key_opens_in_its_place_and_nowhere_else() {
         let keyring = keyring();
         let (shop, till) = (instance("shop"), device("till"));
-        let place = KeyPlace::Device(&shop, &till);
+        let context = SealingContext::Device(&shop, &till);
         let key = OtpKey::from_base32("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ").unwrap();
-        let sealed = keyring.seal(&key, place).unwrap();
-        assert_eq!(keyring.open(&sealed, place).unwrap(), key);
+        let sealed = keyring.seal(&key, context).unwrap();
+        assert_eq!(keyring.open(&sealed, context).unwrap(), key);
         let (other, till2, shoptill, l) =
             (instance("other"), device("till2"), instance("shopt"), device("ill"));
-        for place in [
-            KeyPlace::Device(&other, &till),
-            KeyPlace::Device(&shop, &till2),
-            KeyPlace::Device(&shoptill, &l),
-            KeyPlace::Sample,
+        for context in [
+            SealingContext::Device(&other, &till),
+            SealingContext::Device(&shop, &till2),
+            SealingContext::Device(&shoptill, &l),
+            SealingContext::CheckValue,
         ] {
-            assert!(is_invalid(&keyring.open(&sealed, place)), "{place:?}");
+            assert!(is_invalid(&keyring.open(&sealed, context)), "{context:?}");
         }
-        let sample = keyring.seal(&key, KeyPlace::Sample).unwrap();
-        assert!(is_invalid(&keyring.open(&sample, place)));
+        let check_value = keyring.seal(&key, SealingContext::CheckValue).unwrap();
+        assert!(is_invalid(&keyring.open(&check_value, context)));
     }
 
     #[test]
@@ -158,12 +162,12 @@ mod tests {
         let old = keyring(&[&one]).unwrap();
         let new = keyring(&[&two, &one]).unwrap();
         let key = OtpKey::from_base32("MZXW6").unwrap();
-        let sealed = old.seal(&key, KeyPlace::Sample).unwrap();
+        let sealed = old.seal(&key, SealingContext::CheckValue).unwrap();
         assert_eq!(sealed.master_key(), old.current());
-        assert_eq!(new.open(&sealed, KeyPlace::Sample).unwrap(), key);
-        let sealed = new.seal(&key, KeyPlace::Sample).unwrap();
+        assert_eq!(new.open(&sealed, SealingContext::CheckValue).unwrap(), key);
+        let sealed = new.seal(&key, SealingContext::CheckValue).unwrap();
         assert_eq!(sealed.master_key(), new.current());
-        let unknown = keyring(&[&three]).unwrap().open(&sealed, KeyPlace::Sample);
+        let unknown = keyring(&[&three]).unwrap().open(&sealed, SealingContext::CheckValue);
         assert!(matches!(unknown, Err(SealError::UnknownMasterKey(id)) if id == new.current()));
         assert!(new.has(old.current()) && !old.has(new.current()));
         assert_eq!(keyring(&[]).unwrap_err(), KeyringError::Empty);
@@ -179,19 +183,19 @@ mod tests {
         ) {
             let keyring = keyring();
             let (shop, till) = (instance("shop"), device("till"));
-            let place = KeyPlace::Device(&shop, &till);
+            let context = SealingContext::Device(&shop, &till);
             let key = OtpKey::from_bytes(bytes.clone()).unwrap();
-            let sealed = keyring.seal(&key, place).unwrap();
+            let sealed = keyring.seal(&key, context).unwrap();
             prop_assert_eq!(sealed.as_bytes().len(), bytes.len() + 48);
-            prop_assert_eq!(&keyring.open(&sealed, place).unwrap(), &key);
-            prop_assert_ne!(&keyring.seal(&key, place).unwrap(), &sealed);
+            prop_assert_eq!(&keyring.open(&sealed, context).unwrap(), &key);
+            prop_assert_ne!(&keyring.seal(&key, context).unwrap(), &sealed);
 
             let mut changed = sealed.as_bytes().to_vec();
             let position = position.index(changed.len());
             changed[position] ^= 1 << bit;
-            prop_assert!(keyring.open(&SealedOtpKey::new(changed).unwrap(), place).is_err());
+            prop_assert!(keyring.open(&SealedOtpKey::new(changed).unwrap(), context).is_err());
             let cut = SealedOtpKey::new(sealed.as_bytes()[..8 + position / 2].to_vec()).unwrap();
-            prop_assert!(is_invalid(&keyring.open(&cut, place)));
+            prop_assert!(is_invalid(&keyring.open(&cut, context)));
         }
     }
 }

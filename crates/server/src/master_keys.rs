@@ -82,9 +82,9 @@ impl MasterKeys {
 
 /// A master key that sealed something in the database.
 async fn master_key_in_use(sealed_keys: &dyn SealedKeyStore) -> StoreResult<Option<MasterKeyId>> {
-    let sample = sealed_keys.samples().await?.first().map(SealedOtpKey::master_key);
+    let check_value = sealed_keys.check_values().await?.first().map(SealedOtpKey::master_key);
     let device = sealed_keys.master_keys().await?.first().map(|(id, _)| *id);
-    Ok(device.or(sample))
+    Ok(device.or(check_value))
 }
 
 /// Reads a file that only its owner and its group may read.
@@ -138,11 +138,11 @@ mod tests {
 
     use async_trait::async_trait;
     use merchant_otp_domain::{InstanceId, OtpDeviceId, OtpKey};
-    use merchant_otp_ports::{DeviceKey, KeyPlace, KeyReplacement, KeySealer};
+    use merchant_otp_ports::{DeviceKey, KeyReplacement, KeySealer, SealingContext};
 
     use super::*;
 
-    /// A database whose sample another process stores just before the samples are read, and the
+    /// A database whose check value another process stores just before the check values are read, and the
     /// file of the master key before that if it is named.
     struct FirstStartElsewhere {
         key: MasterKey,
@@ -167,20 +167,20 @@ mod tests {
             Ok(0)
         }
 
-        async fn samples(&self) -> StoreResult<Vec<SealedOtpKey>> {
+        async fn check_values(&self) -> StoreResult<Vec<SealedOtpKey>> {
             if let Some(path) = &self.file {
                 write_file(path, &self.key).unwrap();
             }
             let key = MasterKey::from_base64(&self.key.to_base64()).unwrap();
             let keyring = Keyring::new(vec![key]).unwrap();
-            Ok(vec![keyring.seal(&OtpKey::default(), KeyPlace::Sample).unwrap()])
+            Ok(vec![keyring.seal(&OtpKey::default(), SealingContext::CheckValue).unwrap()])
         }
 
-        async fn add_sample(&self, _: SealedOtpKey) -> StoreResult<()> {
+        async fn add_check_value(&self, _: SealedOtpKey) -> StoreResult<()> {
             Ok(())
         }
 
-        async fn remove_sample(&self, _: MasterKeyId) -> StoreResult<bool> {
+        async fn remove_check_value(&self, _: MasterKeyId) -> StoreResult<bool> {
             Ok(false)
         }
     }

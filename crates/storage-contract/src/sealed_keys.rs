@@ -98,24 +98,24 @@ pub async fn keys_are_replaced_if_they_are_unchanged(fixture: &Fixture) {
     assert!(!stores.otp_devices.replace(&a.instance, &before, &before, &EVENT).await.unwrap());
 }
 
-/// There is one sample of a master key, the first one.
+/// There is one check value of a master key, the first one.
 pub async fn a_sample_is_kept_for_each_master_key(fixture: &Fixture) {
     let stores = &fixture.stores();
     let store = &stores.sealed_keys;
-    assert_eq!(store.samples().await.unwrap(), []);
+    assert_eq!(store.check_values().await.unwrap(), []);
     for (master_key, number) in [(2, 1), (1, 2), (2, 3)] {
-        store.add_sample(sealed_key(master_key, number)).await.unwrap();
+        store.add_check_value(sealed_key(master_key, number)).await.unwrap();
     }
     let sorted = async || {
-        let mut samples = store.samples().await.unwrap();
-        samples.sort_by_key(SealedOtpKey::master_key);
-        samples
+        let mut check_values = store.check_values().await.unwrap();
+        check_values.sort_by_key(SealedOtpKey::master_key);
+        check_values
     };
     assert_eq!(sorted().await, [sealed_key(1, 2), sealed_key(2, 1)]);
     let one = sealed_key(1, 0).master_key();
-    assert!(store.remove_sample(one).await.unwrap());
-    assert!(!store.remove_sample(one).await.unwrap());
+    assert!(store.remove_check_value(one).await.unwrap());
+    assert!(!store.remove_check_value(one).await.unwrap());
     assert_eq!(sorted().await, [sealed_key(2, 1)]);
-    store.add_sample(sealed_key(1, 4)).await.unwrap();
+    store.add_check_value(sealed_key(1, 4)).await.unwrap();
     assert_eq!(sorted().await, [sealed_key(1, 4), sealed_key(2, 1)]);
 }

@@ -66,7 +66,7 @@ struct Memory(Mutex<Contents>);
 #[derive(Default)]
 struct Contents {
     instances: BTreeMap<InstanceId, InstanceContents>,
-    samples: BTreeMap<MasterKeyId, SealedOtpKey>,
+    check_values: BTreeMap<MasterKeyId, SealedOtpKey>,
     last_instance_serial: i64,
     last_token_serial: i64,
     audit: Audit,

@@ -53,16 +53,16 @@ impl SealedKeyStore for Memory {
         Ok(replaced)
     }
 
-    async fn samples(&self) -> StoreResult<Vec<SealedOtpKey>> {
-        Ok(self.lock().samples.values().cloned().collect())
+    async fn check_values(&self) -> StoreResult<Vec<SealedOtpKey>> {
+        Ok(self.lock().check_values.values().cloned().collect())
     }
 
-    async fn add_sample(&self, sample: SealedOtpKey) -> StoreResult<()> {
-        self.lock().samples.entry(sample.master_key()).or_insert(sample);
+    async fn add_check_value(&self, check_value: SealedOtpKey) -> StoreResult<()> {
+        self.lock().check_values.entry(check_value.master_key()).or_insert(check_value);
         Ok(())
     }
 
-    async fn remove_sample(&self, master_key: MasterKeyId) -> StoreResult<bool> {
-        Ok(self.lock().samples.remove(&master_key).is_some())
+    async fn remove_check_value(&self, master_key: MasterKeyId) -> StoreResult<bool> {
+        Ok(self.lock().check_values.remove(&master_key).is_some())
     }
 }

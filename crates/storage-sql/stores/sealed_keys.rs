@@ -45,23 +45,23 @@ impl SealedKeyStore for SqlStores {
         self.replace_keys(replacements).await
     }
 
-    async fn samples(&self) -> StoreResult<Vec<SealedOtpKey>> {
+    async fn check_values(&self) -> StoreResult<Vec<SealedOtpKey>> {
         let query = master_keys::table.select(master_keys::sample);
-        self.reading.fetch(query, |sample: Vec<u8>| Ok(SealedOtpKey::new(sample)?)).await
+        self.reading.fetch(query, |check_value: Vec<u8>| Ok(SealedOtpKey::new(check_value)?)).await
     }
 
-    async fn add_sample(&self, sample: SealedOtpKey) -> StoreResult<()> {
+    async fn add_check_value(&self, check_value: SealedOtpKey) -> StoreResult<()> {
         let statement = diesel::insert_into(master_keys::table)
             .values((
-                master_keys::id.eq(sample.master_key().as_bytes().to_vec()),
-                master_keys::sample.eq(sample.as_bytes().to_vec()),
+                master_keys::id.eq(check_value.master_key().as_bytes().to_vec()),
+                master_keys::sample.eq(check_value.as_bytes().to_vec()),
             ))
             .on_conflict_do_nothing();
         self.writing.write(statement).await.map(drop)
     }
 
-    async fn remove_sample(&self, master_key: MasterKeyId) -> StoreResult<bool> {
-        let sample = master_keys::table.find(master_key.as_bytes().to_vec());
-        Ok(self.writing.write(diesel::delete(sample)).await? > 0)
+    async fn remove_check_value(&self, master_key: MasterKeyId) -> StoreResult<bool> {
+        let check_value = master_keys::table.find(master_key.as_bytes().to_vec());
+        Ok(self.writing.write(diesel::delete(check_value)).await? > 0)
     }
 }
