@@ -73,6 +73,7 @@ const DEV_DEPENDENCIES: &[(&str, &str, &str)] = &[
     ("domain", "", "proptest totp-lite"),
     ("application", "sealing storage-memory", "futures-util tokio"),
     ("sealing", "", "proptest"),
+    ("storage-contract", "storage-memory", ""),
     ("storage-memory", "storage-contract", ""),
     ("storage-sql", "", "tokio"),
     ("storage-sqlite", "storage-contract", "tokio"),

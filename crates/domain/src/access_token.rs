@@ -14,6 +14,14 @@ use crate::{Expiration, Timestamp, TokenScope};
 /// The secret that a client proves its rights with: a text with the prefix of RFC 8959.
 ///
 /// Wiped when dropped, redacted in `Debug`. Stores keep its [`AccessTokenDigest`] only.
+///
+/// ```
+/// use merchant_otp_domain::AccessToken;
+///
+/// let token = AccessToken::parse("secret-token:abc").unwrap();
+/// assert_eq!(token.digest(), AccessToken::parse("SECRET-TOKEN:abc").unwrap().digest());
+/// assert!(AccessToken::parse("abc").is_err());
+/// ```
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct AccessToken(String);
 

@@ -8,6 +8,13 @@ use thiserror::Error;
 ///
 /// Written `CURRENCY:VALUE[.FRACTION]`, such as `EUR:1.50` (merchant protocol, `Amount`). Equal
 /// amounts are equal however they were written.
+///
+/// ```
+/// use merchant_otp_domain::Amount;
+///
+/// assert!(Amount::parse("EUR:1.50").is_ok());
+/// assert!(Amount::parse("1.50 EUR").is_err());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Amount {
     currency: String,

@@ -25,6 +25,13 @@ impl Instance {
 ///
 /// Matches `^[A-Za-z0-9][A-Za-z0-9_.@-]+$` (merchant protocol, `POST /management/instances`), so it
 /// has at least 2 bytes, and at most [`InstanceId::MAX_BYTES`]. Compared byte for byte.
+///
+/// ```
+/// use merchant_otp_domain::InstanceId;
+///
+/// assert_eq!(InstanceId::parse("shop_7").unwrap().as_str(), "shop_7");
+/// assert!(InstanceId::parse("no blanks").is_err());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InstanceId(String);
 

@@ -122,6 +122,13 @@ pub enum OtpDeviceError {
 /// 1 to [`OtpDeviceId::MAX_BYTES`] bytes of UTF-8 without control characters and `/`, and neither
 /// `.` nor `..`: it is a segment of a URL, and clients resolve those before they send. Compared
 /// byte for byte, without any normalization.
+///
+/// ```
+/// use merchant_otp_domain::OtpDeviceId;
+///
+/// assert_eq!(OtpDeviceId::parse("till 1").unwrap().as_str(), "till 1");
+/// assert!(OtpDeviceId::parse("..").is_err());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OtpDeviceId(String);
 

@@ -11,6 +11,14 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 /// The key that a device and the backend share: 0 to [`OtpKey::MAX_BYTES`] bytes.
 ///
 /// Compared in constant time, wiped when dropped, redacted in `Debug`.
+///
+/// ```
+/// use merchant_otp_domain::OtpKey;
+///
+/// let key = OtpKey::from_base32("MZXW6===").unwrap();
+/// assert_eq!(*key.to_base32(), "MZXW6");
+/// assert!(!format!("{key:?}").contains("MZXW6"));
+/// ```
 #[derive(Clone, Default, Zeroize, ZeroizeOnDrop)]
 pub struct OtpKey(Vec<u8>);
 

@@ -10,6 +10,14 @@ use zeroize::Zeroizing;
 /// What a merchant logs in with: 1 to [`Password::MAX_BYTES`] bytes of UTF-8.
 ///
 /// Wiped when dropped, redacted in `Debug`. Stores keep its [`PasswordHash`] only.
+///
+/// ```
+/// use merchant_otp_domain::Password;
+///
+/// let password = Password::parse("correct horse").unwrap();
+/// let hash = password.hash([7; 16]);
+/// assert!(hash.is_of(&Password::parse("correct horse").unwrap()));
+/// ```
 #[derive(Clone)]
 pub struct Password(Zeroizing<String>);
 

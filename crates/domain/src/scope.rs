@@ -150,6 +150,14 @@ impl Scope {
 }
 
 /// The scope of an access token: a [`Scope`], with or without the suffix `:refreshable`.
+///
+/// ```
+/// use merchant_otp_domain::{Permission, TokenScope};
+///
+/// let scope = TokenScope::parse("readonly:refreshable").unwrap();
+/// assert!(scope.permits(Permission::OtpDevicesRead));
+/// assert!(!scope.permits(Permission::OtpDevicesWrite));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TokenScope {
     /// What the token allows.

@@ -5,6 +5,13 @@ use thiserror::Error;
 /// A point in time: whole seconds since the Unix epoch, 0 to 2^53 − 1.
 ///
 /// The limit is that of an integer in JSON (RFC 8259 section 6), far beyond any calendar.
+///
+/// ```
+/// use merchant_otp_domain::Timestamp;
+///
+/// assert_eq!(Timestamp::from_seconds(59).unwrap().seconds(), 59);
+/// assert!(Timestamp::from_seconds(1 << 53).is_err());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(u64);
 

@@ -14,6 +14,67 @@
 //! 5. **Errors change nothing.** A method that fails with [`StoreError`] has changed nothing, with
 //!    one exception: after [`StoreError::Write`] the outcome is unknown if the connection broke
 //!    during the commit.
+//!
+//! A store of a database that is a vector:
+//!
+//! ```
+//! use std::sync::Mutex;
+//!
+//! use async_trait::async_trait;
+//! use merchant_otp_domain::{AuditEvent, InstanceId, Timestamp};
+//! use merchant_otp_ports::{
+//!     AuditPosition, AuditRemoval, AuditStore, StoreResult, StoredAuditEvent,
+//! };
+//!
+//! #[derive(Default)]
+//! struct Trail(Mutex<Vec<StoredAuditEvent>>);
+//!
+//! #[async_trait]
+//! impl AuditStore for Trail {
+//!     async fn append(&self, event: AuditEvent) -> StoreResult<()> {
+//!         let mut events = self.0.lock().unwrap();
+//!         let serial = events.iter().map(|stored| stored.serial).max().unwrap_or(0) + 1;
+//!         events.push(StoredAuditEvent { serial, event });
+//!         Ok(())
+//!     }
+//!
+//!     async fn list(
+//!         &self,
+//!         instance: &InstanceId,
+//!         after: AuditPosition,
+//!         limit: u16,
+//!     ) -> StoreResult<Vec<StoredAuditEvent>> {
+//!         let mut events = self.0.lock().unwrap().clone();
+//!         events.retain(|stored| stored.event.instance == *instance && stored.position() > after);
+//!         events.sort_by_key(StoredAuditEvent::position);
+//!         events.truncate(limit.into());
+//!         Ok(events)
+//!     }
+//!
+//!     async fn remove_before(
+//!         &self,
+//!         time: Timestamp,
+//!         after: Option<&InstanceId>,
+//!         limit: u16,
+//!     ) -> StoreResult<Option<AuditRemoval>> {
+//!         let mut events = self.0.lock().unwrap();
+//!         let instances = events.iter().map(|stored| &stored.event.instance);
+//!         let Some(instance) = instances.filter(|id| Some(*id) > after).min().cloned() else {
+//!             return Ok(None);
+//!         };
+//!         // The oldest first.
+//!         events.sort_by_key(StoredAuditEvent::position);
+//!         let mut removed = 0;
+//!         events.retain(|StoredAuditEvent { event, .. }| {
+//!             let is_kept = event.instance != instance || event.time >= time;
+//!             let is_kept = is_kept || removed == u64::from(limit);
+//!             removed += u64::from(!is_kept);
+//!             is_kept
+//!         });
+//!         Ok(Some(AuditRemoval { instance, removed }))
+//!     }
+//! }
+//! ```
 
 mod access_token_store;
 mod audit_store;

@@ -142,8 +142,8 @@ mod tests {
 
     use super::*;
 
-    /// A database whose check value another process stores just before the check values are read, and the
-    /// file of the master key before that if it is named.
+    /// A database whose check value another process stores just before the check values are read,
+    /// and the file of the master key before that if it is named.
     struct FirstStartElsewhere {
         key: MasterKey,
         file: Option<PathBuf>,

@@ -3,13 +3,28 @@
 //! Each case is a public function over the stores of a new and empty database. An adapter runs all
 //! cases by one line in its tests:
 //!
-//! ```text
+//! ```
+//! use merchant_otp_storage_contract::Fixture;
+//! // In place of an adapter of your own.
+//! use merchant_otp_storage_memory::MemoryBackend;
+//!
 //! merchant_otp_storage_contract::storage_contract!(async || {
-//!     let url = /* a new and empty database */;
-//!     let open = move || MyBackend::open(&url);
-//!     open().migrate().await.unwrap();
-//!     Fixture::new(open(), open)
+//!     // A new and empty database, migrated.
+//!     let backend = MemoryBackend::default();
+//!     // The same database once more, as another process opens it.
+//!     let second = backend.clone();
+//!     Fixture::new(backend, move || second.clone())
 //! });
+//! # merchant_otp_storage_contract::run(
+//! #     merchant_otp_storage_contract::Threads::One,
+//! #     async {
+//! #         let backend = MemoryBackend::default();
+//! #         let second = backend.clone();
+//! #         let fixture = Fixture::new(backend, move || second.clone());
+//! #         merchant_otp_storage_contract::instances::an_unknown_instance_is_not_found(&fixture)
+//! #             .await;
+//! #     },
+//! # );
 //! ```
 //!
 //! The macro makes two tests of each case: one on a multi-threaded runtime whose threads share one
