@@ -317,7 +317,7 @@ fn the_first_start_makes_a_master_key_and_says_so() {
     let storage = Storage::sqlite();
     let path = storage.sqlite_path().with_file_name("master.key");
     let (_, log) = Server::start(&storage).stop();
-    assert!(log.contains("made the master key"), "{log}");
+    assert!(log.contains("created a master key"), "{log}");
     assert!(log.contains(path.to_str().unwrap()), "{log}");
     let key = fs::read_to_string(&path).unwrap();
     assert!(!log.contains(key.trim()));
@@ -328,7 +328,11 @@ fn the_first_start_makes_a_master_key_and_says_so() {
     // The command line says so too.
     let other = Storage::sqlite();
     let listed = other.run(&["instance", "list"]);
-    assert!(listed.success && listed.stderr.contains("made the master key"), "{}", listed.stderr);
+    assert!(
+        listed.success && listed.stderr.contains("created the master key"),
+        "{}",
+        listed.stderr
+    );
 }
 
 #[test]

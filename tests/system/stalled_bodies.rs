@@ -151,7 +151,7 @@ fn a_list_breaks_off_when_its_token_is_revoked(storage: &Storage) {
     assert!(!list.ends_with("0\r\n\r\n"), "it looks complete");
     server.call("GET", path, &thief, "").expect_error(401, 2015);
     let logged = server.log();
-    let broken_off = logged.lines().find(|line| line.contains("a list of devices broke off"));
+    let broken_off = logged.lines().find(|line| line.contains("streaming the device list failed"));
     assert!(broken_off.is_some_and(|line| line.contains("unknown to the instance")), "{logged}");
 
     let list = kept.read_to_end();

@@ -130,7 +130,7 @@ impl Service {
         if let Err(error) = self.stores.access_tokens.remove_expired(instance, before).await {
             // The next log-in does it.
             let cause = &error as &dyn std::error::Error;
-            tracing::warn!(cause, %instance, "expired access tokens were not removed");
+            tracing::warn!(cause, %instance, "failed to remove expired access tokens");
         }
     }
 

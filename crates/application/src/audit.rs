@@ -91,7 +91,7 @@ impl Service {
         let append = || self.stores.audit.append(event.clone());
         if let Err(error) = retry_contention(append).await {
             let cause = &error as &dyn std::error::Error;
-            tracing::error!(cause, "an audit event was not stored");
+            tracing::error!(cause, "audit event not stored");
             self.audit_limiter.refund(&event);
         }
     }

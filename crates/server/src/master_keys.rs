@@ -125,7 +125,7 @@ pub(crate) fn write_file(path: &Path, key: &MasterKey) -> anyhow::Result<bool> {
 /// What is said of a master key that was made by itself.
 pub(crate) fn master_key_made(path: &Path) -> String {
     format!(
-        "made the master key {}: keep a copy of it, apart from the database; without it the keys of \
+        "created the master key {}; keep a copy of it, apart from the database: without it the keys of \
          the devices are lost",
         path.display()
     )

@@ -10,7 +10,6 @@ use merchant_otp_ports::StorageBackend;
 use merchant_otp_transport_http::HttpSettings;
 use tokio::time::sleep;
 
-use crate::master_keys::master_key_made;
 use crate::process::file_limit::raise_file_limit;
 use crate::process::signals::{ShutdownSignals, reload_on_hangup};
 use crate::process::welcome::print_first_start_help;
@@ -34,7 +33,7 @@ pub(crate) async fn serve(settings: Settings, no_migrate: bool) -> anyhow::Resul
     migrate(&*backend, no_migrate).await?;
     let (service, made) = wiring::service(&*backend, &settings.security).await?;
     if let Some(path) = made {
-        tracing::warn!("{}", master_key_made(&path));
+        tracing::warn!(path = %path.display(), "created a master key; keep a copy of it elsewhere");
     }
     let service = Arc::new(service.with_token_cache(settings.storage.token_cache()));
     let service_of_worker = {
@@ -76,7 +75,7 @@ async fn migrate(backend: &dyn StorageBackend, no_migrate: bool) -> anyhow::Resu
         }
     } else {
         for migration in backend.migrate().await.context("storage.url")? {
-            tracing::info!(migration, "applied a migration");
+            tracing::info!(migration, "applied migration");
         }
     }
     Ok(())
@@ -91,10 +90,10 @@ async fn remove_old_audit_events(service: &Service, retention: Option<u64>) {
     loop {
         match service.forget_audit_events(retention).await {
             Ok(0) => {}
-            Ok(removed) => tracing::info!(removed, "removed audit events that are too old"),
+            Ok(removed) => tracing::info!(removed, "removed old audit events"),
             Err(error) => {
                 let cause = format!("{:#}", anyhow::Error::from(error));
-                tracing::warn!(cause, "audit events that are too old were not removed");
+                tracing::warn!(cause, "failed to remove old audit events");
             }
         }
         sleep(HOUSEKEEPING_INTERVAL).await;

@@ -74,7 +74,7 @@ pub(crate) async fn run(
         ended = running.join_next() => {
             result = ended.map_or(Ok(()), outcome);
             if let Err(error) = &result {
-                tracing::error!(cause = format!("{error:#}"), "a transport failed; draining");
+                tracing::error!(cause = format!("{error:#}"), "transport failed; draining");
             }
         }
     }

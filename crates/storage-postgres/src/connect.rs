@@ -99,7 +99,7 @@ impl Server {
         });
         client.batch_execute(&[SETTINGS, settings].concat()).await?;
         if client.batch_execute(ENGLISH).await.is_err() {
-            tracing::debug!("the server does not let this role choose the language of messages");
+            tracing::debug!("cannot choose the language of messages");
         }
         Ok(AsyncPgConnection::try_from(client).await?)
     }

@@ -26,7 +26,7 @@ pub(crate) fn raise_file_limit(clients: usize, database: u16) {
         tracing::warn!(
             allowed = limit,
             needed,
-            "too few file descriptors are allowed for limits.max_connections"
+            "file-descriptor limit too low for limits.max_connections"
         );
     }
 }

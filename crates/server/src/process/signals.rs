@@ -27,7 +27,7 @@ impl ShutdownSignals {
     pub(crate) async fn first(mut self) {
         self.next().await;
         systemd::stopping();
-        tracing::info!("draining: requests in flight are answered, new connections refused");
+        tracing::info!("draining");
         tokio::spawn(async move {
             self.next().await;
             tracing::warn!("second signal; stopping at once");
@@ -53,14 +53,14 @@ pub(crate) fn reload_on_hangup(certificates: Vec<Certificate>) -> anyhow::Result
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
             if certificates.is_empty() {
-                tracing::info!("there is no certificate to read again");
+                tracing::info!("no certificate to reload");
             }
             for certificate in &certificates {
                 match certificate.reload() {
-                    Ok(()) => tracing::info!("read the certificate again"),
+                    Ok(()) => tracing::info!("reloaded certificate"),
                     Err(error) => {
                         let cause = format!("{:#}", anyhow::Error::from(error));
-                        tracing::error!(cause, "the certificate stays as it was");
+                        tracing::error!(cause, "failed to reload certificate");
                     }
                 }
             }

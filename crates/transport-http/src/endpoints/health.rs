@@ -42,7 +42,7 @@ pub(crate) async fn ready(state: Data<State>) -> HttpResponse {
     match state.service.check_health().await {
         Ok(()) => HttpResponse::NoContent().finish(),
         Err(error) => {
-            tracing::warn!(cause = %Causes(&error), "not ready");
+            tracing::warn!(cause = %Causes(&error), "readiness check failed");
             HttpResponse::ServiceUnavailable().finish()
         }
     }

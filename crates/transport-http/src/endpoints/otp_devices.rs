@@ -202,7 +202,7 @@ fn stream(pages: OtpDevicePages) -> impl Stream<Item = Result<Bytes, HttpError>>
             Position::End => return Ok(None),
         };
         let page = pages.next().await.map_err(|error| {
-            tracing::error!(cause = %Causes(&error), "a list of devices broke off");
+            tracing::error!(cause = %Causes(&error), "streaming the device list failed");
             HttpError::during(READ)(error)
         })?;
         let Some(page) = page else {

@@ -62,7 +62,7 @@ pub(crate) fn watch(stream: &dyn Any, data: &mut Extensions, stall_timeout: Dura
         Ok(socket) => socket,
         Err(error) => {
             // No descriptor is left. The connection is served, and not watched.
-            tracing::warn!(cause = &error as &dyn std::error::Error, "a connection is not watched");
+            tracing::warn!(cause = &error as &dyn std::error::Error, "connection not watched");
             return;
         }
     };
