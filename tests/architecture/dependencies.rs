@@ -9,7 +9,7 @@ use serde_json::Value;
 
 /// What each crate may use: crates of the workspace, then others.
 const DEPENDENCIES: &[(&str, &str, &str)] = &[
-    ("domain", "", "argon2 data-encoding hmac sha1 sha2 subtle thiserror zeroize"),
+    ("domain", "", "argon2 data-encoding hmac sha1 sha2 strum subtle thiserror zeroize"),
     ("ports", "domain", "async-trait thiserror"),
     (
         "application",

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use strum::{IntoStaticStr, VariantArray};
 use thiserror::Error;
 
 use crate::{AccessTokenSerial, InstanceId, OtpDeviceId, Permission, Timestamp, TokenScope};
@@ -136,7 +137,7 @@ impl Operation {
 
     /// The name of the operation.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::AddOtpDevice => "otp-device.add",
             Self::ChangeOtpDevice => "otp-device.change",
@@ -161,14 +162,15 @@ impl Operation {
     pub fn from_name(name: &str) -> Result<Self, AuditEventError> {
         Self::NAMED
             .into_iter()
-            .chain(Permission::ALL.map(Self::Use))
+            .chain(Permission::ALL.iter().copied().map(Self::Use))
             .find(|operation| operation.name() == name)
             .ok_or(AuditEventError)
     }
 }
 
 /// What comes of an operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Outcome {
     /// `done`
     Done,
@@ -192,32 +194,12 @@ pub enum Outcome {
 
 impl Outcome {
     /// All outcomes.
-    pub const ALL: [Self; 9] = [
-        Self::Done,
-        Self::Unchanged,
-        Self::Conflict,
-        Self::NotFound,
-        Self::Invalid,
-        Self::Unauthorized,
-        Self::Forbidden,
-        Self::Throttled,
-        Self::Failed,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// The name of the outcome.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Done => "done",
-            Self::Unchanged => "unchanged",
-            Self::Conflict => "conflict",
-            Self::NotFound => "not-found",
-            Self::Invalid => "invalid",
-            Self::Unauthorized => "unauthorized",
-            Self::Forbidden => "forbidden",
-            Self::Throttled => "throttled",
-            Self::Failed => "failed",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 
     /// The outcome of a name.
@@ -226,7 +208,7 @@ impl Outcome {
     ///
     /// If none has it.
     pub fn from_name(name: &str) -> Result<Self, AuditEventError> {
-        Self::ALL.into_iter().find(|outcome| outcome.name() == name).ok_or(AuditEventError)
+        Self::ALL.iter().copied().find(|outcome| outcome.name() == name).ok_or(AuditEventError)
     }
 }
 
@@ -242,10 +224,12 @@ mod tests {
 
     #[test]
     fn names_lead_back() {
-        for operation in Operation::NAMED.into_iter().chain(Permission::ALL.map(Operation::Use)) {
+        for operation in
+            Operation::NAMED.into_iter().chain(Permission::ALL.iter().copied().map(Operation::Use))
+        {
             assert_eq!(Operation::from_name(operation.name()), Ok(operation));
         }
-        for outcome in Outcome::ALL {
+        for &outcome in Outcome::ALL {
             assert_eq!(Outcome::from_name(outcome.name()), Ok(outcome));
         }
         assert_eq!(Operation::from_name("otp-device"), Err(AuditEventError));

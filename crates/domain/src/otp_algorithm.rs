@@ -1,11 +1,13 @@
 //! The algorithms of OTP devices.
 
+use strum::{IntoStaticStr, VariantArray};
 use thiserror::Error;
 
 /// How the codes that confirm a payment at the point of sale are computed.
 ///
 /// The numbers and names are those of `otp_algorithm` in the merchant protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum OtpAlgorithm {
     /// No codes: 0, `NONE`.
     None,
@@ -17,7 +19,7 @@ pub enum OtpAlgorithm {
 
 impl OtpAlgorithm {
     /// All algorithms, in the order of their numbers.
-    pub const ALL: [Self; 3] = [Self::None, Self::TotpWithoutPrice, Self::TotpWithPrice];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// The number of the algorithm in the protocol.
     #[must_use]
@@ -31,12 +33,8 @@ impl OtpAlgorithm {
 
     /// The name of the algorithm in the protocol (v7).
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::None => "NONE",
-            Self::TotpWithoutPrice => "TOTP_WITHOUT_PRICE",
-            Self::TotpWithPrice => "TOTP_WITH_PRICE",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 
     /// The algorithm of a number.
@@ -46,7 +44,8 @@ impl OtpAlgorithm {
     /// If no algorithm has the number.
     pub fn from_number(number: i64) -> Result<Self, OtpAlgorithmError> {
         Self::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .find(|algorithm| i64::from(algorithm.number()) == number)
             .ok_or(OtpAlgorithmError)
     }
@@ -58,7 +57,8 @@ impl OtpAlgorithm {
     /// If no algorithm has the name.
     pub fn from_name(name: &str) -> Result<Self, OtpAlgorithmError> {
         Self::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .find(|algorithm| algorithm.name().eq_ignore_ascii_case(name))
             .ok_or(OtpAlgorithmError)
     }

@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+use strum::{IntoStaticStr, VariantArray};
 use thiserror::Error;
 
 /// What a request needs to be allowed to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Permission {
     /// `instances-auth-write`
     InstancesAuthWrite,
@@ -35,38 +37,12 @@ pub enum Permission {
 
 impl Permission {
     /// All permissions, in the order of their names.
-    pub const ALL: [Self; 12] = [
-        Self::InstancesAuthWrite,
-        Self::InstancesRead,
-        Self::InstancesWrite,
-        Self::InventoryLock,
-        Self::OrdersRead,
-        Self::OrdersRefund,
-        Self::OrdersWrite,
-        Self::OtpDevicesRead,
-        Self::OtpDevicesWrite,
-        Self::TokenRefresh,
-        Self::TokensRead,
-        Self::TokensWrite,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// The name of the permission in the protocol.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::InstancesAuthWrite => "instances-auth-write",
-            Self::InstancesRead => "instances-read",
-            Self::InstancesWrite => "instances-write",
-            Self::InventoryLock => "inventory-lock",
-            Self::OrdersRead => "orders-read",
-            Self::OrdersRefund => "orders-refund",
-            Self::OrdersWrite => "orders-write",
-            Self::OtpDevicesRead => "otp-devices-read",
-            Self::OtpDevicesWrite => "otp-devices-write",
-            Self::TokenRefresh => "token-refresh",
-            Self::TokensRead => "tokens-read",
-            Self::TokensWrite => "tokens-write",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -78,9 +54,11 @@ impl fmt::Display for Permission {
 
 /// A named set of permissions that an access token carries (merchant protocol,
 /// `LoginTokenRequest`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Scope {
     /// `readonly`: whatever a permission that ends in `-read` allows.
+    #[strum(serialize = "readonly")]
     ReadOnly,
     /// `write`: the deprecated name of [`Scope::All`].
     Write,
@@ -98,35 +76,20 @@ pub enum Scope {
 
 impl Scope {
     /// All scopes.
-    pub const ALL: [Self; 7] = [
-        Self::ReadOnly,
-        Self::Write,
-        Self::All,
-        Self::OrderSimple,
-        Self::OrderPos,
-        Self::OrderMgmt,
-        Self::OrderFull,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// The name of the scope in the protocol.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::ReadOnly => "readonly",
-            Self::Write => "write",
-            Self::All => "all",
-            Self::OrderSimple => "order-simple",
-            Self::OrderPos => "order-pos",
-            Self::OrderMgmt => "order-mgmt",
-            Self::OrderFull => "order-full",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 
     /// Whether the scope holds every permission of another.
     #[must_use]
     pub fn covers(self, other: Self) -> bool {
         Permission::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .all(|permission| self.permits(permission) || !other.permits(permission))
     }
 
@@ -189,7 +152,8 @@ impl TokenScope {
             None => (text, false),
         };
         Scope::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .find(|scope| scope.name() == name)
             .map(|scope| Self { scope, refreshable })
             .ok_or(TokenScopeError)
@@ -220,7 +184,7 @@ mod tests {
 
     fn permissions(scope: &str) -> String {
         let scope = TokenScope::parse(scope).unwrap();
-        let permitted = Permission::ALL.into_iter().filter(|one| scope.permits(*one));
+        let permitted = Permission::ALL.iter().copied().filter(|one| scope.permits(*one));
         permitted.map(Permission::name).collect::<Vec<_>>().join(" ")
     }
 
@@ -246,7 +210,7 @@ mod tests {
     #[test]
     fn a_scope_covers_what_it_has_all_permissions_of() {
         let covered = |scope: Scope| {
-            let covered = Scope::ALL.into_iter().filter(|other| scope.covers(*other));
+            let covered = Scope::ALL.iter().copied().filter(|other| scope.covers(*other));
             covered.map(Scope::name).collect::<Vec<_>>().join(" ")
         };
         let everything = "readonly write all order-simple order-pos order-mgmt order-full";
@@ -265,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_scope_comes_back_from_its_text() {
-        for scope in Scope::ALL {
+        for &scope in Scope::ALL {
             for refreshable in [false, true] {
                 let scope = TokenScope { scope, refreshable };
                 assert_eq!(TokenScope::parse(&scope.to_string()), Ok(scope));

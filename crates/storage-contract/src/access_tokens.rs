@@ -94,7 +94,7 @@ pub async fn everything_known_of_a_token_comes_back(fixture: &Fixture) {
     ];
     let descriptions = ["", "Büro, 2. Stock\n\"till\" 'one' \\ ; --", &"d".repeat(1024)];
     let mut number = 0;
-    for scope in Scope::ALL {
+    for &scope in Scope::ALL {
         for refreshable in [false, true] {
             let (created, expiration) = times[usize::from(number) % times.len()];
             let description = descriptions[usize::from(number) % descriptions.len()];

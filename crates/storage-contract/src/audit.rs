@@ -44,7 +44,7 @@ pub async fn an_event_comes_back(fixture: &Fixture) {
     ];
     let addresses = [None, Some("192.0.2.1"), Some("2001:db8::1")];
     let mut appended = Vec::new();
-    for (number, outcome) in Outcome::ALL.into_iter().enumerate() {
+    for (number, outcome) in Outcome::ALL.iter().copied().enumerate() {
         let event = AuditEvent {
             time: time(u64::try_from(number).unwrap()),
             actor: actors[number % actors.len()],

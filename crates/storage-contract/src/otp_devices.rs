@@ -64,7 +64,8 @@ pub async fn every_detail_comes_back(fixture: &Fixture) {
     let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
     let descriptions = ["", "Käse\n\t\"1\" '2' \\ ; -- 🧀\u{1}", &"d".repeat(64 * 1024)];
-    for (description, algorithm) in descriptions.into_iter().zip(OtpAlgorithm::ALL) {
+    for (description, algorithm) in descriptions.into_iter().zip(OtpAlgorithm::ALL.iter().copied())
+    {
         for counter in [0, 1, i64::MAX] {
             let id = format!("{} {counter}", algorithm.name());
             let counter = OtpCounter::new(counter).unwrap();

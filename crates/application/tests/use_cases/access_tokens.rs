@@ -52,7 +52,7 @@ async fn a_token_is_good_until_its_last_second() {
 #[tokio::test]
 async fn only_a_scope_with_the_permission_grants_it() {
     let fixture = fixture().await;
-    for scope in Scope::ALL {
+    for &scope in Scope::ALL {
         let token = fixture.token(scope, Lifetime::Forever).await;
         let grant = fixture.authorize(Some(&token)).await;
         match scope {

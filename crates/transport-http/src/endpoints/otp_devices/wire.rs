@@ -175,8 +175,8 @@ impl OtpDevicePatchDetails {
 }
 
 fn algorithm_schema() -> OneOfBuilder {
-    let numbers = OtpAlgorithm::ALL.map(OtpAlgorithm::number);
-    let names = OtpAlgorithm::ALL.map(OtpAlgorithm::name);
+    let numbers = OtpAlgorithm::ALL.iter().map(|algorithm| algorithm.number());
+    let names = OtpAlgorithm::ALL.iter().map(|algorithm| algorithm.name());
     OneOfBuilder::new()
         .item(ObjectBuilder::new().schema_type(Type::Integer).enum_values(Some(numbers)))
         .item(ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)))
