@@ -16,6 +16,7 @@ mod disk;
 mod network;
 mod schema;
 mod server;
+mod shop;
 mod storage;
 
 pub use binary::{Output, binary, command, managed};
@@ -24,4 +25,5 @@ pub use disk::SmallDisk;
 pub use network::Network;
 pub use schema::Migration;
 pub use server::{Server, basic};
+pub use shop::{ALL, AUTH, DEVICES, KEY, TOKEN, TOKENS, fails, json, shop, succeeds, token, trail};
 pub use storage::{Storage, StorageKind};

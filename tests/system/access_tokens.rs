@@ -1,9 +1,8 @@
 //! Access tokens: refreshed, listed and revoked.
 
-use merchant_otp_tests::{Server, Storage, basic};
+use merchant_otp_tests::{ALL, DEVICES, Server, Storage, TOKEN, TOKENS, basic, json, shop, token};
 use serde_json::json;
 
-use crate::log_in::{ALL, DEVICES, TOKEN, TOKENS, json, shop, token};
 use crate::{device, on_both_databases};
 
 on_both_databases! {
@@ -61,7 +60,7 @@ fn tokens_are_listed_page_by_page(storage: &Storage) {
     for number in 0..24 {
         let description = if number == 23 { "" } else { "Büro" };
         let body = json!({ "scope": "readonly:refreshable", "description": description });
-        json(&server.log_in("shop", "right", body.to_string()));
+        let _issued = json(&server.log_in("shop", "right", body.to_string()));
     }
     let list = |query: &str| {
         let listed = json(&server.call("GET", &format!("{TOKENS}{query}"), &first, ""));

@@ -3,10 +3,9 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use merchant_otp_tests::{Server, Storage, StorageKind, basic};
+use merchant_otp_tests::{ALL, DEVICES, Server, Storage, StorageKind, TOKEN, basic, trail};
 use serde_json::{Value, json};
 
-use crate::log_in::{ALL, DEVICES, TOKEN};
 use crate::{device, on_both_databases};
 
 on_both_databases! {
@@ -15,14 +14,6 @@ on_both_databases! {
     behind_a_proxy_the_trail_tells_the_client,
     events_are_not_changed,
     old_events_are_removed,
-}
-
-/// The events of an instance, as `audit list --json` tells them.
-pub(crate) fn trail(storage: &Storage, instance: &str, more: &[&str]) -> Vec<Value> {
-    let listed = [&["audit", "list", "--instance", instance, "--json"], more].concat();
-    let listed = storage.run(&listed);
-    assert!(listed.success, "{}", listed.stderr);
-    listed.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// Actor, operation, object and outcome.

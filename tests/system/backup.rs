@@ -5,10 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use merchant_otp_tests::{Server, Storage};
+use merchant_otp_tests::{DEVICES, Server, Storage};
 
 use crate::device;
-use crate::log_in::DEVICES;
 
 #[test]
 fn a_copy_made_under_load_is_put_back() {

@@ -6,10 +6,9 @@ use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use merchant_otp_test_tools::libfaketime;
-use merchant_otp_tests::{Server, Storage, basic};
+use merchant_otp_tests::{ALL, DEVICES, Server, Storage, basic};
 use serde_json::json;
 
-use crate::log_in::{ALL, DEVICES};
 use crate::{device, on_both_databases};
 
 on_both_databases! {

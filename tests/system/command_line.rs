@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use merchant_otp_tests::{Output, Server, Storage, StorageKind, binary, command};
+use merchant_otp_tests::{Output, Server, Storage, StorageKind, binary, command, fails, succeeds};
 
 use crate::{device, on_both_databases};
 
@@ -16,19 +16,6 @@ on_both_databases! {
     tokens_are_added_listed_and_revoked,
     errors_say_what_to_do,
     pending_migrations_are_applied_or_refused,
-}
-
-#[track_caller]
-fn succeeds(output: Output) -> String {
-    assert!(output.success, "{}", output.stderr);
-    output.stdout
-}
-
-#[track_caller]
-fn fails(output: Output, message: &str) {
-    assert!(!output.success);
-    assert!(output.stderr.contains(message), "{}", output.stderr);
-    assert_eq!(output.stdout, "");
 }
 
 fn instances_are_added_listed_and_removed(storage: &Storage) {

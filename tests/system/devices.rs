@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use merchant_otp_tests::{Reply, Server, Storage, StorageKind};
+use merchant_otp_tests::{DEVICES, Server, Storage, StorageKind, json};
 use serde_json::{Value, json};
 
 use crate::{device, on_both_databases};
@@ -28,8 +28,6 @@ on_both_databases! {
     faults_have_the_codes_of_their_operation,
 }
 
-const DEVICES: &str = "/instances/shop/private/otp-devices";
-
 /// A server with an instance `shop`, and a token for it.
 fn shop(storage: &Storage) -> (Server, String) {
     let server = Server::start(storage);
@@ -39,13 +37,6 @@ fn shop(storage: &Storage) -> (Server, String) {
 
 fn path(id: &str) -> String {
     format!("{DEVICES}/{id}")
-}
-
-#[track_caller]
-fn json(reply: &Reply) -> Value {
-    assert_eq!(reply.status, 200, "{}", reply.body);
-    assert_eq!(reply.header("Content-Type"), Some("application/json"));
-    reply.json()
 }
 
 fn devices_are_listed_in_the_order_of_their_ids(storage: &Storage) {

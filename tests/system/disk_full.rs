@@ -3,13 +3,12 @@
 use std::iter;
 
 use ::postgres::{Client, NoTls};
-use merchant_otp_tests::{Server, SmallDisk, Storage};
+use merchant_otp_tests::{DEVICES, Server, SmallDisk, Storage};
 use merchant_otp_throwaway_postgres::Cluster;
 use serde_json::{Value, json};
 
 use crate::device;
 use crate::load::{Load, survive};
-use crate::log_in::DEVICES;
 
 /// How long a segment of the log of PostgreSQL is, in MiB.
 const LOG_SEGMENT: u32 = 16;

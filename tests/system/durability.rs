@@ -2,10 +2,9 @@
 
 use std::thread;
 
-use merchant_otp_tests::{Server, Storage};
+use merchant_otp_tests::{Server, Storage, trail};
 use serde_json::json;
 
-use crate::audit::trail;
 use crate::{device, on_both_databases};
 
 on_both_databases! {

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use merchant_otp_tests::{Output, Server, Storage};
+use merchant_otp_tests::{KEY, Output, Server, Storage};
 use serde_json::json;
 
 use crate::{device, on_both_databases};
@@ -16,8 +16,6 @@ on_both_databases! {
     a_file_is_imported_and_what_is_wrong_rejected,
     a_mended_reject_file_is_imported_as_it_is,
 }
-
-const KEY: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 
 #[track_caller]
 fn succeeds(storage: &Storage, arguments: &[&str]) -> String {

@@ -1,6 +1,6 @@
 //! Instances themselves: managed by `admin`, and by their own.
 
-use merchant_otp_tests::{Reply, Server, Storage, StorageKind};
+use merchant_otp_tests::{Server, Storage, StorageKind, json};
 use serde_json::{Value, json};
 
 use crate::{device, on_both_databases};
@@ -39,13 +39,6 @@ fn configuration(id: &str, name: &str, password: &str) -> Value {
         "default_pay_delay": { "d_us": 1_000_000 },
         "default_wire_transfer_delay": { "d_us": "forever" },
     })
-}
-
-#[track_caller]
-fn json(reply: &Reply) -> Value {
-    assert_eq!(reply.status, 200, "{}", reply.body);
-    assert_eq!(reply.header("Content-Type"), Some("application/json"));
-    reply.json()
 }
 
 fn an_instance_is_provisioned_before_it_is_used(storage: &Storage) {

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use merchant_otp_test_tools::oathtool;
-use merchant_otp_tests::{Server, Storage};
+use merchant_otp_tests::{KEY, Server, Storage};
 use serde_json::json;
 
 use crate::{device, on_both_databases};
@@ -11,8 +11,6 @@ use crate::{device, on_both_databases};
 on_both_databases! {
     a_shop_logs_in_and_works_and_logs_out,
 }
-
-const KEY: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 
 fn a_shop_logs_in_and_works_and_logs_out(storage: &Storage) {
     let server = Server::start(storage);

@@ -5,12 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, available_parallelism, sleep};
 use std::time::{Duration, Instant};
 
-use merchant_otp_tests::{RawConnection, Server, Storage};
+use merchant_otp_tests::{DEVICES, RawConnection, Server, Storage};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde_json::json;
 
 use crate::faults::Lock;
-use crate::log_in::DEVICES;
 use crate::{device, on_both_databases};
 
 on_both_databases! {

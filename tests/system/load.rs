@@ -6,11 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
-use merchant_otp_tests::{Server, Storage};
+use merchant_otp_tests::{DEVICES, Server, Storage, trail};
 use serde_json::Value;
-
-use crate::audit::trail;
-use crate::log_in::DEVICES;
 
 /// How long the service may need to be back once its database is.
 const BACK: Duration = Duration::from_secs(2);

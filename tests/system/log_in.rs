@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use merchant_otp_tests::{Reply, Server, Storage, StorageKind, basic};
+use merchant_otp_tests::{
+    ALL, AUTH, DEVICES, Server, Storage, StorageKind, TOKEN, TOKENS, basic, json, shop, token,
+};
 use serde_json::{Value, json};
 
 use crate::{device, on_both_databases};
@@ -20,32 +22,6 @@ on_both_databases! {
     the_password_is_changed,
     the_password_is_set_on_the_command_line,
     faults_of_log_in_have_their_codes,
-}
-
-pub(crate) const TOKEN: &str = "/instances/shop/private/token";
-pub(crate) const TOKENS: &str = "/instances/shop/private/tokens";
-const AUTH: &str = "/instances/shop/private/auth";
-pub(crate) const DEVICES: &str = "/instances/shop/private/otp-devices";
-pub(crate) const ALL: &str = r#"{"scope": "all"}"#;
-
-/// A server with an instance `shop` that has the password `right`.
-pub(crate) fn shop(storage: &Storage) -> Server {
-    let server = Server::start(storage);
-    storage.password("shop", "right");
-    server
-}
-
-#[track_caller]
-pub(crate) fn json(reply: &Reply) -> Value {
-    assert_eq!(reply.status, 200, "{}", reply.body);
-    assert_eq!(reply.header("Content-Type"), Some("application/json"));
-    reply.json()
-}
-
-/// The token of a log-in.
-#[track_caller]
-pub(crate) fn token(reply: &Reply) -> String {
-    json(reply)["access_token"].as_str().unwrap().to_owned()
 }
 
 fn now() -> u64 {

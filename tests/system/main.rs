@@ -2,7 +2,6 @@
 #![expect(clippy::disallowed_methods, reason = "for development only")]
 #![expect(
     clippy::indexing_slicing,
-    clippy::needless_pass_by_value,
     clippy::panic,
     clippy::unwrap_used,
     reason = "the code of this crate is tests"
@@ -71,7 +70,7 @@ fn device(id: &str) -> serde_json::Value {
     serde_json::json!({
         "otp_device_id": id,
         "otp_device_description": "Till at the door",
-        "otp_key": "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ",
+        "otp_key": merchant_otp_tests::KEY,
         "otp_algorithm": 1,
     })
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use merchant_otp_tests::{Output, Server, Storage, StorageKind, command};
+use merchant_otp_tests::{Output, Server, Storage, StorageKind, command, succeeds};
 use serde_json::json;
 
 use crate::{device, on_both_databases};
@@ -39,12 +39,6 @@ fn first_key(storage: &Storage) -> String {
 /// A new master key, named as in the settings.
 fn new_key(storage: &Storage, name: &str) -> String {
     format!("file:{}", storage.make_master_key(name).display())
-}
-
-#[track_caller]
-fn succeeds(output: Output) -> String {
-    assert!(output.success, "{}", output.stderr);
-    output.stdout
 }
 
 fn run(storage: &Storage, arguments: &[&str], keys: &str) -> Output {

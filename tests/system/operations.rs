@@ -4,10 +4,9 @@ use std::net::TcpListener;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use merchant_otp_tests::{Server, Storage, StorageKind};
+use merchant_otp_tests::{DEVICES, Server, Storage, StorageKind};
 use nix::sys::signal::Signal;
 
-use crate::log_in::DEVICES;
 use crate::{device, on_both_databases};
 
 on_both_databases! {

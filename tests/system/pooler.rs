@@ -3,13 +3,11 @@
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
-use merchant_otp_tests::{Output, Server, Storage, StorageKind};
+use merchant_otp_tests::{ALL, DEVICES, Output, Server, Storage, StorageKind, trail};
 use merchant_otp_throwaway_postgres::{Cluster, Pooler};
 use serde_json::json;
 
-use crate::audit::trail;
 use crate::device;
-use crate::log_in::{ALL, DEVICES};
 
 /// A storage in a cluster, and the URL that leads to it through a pooler.
 fn pooled(cluster: &Cluster, pooler: &Pooler) -> (Storage, String) {

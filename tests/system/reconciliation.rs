@@ -4,11 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::thread;
 
-use merchant_otp_tests::{Server, Storage};
+use merchant_otp_tests::{DEVICES, Server, Storage, trail};
 use serde_json::json;
 
-use crate::audit::trail;
-use crate::log_in::DEVICES;
 use crate::{device, on_both_databases};
 
 on_both_databases! {

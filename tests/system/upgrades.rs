@@ -7,11 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
-use merchant_otp_tests::{Migration, Server, Storage, StorageKind};
+use merchant_otp_tests::{ALL, DEVICES, Migration, Server, Storage, StorageKind, trail};
 use serde_json::json;
 
-use crate::audit::trail;
-use crate::log_in::{ALL, DEVICES};
 use crate::{device, on_both_databases};
 
 on_both_databases! {

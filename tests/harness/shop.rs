@@ -1,0 +1,73 @@
+//! The instance `shop`, which most tests use: its paths, bodies and replies.
+
+use serde_json::Value;
+
+use crate::{Output, Reply, Server, Storage};
+
+/// The path of its log-in.
+pub const TOKEN: &str = "/instances/shop/private/token";
+
+/// The path of its access tokens.
+pub const TOKENS: &str = "/instances/shop/private/tokens";
+
+/// The path of its password.
+pub const AUTH: &str = "/instances/shop/private/auth";
+
+/// The path of its devices.
+pub const DEVICES: &str = "/instances/shop/private/otp-devices";
+
+/// The body of a log-in for everything.
+pub const ALL: &str = r#"{"scope": "all"}"#;
+
+/// The key of the test vectors of RFC 6238, in Base32.
+pub const KEY: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+
+/// A server with an instance `shop` that has the password `right`.
+#[must_use]
+pub fn shop(storage: &Storage) -> Server {
+    let server = Server::start(storage);
+    storage.password("shop", "right");
+    server
+}
+
+/// The body of a successful reply, as JSON.
+#[track_caller]
+#[must_use]
+pub fn json(reply: &Reply) -> Value {
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    assert_eq!(reply.header("Content-Type"), Some("application/json"));
+    reply.json()
+}
+
+/// The access token of a log-in.
+#[track_caller]
+#[must_use]
+pub fn token(reply: &Reply) -> String {
+    json(reply)["access_token"].as_str().unwrap().to_owned()
+}
+
+/// The standard output of a command that succeeds.
+#[track_caller]
+#[expect(clippy::must_use_candidate, reason = "a test may not look at the output")]
+pub fn succeeds(output: Output) -> String {
+    assert!(output.success, "{}", output.stderr);
+    output.stdout
+}
+
+/// Expects a command to fail with a message, and to print nothing else.
+#[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "it is the end of a command")]
+pub fn fails(output: Output, message: &str) {
+    assert!(!output.success);
+    assert!(output.stderr.contains(message), "{}", output.stderr);
+    assert_eq!(output.stdout, "");
+}
+
+/// The audit trail of an instance, as JSON; `more` are arguments of `audit list`.
+#[track_caller]
+#[must_use]
+pub fn trail(storage: &Storage, instance: &str, more: &[&str]) -> Vec<Value> {
+    let arguments = [&["audit", "list", "--instance", instance, "--json"], more].concat();
+    let listed = succeeds(storage.run(&arguments));
+    listed.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
