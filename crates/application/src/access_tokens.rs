@@ -11,7 +11,7 @@ use crate::caller::Caller;
 use crate::retry::retry_contention;
 use crate::{Error, Grant, LogIn, Presented, Service};
 
-/// For how many seconds an expired token is still listed: 30 days.
+/// How long an expired token stays listed, in seconds: 30 days.
 const KEPT_EXPIRED: u64 = 30 * 24 * 60 * 60;
 
 /// What an access token is to be.
@@ -19,14 +19,14 @@ const KEPT_EXPIRED: u64 = 30 * 24 * 60 * 60;
 pub struct NewAccessToken {
     /// What it allows.
     pub scope: TokenScope,
-    /// For how long it is good; [`NewAccessToken::DEFAULT_LIFETIME`] if nothing else is said.
+    /// The lifetime; [`NewAccessToken::DEFAULT_LIFETIME`] if absent.
     pub lifetime: Option<Lifetime>,
     /// What it is for, in the words of its owner.
     pub description: AccessTokenDescription,
 }
 
 impl NewAccessToken {
-    /// For how long a token is good if nothing else is said: a day.
+    /// The default lifetime: a day.
     pub const DEFAULT_LIFETIME: Lifetime = Lifetime::Seconds(24 * 60 * 60);
 
     /// For all of an instance, for good.
@@ -43,7 +43,7 @@ impl NewAccessToken {
 /// An access token that was made just now.
 #[derive(Debug)]
 pub struct IssuedAccessToken {
-    /// The secret: it can be told this once, the store does not know it.
+    /// The secret: it can be shown only now, because the store keeps a digest.
     pub token: AccessToken,
     /// The number to revoke it by.
     pub serial: AccessTokenSerial,

@@ -10,7 +10,7 @@ use crate::caller::Caller;
 use crate::retry::retry_contention;
 use crate::{Error, Grant, Refusal, Service};
 
-/// How many events are removed in one transaction: few enough that no request waits for it.
+/// The number of events removed in one transaction: small enough not to delay requests.
 const BATCH: u16 = 1000;
 
 impl Service {
@@ -72,7 +72,7 @@ impl Service {
     }
 
     async fn record(&self, mut event: AuditEvent) {
-        // What is not there may be anything, a secret in the wrong place among it.
+        // The id of a device that does not exist may be a secret in the wrong place.
         if matches!(event.outcome, Outcome::NotFound | Outcome::Failed) {
             event.device = None;
         }
@@ -164,7 +164,7 @@ fn log(event: &AuditEvent) {
     );
 }
 
-/// What an error means for the audit trail; `None` if nothing is told there.
+/// The outcome of an error in the audit trail; `None` if it is not recorded.
 ///
 /// Of an instance that is not there, nor of who presented nothing, nothing is known.
 fn outcome_of(error: &Error) -> Option<Outcome> {

@@ -129,7 +129,7 @@ impl Service {
         Ok(token)
     }
 
-    /// The instance of an id, if it is there and not deleted.
+    /// The instance of an id, unless it is unknown or deleted.
     pub(crate) async fn stored_instance(&self, id: &InstanceId) -> Result<StoredInstance, Error> {
         match retry_contention(|| self.stores.instances.find(id)).await? {
             None => Err(Error::InstanceUnknown),

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use merchant_otp_domain::Actor;
 use merchant_otp_ports::StoredAccessToken;
 
-/// Who makes a request, and from where.
+/// The actor of a request, and its address.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Caller {
     pub(crate) actor: Actor,

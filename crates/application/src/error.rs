@@ -16,7 +16,7 @@ pub enum Error {
     /// The instance is marked as deleted.
     #[error("the instance was deleted")]
     InstanceDeleted,
-    /// An instance with the same id and another name or password is there.
+    /// An instance with the same id and another name or password exists.
     #[error("another instance has the same id")]
     InstanceConflict,
     /// A deleted instance has the id, and has to be purged before another one may have it.
@@ -31,13 +31,13 @@ pub enum Error {
     /// Log-ins failed too often: the credentials were not looked at.
     #[error("too many failed log-ins")]
     TooManyLogIns {
-        /// How long to wait before another try.
+        /// How long to wait before a retry.
         retry_after: Duration,
     },
     /// More passwords came than can be worked on: nothing was done.
     #[error("too many passwords to work on")]
     TooManyPasswords {
-        /// How long to wait before another try.
+        /// How long to wait before a retry.
         retry_after: Duration,
     },
     /// The credentials are good, and do not allow this.
@@ -49,7 +49,7 @@ pub enum Error {
     /// The instance has no access token with the serial.
     #[error("the access token is unknown")]
     AccessTokenUnknown,
-    /// A device with the same id and other details is there.
+    /// A device with the same id and other details exists.
     #[error("another OTP device has the same id")]
     OtpDeviceConflict,
     /// The instance has no device with the id.

@@ -125,7 +125,7 @@ impl Service {
         Ok(all.into_iter().map(listed).collect())
     }
 
-    /// Gives the instance of the grant another name.
+    /// Renames the instance of the grant.
     ///
     /// # Errors
     ///

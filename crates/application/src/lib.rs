@@ -2,9 +2,10 @@
 //!
 //! A transport holds one [`Service`] and calls it: first [`Service::authorize`] (or
 //! [`Service::authorize_management`], or a log-in) with what the client [`Presented`], then a use
-//! case with the [`Grant`] (or [`ManagementGrant`], or [`LogIn`]) it got. The policy lives here:
-//! who may do what, what a store's finding means, how often a contended unit of work is tried
-//! again, how log-ins that fail are slowed, and what the audit trail is told.
+//! case with the [`Grant`] (or [`ManagementGrant`], or [`LogIn`]) it got.
+//!
+//! The policy lives here: authorization, what a store's finding means, retries of contended
+//! operations, limits of failed log-ins, and what is audited.
 
 mod access_tokens;
 mod audit;

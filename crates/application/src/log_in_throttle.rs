@@ -296,7 +296,7 @@ mod tests {
                 .is_err()
         );
         assert!(throttle.check(&instance("other"), None, Some(address("2001:db8:0:2::1"))).is_ok());
-        // An IPv4 address that an IPv6 socket tells is that address.
+        // An IPv4 address that an IPv6 socket reports is that address.
         throttle.exhaust(&instance("other"), address("::ffff:192.0.2.1"));
         assert!(throttle.check(&instance("third"), None, Some(address("192.0.2.1"))).is_err());
         assert!(

@@ -13,33 +13,34 @@ use crate::{Error, Service};
 /// The number of keys re-sealed in one transaction: small enough not to delay requests.
 const BATCH: u16 = 100;
 
-/// What is known of a master key.
+/// A master key and its use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MasterKeyUse {
     /// The master key.
     pub id: MasterKeyId,
-    /// Whether it is there, to open with.
+    /// Whether the process has it.
     pub is_there: bool,
     /// Whether it is the one that seals.
     pub seals: bool,
-    /// Of how many devices it sealed the key.
+    /// The number of device keys that it sealed.
     pub devices: u64,
 }
 
-/// How often all keys are looked at, in case others seal by another master key meanwhile.
+/// The number of passes over all keys, in case another process seals with an older master key
+/// meanwhile.
 const PASSES: u32 = 5;
 
-/// How many of the devices are told whose keys cannot be opened.
+/// The most devices reported whose keys cannot be opened.
 const TOLD: usize = 20;
 
 /// How far a change of the master key has come.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rotation {
-    /// How many keys were looked at.
+    /// The number of keys that were read.
     pub looked_at: u64,
-    /// How many were sealed again.
+    /// The number of keys that were re-sealed.
     pub sealed_again: u64,
-    /// How many cannot be opened, and were left as they are.
+    /// The number of keys that cannot be opened; they are unchanged.
     pub not_opened: u64,
     /// The devices of the first of those.
     pub not_opened_devices: Vec<(InstanceId, OtpDeviceId)>,
@@ -92,7 +93,8 @@ impl Service {
         if self.sealer.has(id) { Ok(()) } else { Err(Error::MasterKeyMissing(id)) }
     }
 
-    /// The master keys that are there or are needed, and how many keys of devices each sealed.
+    /// The master keys of the process and those that are needed, with the number of device keys
+    /// that each sealed.
     ///
     /// # Errors
     ///
@@ -116,10 +118,10 @@ impl Service {
 
     /// Seals all keys again that another than the current master key sealed, while others work.
     ///
-    /// `progress` is told after each batch. What was done stays done if the future is dropped, and
-    /// need not be done again. When all keys are sealed by the current master key, the check values
-    /// of the others go: those are no longer needed, unless a process that has another current one
-    /// seals by it later.
+    /// `progress` is called after each batch. What was done stays done if the future is dropped,
+    /// and need not be done again. When all keys are sealed by the current master key, the check
+    /// values of the others go: those are no longer needed, unless a process that has another
+    /// current one seals by it later.
     ///
     /// # Errors
     ///

@@ -9,7 +9,7 @@ use merchant_otp_ports::{OtpDeviceInsertion, StoreError};
 use crate::retry::{pause, retry_contention};
 use crate::{Error, Grant, Service};
 
-/// How often a change is attempted while other requests change the same device.
+/// The most attempts to change a device that other requests change at the same time.
 ///
 /// Of several concurrent attempts one succeeds, and the pauses spread the others: enough for 64
 /// changes of one device at the same time, with a margin.

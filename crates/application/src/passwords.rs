@@ -50,7 +50,7 @@ impl Service {
     ) -> Result<(), Error> {
         let stored = self.stored_instance(instance).await?.password;
         let throttle = &self.passwords.throttle;
-        // Who is to be refused need not wait for it.
+        // A client that is refused need not wait for a permit.
         throttle.check(instance, stored.as_ref(), address)?;
         let permit = self.passwords.acquire(instance).await?;
         // Again: the password may have been changed while others were checked.
@@ -66,7 +66,7 @@ impl Service {
         Ok(())
     }
 
-    /// Gives the instance of the grant a password, in the place of the one it may have.
+    /// Sets the password of the instance of the grant, replacing the present one.
     ///
     /// Access tokens that were issued before stay valid.
     ///

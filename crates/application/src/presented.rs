@@ -7,7 +7,7 @@ use merchant_otp_domain::{AccessToken, AccessTokenDigest, InstanceId};
 
 use crate::Error;
 
-/// What a client presents with a request, as text: any transport hands it on as it came.
+/// What a client presents with a request, as text: every transport passes it on unchanged.
 #[derive(Clone, Copy)]
 pub struct Presented<'a> {
     /// The instance that the request addresses. Text that can be no id is an unknown instance.
@@ -16,7 +16,7 @@ pub struct Presented<'a> {
     pub token: Option<&'a str>,
     /// The address that the request comes from, if it is known: for the audit trail and the limits.
     ///
-    /// What a client says of itself is not it.
+    /// Never an address that the client itself claims.
     pub address: Option<IpAddr>,
 }
 

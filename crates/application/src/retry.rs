@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use merchant_otp_ports::StoreError;
 
-/// How often an operation is attempted, the first time included.
+/// The most attempts of an operation, the first one included.
 const ATTEMPTS: u32 = 4;
 
 /// The longest pause after the first attempt, in a series that doubles with each attempt.
@@ -17,8 +17,8 @@ const MAX_DOUBLINGS: u32 = 4;
 ///
 /// The pauses are random, so that two operations that conflicted do not meet again.
 ///
-/// `backon` and `tokio-retry` would take the place of ten lines, and their policies would have to
-/// be told the one condition on which to repeat; so no crate does this.
+/// By hand: `backon` and `tokio-retry` would replace ten lines, and need the condition spelled out
+/// for each call.
 pub(crate) async fn retry_contention<T, F>(operation: impl Fn() -> F) -> Result<T, StoreError>
 where
     F: Future<Output = Result<T, StoreError>>,

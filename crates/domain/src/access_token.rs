@@ -133,7 +133,7 @@ impl fmt::Display for AccessTokenSerial {
     }
 }
 
-/// What is known of an access token, the secret apart.
+/// An access token without its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessTokenInfo {
     /// What the token allows.

@@ -29,7 +29,7 @@ impl Amount {
     /// The most whole units: 2^52.
     pub const MAX_VALUE: u64 = 1 << 52;
 
-    /// How many parts of a fraction make a unit.
+    /// The number of fractional parts in a unit.
     pub const FRACTION_BASE: u32 = 100_000_000;
 
     const FRACTION_DIGITS: usize = 8;

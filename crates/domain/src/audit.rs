@@ -15,11 +15,11 @@ pub struct AuditEvent {
     pub time: Timestamp,
     /// The instance that it was done to.
     pub instance: InstanceId,
-    /// Who did it.
+    /// The actor.
     pub actor: Actor,
     /// From where; `None` if that is not known.
     pub address: Option<IpAddr>,
-    /// What was done.
+    /// The operation.
     pub operation: Operation,
     /// The device that it was done to, if it is one.
     pub device: Option<OtpDeviceId>,
@@ -27,20 +27,21 @@ pub struct AuditEvent {
     pub access_token: Option<AccessTokenSerial>,
     /// The outcome.
     pub outcome: Outcome,
-    /// How many refusals before it are in no event, because there were too many at a time.
+    /// The number of earlier refusals that were not recorded, because there were too many at a
+    /// time.
     pub unrecorded: u32,
 }
 
-/// Who does something.
+/// The actor of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Actor {
     /// An unknown client: its credentials were refused.
     Unknown,
     /// The operator, on the command line.
     Operator,
-    /// Who has the password of the instance.
+    /// A client with the password of the instance.
     Password,
-    /// Who has an access token.
+    /// A client with an access token.
     Token {
         /// The number of the token.
         serial: AccessTokenSerial,
@@ -90,7 +91,7 @@ impl fmt::Display for Actor {
     }
 }
 
-/// What is done to an instance.
+/// An operation on an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
     /// `otp-device.add`
@@ -168,7 +169,7 @@ impl Operation {
     }
 }
 
-/// What comes of an operation.
+/// The outcome of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Outcome {

@@ -39,7 +39,7 @@ impl InstanceId {
     /// The longest identifier, in bytes; the protocol names no limit.
     pub const MAX_BYTES: usize = 255;
 
-    /// What the instance `admin` was called in the protocol before; no other may have the name.
+    /// The former name of the instance `admin` in the protocol; no other instance may have it.
     pub const FORMER_ADMIN: &str = "default";
 
     /// The id of the instance that manages the others.

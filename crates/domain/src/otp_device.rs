@@ -87,7 +87,7 @@ impl OtpDevice {
     }
 }
 
-/// What is to be different about a device; `None` stays as it is.
+/// A change of a device; `None` leaves a detail unchanged.
 #[derive(Clone, Debug, Default)]
 pub struct OtpDeviceChange {
     /// What people call it.

@@ -126,7 +126,7 @@ fn is_symbol(symbol: u8) -> bool {
     matches!(symbol, b'A'..=b'Z' | b'a'..=b'z' | b'2'..=b'7')
 }
 
-/// The text without the `=` at its end, of which RFC 4648 knows at most 6.
+/// The text without its padding: at most 6 `=` (RFC 4648).
 fn strip_padding(text: &str) -> Result<&str, OtpKeyError> {
     let stripped = text.trim_end_matches('=');
     match text.len() - stripped.len() {

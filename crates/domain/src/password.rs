@@ -7,7 +7,7 @@ use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-/// What a merchant logs in with: 1 to [`Password::MAX_BYTES`] bytes of UTF-8.
+/// The password of an instance: 1 to [`Password::MAX_BYTES`] bytes of UTF-8.
 ///
 /// Wiped when dropped, redacted in `Debug`. Stores keep its [`PasswordHash`] only.
 ///
@@ -71,7 +71,7 @@ impl PasswordHash {
     /// glibc gives back to the system right after: up to 32 MiB it keeps, for each thread.
     pub const MEMORY_KIB: u32 = 46 * 1024;
 
-    /// How often hashing goes over its memory.
+    /// The number of passes over the memory.
     pub const PASSES: u32 = 1;
 
     /// Reads a hash from its PHC string, of another version of the service too.

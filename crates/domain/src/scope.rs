@@ -5,7 +5,7 @@ use std::fmt;
 use strum::{IntoStaticStr, VariantArray};
 use thiserror::Error;
 
-/// What a request needs to be allowed to do.
+/// The permission that an operation needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Permission {

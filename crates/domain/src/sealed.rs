@@ -8,12 +8,12 @@ use crate::{
     OtpAlgorithm, OtpCounter, OtpDevice, OtpDeviceDescription, OtpDeviceError, OtpDeviceId, OtpKey,
 };
 
-/// Which master key sealed something: 8 bytes that tell master keys apart and nothing of them.
+/// The id of a master key: 8 bytes that identify the key and reveal nothing about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MasterKeyId([u8; Self::BYTES]);
 
 impl MasterKeyId {
-    /// How many bytes it has.
+    /// The length, in bytes.
     pub const BYTES: usize = 8;
 
     /// Takes the bytes.
@@ -70,7 +70,7 @@ impl SealedOtpKey {
         MasterKeyId(self.0.first_chunk().copied().unwrap_or_default())
     }
 
-    /// What the sealer made.
+    /// The ciphertext, as the sealer made it.
     #[must_use]
     pub fn sealed(&self) -> &[u8] {
         self.0.get(MasterKeyId::BYTES..).unwrap_or_default()

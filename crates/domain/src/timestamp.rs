@@ -52,7 +52,7 @@ impl Timestamp {
 #[error("a timestamp is 0 to 2^53 - 1 seconds")]
 pub struct TimestampError;
 
-/// For how long something is valid from now on.
+/// How long something stays valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lifetime {
     /// Until it is revoked.

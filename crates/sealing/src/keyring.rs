@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::MasterKey;
 
-/// How many bytes a nonce has.
+/// The length of a nonce, in bytes.
 const NONCE_BYTES: usize = 24;
 
 /// Master keys: the first one seals, each of them opens what it sealed.
@@ -93,7 +93,7 @@ fn cipher(master_key: &MasterKey) -> XChaCha20Poly1305 {
     XChaCha20Poly1305::new(master_key.expose_bytes().into())
 }
 
-/// What a context is called, so that no two places are called the same: the lengths go in front.
+/// The associated data of a context. Length prefixes make it unique.
 fn associated_data(context: SealingContext<'_>) -> Vec<u8> {
     let parts: &[&[u8]] = match context {
         SealingContext::Device(instance, device) => {

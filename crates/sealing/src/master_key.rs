@@ -15,7 +15,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 pub struct MasterKey([u8; Self::BYTES]);
 
 impl MasterKey {
-    /// How many bytes it has.
+    /// The length, in bytes.
     pub const BYTES: usize = 32;
 
     /// Makes a master key of random bits.
@@ -47,7 +47,7 @@ impl MasterKey {
         Zeroizing::new(BASE64.encode(&self.0))
     }
 
-    /// What it is called: the begin of its SHA-256, which tells nothing of 256 random bits.
+    /// The id: the first bytes of its SHA-256, which reveal nothing about 256 random bits.
     ///
     /// The algorithm is hashed too: another one would make another name of the same bits.
     #[must_use]

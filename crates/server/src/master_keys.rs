@@ -122,7 +122,7 @@ pub(crate) fn write_file(path: &Path, key: &MasterKey) -> anyhow::Result<bool> {
     write().with_context(|| path.display().to_string())
 }
 
-/// What is said of a master key that was made by itself.
+/// The message about a master key that was created automatically.
 pub(crate) fn master_key_made(path: &Path) -> String {
     format!(
         "created the master key {}; keep a copy of it, apart from the database: without it the keys of \

@@ -1,4 +1,4 @@
-//! What the process has to do with the operating system and with those who run it.
+//! The process: the operating system, systemd, the log, the first start.
 
 pub(crate) mod clock;
 pub(crate) mod core_dumps;

@@ -81,7 +81,7 @@ async fn migrate(backend: &dyn StorageBackend, no_migrate: bool) -> anyhow::Resu
     Ok(())
 }
 
-/// How often audit events that are too old are removed.
+/// The interval at which old audit events are removed.
 const HOUSEKEEPING_INTERVAL: Duration = Duration::from_hours(1);
 
 /// Removes audit events that are older than `retention` seconds; never returns.

@@ -29,7 +29,7 @@ use crate::storage_url::StorageUrl;
 /// The settings that hold when nothing else is said.
 const DEFAULT: &str = include_str!("../../../config/default.toml");
 
-/// What the names of environment variables begin with.
+/// The prefix of environment variables.
 const PREFIX: &str = "MERCHANT_OTP";
 
 /// The settings of the service; docs/configuration.md explains them.
@@ -112,7 +112,7 @@ impl Settings {
         Ok(())
     }
 
-    /// For how many seconds audit events are kept; `None`: for good.
+    /// How long audit events are kept, in seconds; `None` is forever.
     pub(crate) fn audit_retention(&self) -> Option<u64> {
         match self.audit.retention.get() {
             0 => None,
@@ -120,13 +120,13 @@ impl Settings {
         }
     }
 
-    /// Where the metrics are told, if anywhere.
+    /// Where metrics are served, if at all.
     pub(crate) fn metrics_listen(&self) -> anyhow::Result<Option<SocketAddr>> {
         let parse = |text: &String| text.parse().context("metrics.listen: it is ADDRESS:PORT");
         self.metrics.listen.as_ref().map(parse).transpose()
     }
 
-    /// How many threads serve HTTP; `None` for as many as the processors and the connections
+    /// The number of HTTP workers; `None` for as many as the processors and the connections
     /// permit.
     pub(crate) fn http_workers(&self) -> Option<u16> {
         self.http.workers()
@@ -156,7 +156,7 @@ impl Storage {
         self.connections.get_as()
     }
 
-    /// For how long an access token need not be looked up again.
+    /// How long an access token is cached.
     pub(crate) fn token_cache(&self) -> Duration {
         Duration::from_millis(self.token_cache.get())
     }

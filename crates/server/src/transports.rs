@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-/// How long after the grace a transport may take to end, before it is given up.
+/// How long a transport may take to end after the grace.
 const LAST_WAIT: Duration = Duration::from_secs(5);
 
 type Running = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
@@ -94,7 +94,7 @@ pub(crate) async fn run(
     }
 }
 
-/// What a transport ended with.
+/// The result of a transport.
 fn outcome(
     ended: Result<(&'static str, io::Result<()>), tokio::task::JoinError>,
 ) -> anyhow::Result<()> {

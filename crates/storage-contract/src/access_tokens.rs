@@ -240,7 +240,7 @@ pub async fn a_digest_is_stored_once_per_instance(fixture: &Fixture) {
     }
 }
 
-/// An unknown instance is told from a token that is unknown.
+/// An unknown instance is distinguished from an unknown token.
 pub async fn an_unknown_instance_has_no_tokens(fixture: &Fixture) {
     let stores = &fixture.stores();
     let nobody = instance("nobody").id;

@@ -31,7 +31,7 @@ pub(crate) fn unnumbered(stored: StoredInstance) -> StoredInstance {
     StoredInstance { serial: 0, ..stored }
 }
 
-/// The hash of a password, told from others by its salt.
+/// The hash of a password, distinguished by its salt.
 pub(crate) fn password_hash(number: u8) -> PasswordHash {
     let salt = data_encoding::BASE64_NOPAD.encode(&[number; 16]);
     let hash = data_encoding::BASE64_NOPAD.encode(&[0; 32]);

@@ -25,7 +25,7 @@ pub(crate) fn create(path: &Path) -> Result<(), Cause> {
 pub(crate) fn sync_folders(path: &Path) -> Result<(), Cause> {
     for folder in path.ancestors().skip(1).take(2).map(or_current) {
         match File::open(folder).and_then(|folder| folder.sync_all()) {
-            // Who may not list a folder has made nothing in it.
+            // A process that may not list a folder has created nothing in it.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
             synced => synced.map_err(file_error(folder))?,
         }

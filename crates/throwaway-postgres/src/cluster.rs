@@ -259,7 +259,7 @@ impl Drop for Cluster {
     }
 }
 
-/// Who runs the server: it refuses to run as root.
+/// The user who runs the server: it refuses to run as root.
 pub(crate) enum Owner {
     Caller,
     Postgres { uid: u32, gid: u32, home: PathBuf },

@@ -1,6 +1,6 @@
 //! PostgreSQL for tests, thrown away afterwards.
 //!
-//! `cargo xtask test` starts one [`Cluster`] and tells the tests where it is by [`ENVIRONMENT`];
+//! `cargo xtask test` starts one [`Cluster`] and passes its URL to the tests in [`ENVIRONMENT`];
 //! each test makes a [`Database`] of its own in it. A test that needs a server with special
 //! settings, or one that it may break, starts its own cluster.
 #![expect(clippy::disallowed_methods, reason = "for development only")]

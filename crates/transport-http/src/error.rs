@@ -53,7 +53,7 @@ pub(crate) enum HttpError {
     /// Something is at the path, for other methods.
     #[error("unknown method")]
     MethodInvalid {
-        /// The methods that it knows, as the header `Allow` lists them.
+        /// The supported methods, as the header `Allow` lists them.
         allow: &'static str,
     },
 }
@@ -64,7 +64,7 @@ impl HttpError {
         move |error| Self::UseCase { error, operation }
     }
 
-    /// What the client is told.
+    /// The answer to the client.
     fn answer(&self) -> ErrorAnswer {
         use ErrorCode as Code;
         let code = match self {

@@ -103,7 +103,7 @@ fn certified_key(files: &TlsFiles) -> Result<CertifiedKey, TlsError> {
     let key = CertifiedKey::from_der(chain, key, &ring::default_provider())
         .map_err(TlsError::Unusable)?;
     match key.keys_match() {
-        // Some keys do not tell.
+        // Some keys cannot be compared.
         Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(key),
         Err(error) => Err(TlsError::Unusable(error)),
     }

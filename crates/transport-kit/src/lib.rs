@@ -2,7 +2,7 @@
 //!
 //! A transport takes its address by [`Listener::bind`], encrypts with a [`Certificate`], holds a
 //! [`ConnectionPermits`] and the [`Limits`] of the service, and logs and counts each request by an
-//! [`AnsweredRequest`]. None of this knows a wire format.
+//! [`AnsweredRequest`]. None of this depends on a wire format.
 
 mod certificate;
 mod client_address;

@@ -52,7 +52,7 @@ enum Task {
         arguments: Vec<String>,
     },
     /// Load the service on each database and break what it stands on, then hold what clients were
-    /// told against what is there.
+    /// told against what exists.
     Soak {
         /// Arguments for the run, such as `--minutes 3`; `--help` lists them.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

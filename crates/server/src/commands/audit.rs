@@ -17,7 +17,7 @@ use crate::commands::text::{one_line, rfc_3339};
 use crate::process::clock::SystemClock;
 use crate::settings::Settings;
 
-/// How many events are held in memory at a time.
+/// The number of events held in memory at a time.
 const PAGE: u16 = 1000;
 
 pub(crate) async fn audit(settings: &Settings, command: AuditCommand) -> anyhow::Result<()> {
@@ -35,7 +35,7 @@ async fn list(
     since: Timestamp,
     json: bool,
 ) -> anyhow::Result<()> {
-    // Whether the instance is there or not: its trail outlives it.
+    // The instance need not exist: its trail outlives it.
     let grant = Operator::of(service).grant_whatever(instance, Permission::InstancesRead);
     let mut output = BufWriter::new(io::stdout().lock());
     if !json {

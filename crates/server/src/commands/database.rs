@@ -33,7 +33,7 @@ pub(super) async fn service(settings: &Settings) -> anyhow::Result<Arc<Service>>
     Ok(Arc::new(service))
 }
 
-/// The use cases over a database that is up to date, whether its master keys are there or not.
+/// The use cases over a migrated database, even if master keys are missing.
 pub(super) async fn unchecked_service(settings: &Settings) -> anyhow::Result<Service> {
     let backend = migrated(settings).await?;
     Ok(wiring::unchecked_service(&*backend, &settings.security).await?.0)

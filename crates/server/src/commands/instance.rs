@@ -56,7 +56,7 @@ fn read_password() -> anyhow::Result<Password> {
         }
         text
     } else {
-        // Longer than any password, so that one that is too long is told.
+        // Longer than any password, so that one that is too long is an error.
         let longest = Password::MAX_BYTES + 2;
         let mut line = Zeroizing::new(String::with_capacity(longest));
         let mut input = io::stdin().lock().take(longest.try_into()?);

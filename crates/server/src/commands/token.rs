@@ -57,7 +57,7 @@ async fn revoke_tokens(service: &Service, instance: &InstanceId) -> anyhow::Resu
     }
 }
 
-/// How many tokens are held in memory at a time.
+/// The number of tokens held in memory at a time.
 const TOKENS_PAGE: u16 = 100;
 
 async fn list_tokens(service: &Service, instance: &InstanceId) -> anyhow::Result<()> {

@@ -29,7 +29,7 @@ struct Tls {
 }
 
 impl Http {
-    /// The settings of the transport, which tells clients of these currencies.
+    /// The settings of the transport.
     pub(super) fn settings(
         &self,
         limits: Limits,
@@ -50,7 +50,7 @@ impl Http {
         })
     }
 
-    /// How many threads serve; `None` for as many as fit.
+    /// The number of workers; `None` is automatic.
     pub(super) fn workers(&self) -> Option<u16> {
         Some(self.workers.get_as()).filter(|workers| *workers > 0)
     }

@@ -14,7 +14,7 @@ use crate::extract::path;
 use crate::extract::presented::note_instance;
 use crate::state::State;
 
-/// `GET`: tells the version of the protocol and the currencies.
+/// `GET`: shows the version of the protocol and the currencies.
 #[utoipa::path(
     get,
     path = "/config",

@@ -9,7 +9,7 @@ use merchant_otp_transport_kit::Causes;
 use crate::endpoints::tags;
 use crate::state::State;
 
-/// `GET`: tells that the process answers; it asks nothing else for that.
+/// `GET`: shows that the process answers, without a look at the database.
 #[utoipa::path(
     get,
     path = "/healthz",
@@ -22,7 +22,7 @@ pub(crate) async fn live() -> HttpResponse {
     HttpResponse::NoContent().finish()
 }
 
-/// `GET`: tells whether requests can be answered.
+/// `GET`: shows whether requests can be answered.
 #[utoipa::path(
     get,
     path = "/readyz",

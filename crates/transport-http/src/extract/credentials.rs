@@ -80,7 +80,7 @@ mod tests {
         ] {
             assert_eq!(bearer_token(&request(&[header])), Some("secret-token:abc"), "{header}");
         }
-        // The application knows what is a token.
+        // The application decides what is a token.
         assert_eq!(bearer_token(&request(&["Bearer abc x"])), Some("abc x"));
     }
 

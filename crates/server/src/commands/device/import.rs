@@ -27,7 +27,7 @@ const COUNTER: &str = "otp_ctr";
 const COLUMNS: [(&str, bool); 5] =
     [(ID, true), (DESCRIPTION, true), (KEY, true), (ALGORITHM, false), (COUNTER, false)];
 
-/// How many rows there are between two lines about the progress.
+/// The number of rows between two lines of progress.
 const PROGRESS: u64 = 1000;
 
 /// Registers the devices of a file, through the same use case as a request.
@@ -211,7 +211,7 @@ impl Columns {
         })?;
         let counter = parse(record, COUNTER, counter, |text| match text {
             "" => Ok(OtpCounter::default()),
-            // What is no number is no counter.
+            // A text that is no number is refused as a counter.
             _ => OtpCounter::new(text.parse().unwrap_or(-1)),
         })?;
         OtpDevice::new(id, description, key, algorithm, counter)
