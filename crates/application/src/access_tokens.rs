@@ -88,7 +88,7 @@ impl Service {
             Ok(issued) => {
                 let event = AuditEvent { access_token: Some(issued.serial), ..event };
                 self.record_outcome(event, Ok(Outcome::Done)).await?;
-                self.forget_expired_tokens(&log_in.instance).await;
+                self.remove_expired_tokens(&log_in.instance).await;
                 Ok(issued)
             }
             Err(error) => Err(self.record_refusal(event, error).await),
@@ -125,7 +125,7 @@ impl Service {
 
     /// Removes tokens that expired long ago, so that clients that log in every day leave no heap of
     /// them.
-    async fn forget_expired_tokens(&self, instance: &InstanceId) {
+    async fn remove_expired_tokens(&self, instance: &InstanceId) {
         let before = Timestamp::saturating(self.clock.now().seconds().saturating_sub(KEPT_EXPIRED));
         if let Err(error) = self.stores.access_tokens.remove_expired(instance, before).await {
             // The next log-in does it.

@@ -123,7 +123,7 @@ impl Service {
     /// # Errors
     ///
     /// [`Error::Storage`].
-    pub async fn forget_audit_events(&self, older_than: u64) -> Result<u64, Error> {
+    pub async fn remove_old_audit_events(&self, older_than: u64) -> Result<u64, Error> {
         let before = Timestamp::saturating(self.clock.now().seconds().saturating_sub(older_than));
         let (mut removed, mut after) = (0, None);
         loop {

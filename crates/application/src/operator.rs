@@ -29,12 +29,12 @@ impl<'a> Operator<'a> {
         permission: Permission,
     ) -> Result<Grant, Error> {
         let stored = self.0.stored_instance(instance).await?;
-        Ok(self.grant_whatever(stored.instance.id, permission))
+        Ok(self.grant_unchecked(stored.instance.id, permission))
     }
 
     /// Grants a permission on an instance, whether it exists or not.
     #[must_use]
-    pub fn grant_whatever(self, instance: InstanceId, permission: Permission) -> Grant {
+    pub fn grant_unchecked(self, instance: InstanceId, permission: Permission) -> Grant {
         Grant { instance, permission, caller: Caller::OPERATOR, token: None }
     }
 

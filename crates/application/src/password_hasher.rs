@@ -68,7 +68,7 @@ impl PasswordHasher {
         hash: PasswordHash,
         password: Password,
     ) -> Result<bool, Error> {
-        self.acquire(instance).await?.run(move || hash.is_of(&password)).await
+        self.acquire(instance).await?.run(move || hash.verifies(&password)).await
     }
 }
 

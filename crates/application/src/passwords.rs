@@ -58,7 +58,7 @@ impl Service {
         let attempt = throttle.attempt(instance, stored.as_ref(), address)?;
         let has_password = stored.is_some();
         let hash = stored.unwrap_or_else(PasswordHash::decoy);
-        let is_right = permit.run(move || hash.is_of(&password)).await?;
+        let is_right = permit.run(move || hash.verifies(&password)).await?;
         if !is_right || !has_password || user != instance.as_str() {
             return Err(Error::Unauthorized(Refusal::Password));
         }

@@ -64,7 +64,7 @@ fn every_use_case_is_send(
     is_send(|| service.change_otp_device(grant, id, change.clone()));
     is_send(|| service.remove_otp_device(grant, id));
     is_send(|| service.list_audit_events(grant, after, 1));
-    is_send(|| service.forget_audit_events(1));
+    is_send(|| service.remove_old_audit_events(1));
     is_send(|| service.check_master_keys());
     is_send(|| service.master_key_uses());
     is_send(|| service.rotate_master_key(|_| {}));

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 /// How far the rounds of a baseline may lie apart, as a share of their median, for a run to be
 /// good.
-const MOST_SPREAD: f64 = 0.25;
+const MAX_SPREAD: f64 = 0.25;
 
 /// What was measured, round by round.
 #[derive(Default)]
@@ -91,7 +91,7 @@ impl Samples {
                 && name.ends_with("rate")
         };
         let names = self.0.keys().copied().filter(baseline);
-        names.filter(|name| self.spread(name).is_some_and(|spread| spread > MOST_SPREAD)).collect()
+        names.filter(|name| self.spread(name).is_some_and(|spread| spread > MAX_SPREAD)).collect()
     }
 
     /// Prints the medians, the spreads and the goals, as tables of Markdown.
@@ -126,7 +126,7 @@ impl Samples {
             noisy => writeln!(
                 output,
                 "\nNot a good run: these lie more than {:.0} % apart: {}.",
-                MOST_SPREAD * 100.0,
+                MAX_SPREAD * 100.0,
                 noisy.join(", ")
             )?,
         }

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 ///
 /// let password = Password::parse("correct horse").unwrap();
 /// let hash = password.hash([7; 16]);
-/// assert!(hash.is_of(&Password::parse("correct horse").unwrap()));
+/// assert!(hash.verifies(&Password::parse("correct horse").unwrap()));
 /// ```
 #[derive(Clone)]
 pub struct Password(Zeroizing<String>);
@@ -105,7 +105,7 @@ impl PasswordHash {
 
     /// Whether this is the hash of a password. As slow as [`Password::hash`].
     #[must_use]
-    pub fn is_of(&self, password: &Password) -> bool {
+    pub fn verifies(&self, password: &Password) -> bool {
         phc::PasswordHash::new(&self.0)
             .is_ok_and(|hash| argon2id().verify_password(password.0.as_bytes(), &hash).is_ok())
     }
@@ -150,8 +150,8 @@ mod tests {
         assert!(hash.as_str().starts_with("$argon2id$v=19$m=47104,t=1,p=1$"), "{}", hash.as_str());
         let stored = PasswordHash::parse(hash.as_str()).unwrap();
         assert_eq!(stored, hash);
-        assert!(stored.is_of(&password));
-        assert!(!stored.is_of(&Password::parse("correct horse ").unwrap()));
+        assert!(stored.verifies(&password));
+        assert!(!stored.verifies(&Password::parse("correct horse ").unwrap()));
         assert_ne!(password.hash([8; 16]), hash);
     }
 
@@ -162,8 +162,8 @@ mod tests {
         let hash = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ\
                     $CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
         let hash = PasswordHash::parse(hash).unwrap();
-        assert!(hash.is_of(&Password::parse("password").unwrap()));
-        assert!(!hash.is_of(&Password::parse("Password").unwrap()));
+        assert!(hash.verifies(&Password::parse("password").unwrap()));
+        assert!(!hash.verifies(&Password::parse("Password").unwrap()));
     }
 
     #[test]
@@ -172,7 +172,7 @@ mod tests {
         let decoy = PasswordHash::parse(PasswordHash::decoy().as_str()).unwrap();
         assert_eq!(decoy.as_str()[..30], hash.as_str()[..30]);
         assert_eq!(decoy.as_str().len(), hash.as_str().len());
-        assert!(!decoy.is_of(&Password::parse("a").unwrap()));
+        assert!(!decoy.verifies(&Password::parse("a").unwrap()));
     }
 
     #[test]

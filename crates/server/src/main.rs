@@ -5,7 +5,7 @@
 
 mod command_line;
 mod commands;
-mod master_keys;
+mod master_key_files;
 mod process;
 mod serve;
 mod settings;
@@ -26,7 +26,7 @@ use crate::process::core_dumps::disable_core_dumps;
 use crate::settings::Settings;
 
 /// How long work that no caller waits for may take at the end, if the database does not respond.
-const LAST_WAIT: Duration = Duration::from_secs(5);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
     disable_core_dumps();
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
         Err(error) => return failed(&error.into()),
     };
     let done = runtime.block_on(run(command_line));
-    runtime.shutdown_timeout(LAST_WAIT);
+    runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),

@@ -88,7 +88,7 @@ const HOUSEKEEPING_INTERVAL: Duration = Duration::from_hours(1);
 async fn remove_old_audit_events(service: &Service, retention: Option<u64>) {
     let Some(retention) = retention else { return pending().await };
     loop {
-        match service.forget_audit_events(retention).await {
+        match service.remove_old_audit_events(retention).await {
             Ok(0) => {}
             Ok(removed) => tracing::info!(removed, "removed old audit events"),
             Err(error) => {

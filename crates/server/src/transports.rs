@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 /// How long a transport may take to end after the grace.
-const LAST_WAIT: Duration = Duration::from_secs(5);
+const DRAIN_MARGIN: Duration = Duration::from_secs(5);
 
 type Running = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
 
@@ -79,7 +79,7 @@ pub(crate) async fn run(
         }
     }
     stop.send_replace(true);
-    let given_up = sleep_until(Instant::now() + grace + LAST_WAIT);
+    let given_up = sleep_until(Instant::now() + grace + DRAIN_MARGIN);
     tokio::pin!(given_up);
     loop {
         tokio::select! {
@@ -173,7 +173,7 @@ mod tests {
         let begin = Instant::now();
         let stuck = transport("stuck", |_| Box::pin(pending()));
         let error = run(vec![stuck], ready(()), GRACE).await.unwrap_err();
-        assert_eq!(begin.elapsed(), GRACE + LAST_WAIT);
+        assert_eq!(begin.elapsed(), GRACE + DRAIN_MARGIN);
         assert!(error.to_string().contains("drain"), "{error}");
     }
 }

@@ -7,7 +7,7 @@ use anyhow::Context;
 use merchant_otp_application::Service;
 use merchant_otp_ports::StorageBackend;
 
-use crate::master_keys::MasterKeys;
+use crate::master_key_files::MasterKeys;
 use crate::process::clock::SystemClock;
 use crate::settings::Security;
 

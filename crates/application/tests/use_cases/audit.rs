@@ -182,7 +182,7 @@ async fn old_events_are_forgotten() {
     fixture.clock.0.store(3_000, Ordering::Relaxed);
     fixture.set_password("right").await;
     // Older than at 2000 is what was done at 1000.
-    assert_eq!(fixture.service.forget_audit_events(1_000).await.unwrap(), 1);
-    assert_eq!(fixture.service.forget_audit_events(999).await.unwrap(), 1_500);
+    assert_eq!(fixture.service.remove_old_audit_events(1_000).await.unwrap(), 1);
+    assert_eq!(fixture.service.remove_old_audit_events(999).await.unwrap(), 1_500);
     assert_eq!(fixture.told().await, ["operator, -: instance.set-password - done"]);
 }

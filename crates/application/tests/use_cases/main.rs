@@ -114,7 +114,7 @@ impl Fixture {
 
     /// A right of the operator on the shop.
     fn operator(&self, permission: Permission) -> Grant {
-        Operator::of(&self.service).grant_whatever(self.shop.clone(), permission)
+        Operator::of(&self.service).grant_unchecked(self.shop.clone(), permission)
     }
 
     async fn add_instance(&self, instance: Instance, password: Option<&str>) -> Result<(), Error> {

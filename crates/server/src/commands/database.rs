@@ -7,7 +7,7 @@ use anyhow::Context;
 use merchant_otp_application::Service;
 use merchant_otp_ports::StorageBackend;
 
-use crate::master_keys::master_key_made;
+use crate::master_key_files::master_key_made;
 use crate::settings::Settings;
 use crate::{storage, wiring};
 

@@ -118,9 +118,9 @@ fn random_key() -> anyhow::Result<OtpKey> {
 }
 
 fn read_key() -> anyhow::Result<OtpKey> {
-    const LONGEST: u64 = 1024;
+    const MAX_BYTES: u64 = 1024;
     let mut text = Zeroizing::new(String::with_capacity(1024));
-    io::stdin().take(LONGEST).read_to_string(&mut text).context("reading the key")?;
+    io::stdin().take(MAX_BYTES).read_to_string(&mut text).context("reading the key")?;
     OtpKey::from_base32(text.trim()).context("standard input")
 }
 

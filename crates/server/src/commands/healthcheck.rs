@@ -11,7 +11,7 @@ use merchant_otp_transport_kit::Listen;
 use crate::settings::Settings;
 
 /// How long each step may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 const REQUEST: &[u8] = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
@@ -21,14 +21,14 @@ pub(crate) fn healthcheck(settings: &Settings) -> anyhow::Result<()> {
     ensure!(http.tls.is_none(), "it does not speak TLS; ask for /readyz with curl");
     let answer = match http.listen {
         Listen::Tcp(address) => {
-            let stream = TcpStream::connect_timeout(&reachable(address), PATIENCE);
+            let stream = TcpStream::connect_timeout(&reachable(address), TIMEOUT);
             let stream = stream.context("the service does not answer")?;
-            stream.set_read_timeout(Some(PATIENCE))?;
+            stream.set_read_timeout(Some(TIMEOUT))?;
             ask(stream)?
         }
         Listen::Unix(path) => {
             let stream = UnixStream::connect(path).context("the service does not answer")?;
-            stream.set_read_timeout(Some(PATIENCE))?;
+            stream.set_read_timeout(Some(TIMEOUT))?;
             ask(stream)?
         }
     };
@@ -39,10 +39,10 @@ pub(crate) fn healthcheck(settings: &Settings) -> anyhow::Result<()> {
 }
 
 fn ask(mut stream: impl Read + Write) -> anyhow::Result<String> {
-    const LONGEST: u64 = 4096;
+    const MAX_BYTES: u64 = 4096;
     stream.write_all(REQUEST).context("the service does not answer")?;
     let mut answer = Vec::new();
-    stream.take(LONGEST).read_to_end(&mut answer).context("the service does not answer")?;
+    stream.take(MAX_BYTES).read_to_end(&mut answer).context("the service does not answer")?;
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 

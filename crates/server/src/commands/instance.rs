@@ -25,7 +25,7 @@ pub(crate) async fn instance(settings: &Settings, command: InstanceCommand) -> a
         InstanceCommand::SetPassword { id } => {
             service.find_instance(id.as_str()).await.map_err(explain)?;
             let password = read_password()?;
-            let write = operator.grant_whatever(id, Permission::InstancesAuthWrite);
+            let write = operator.grant_unchecked(id, Permission::InstancesAuthWrite);
             service.set_password(&write, password).await.map_err(explain)
         }
         InstanceCommand::List => {
@@ -40,7 +40,7 @@ pub(crate) async fn instance(settings: &Settings, command: InstanceCommand) -> a
             Ok(())
         }
         InstanceCommand::Remove { id } => {
-            let write = operator.grant_whatever(id, Permission::InstancesWrite);
+            let write = operator.grant_unchecked(id, Permission::InstancesWrite);
             service.purge_instance(&write).await.map_err(explain)
         }
     }

@@ -10,7 +10,7 @@ use merchant_otp_sealing::MasterKey;
 use crate::command_line::KeyCommand;
 use crate::commands::database::{service, unchecked_service};
 use crate::commands::explain::explain;
-use crate::master_keys;
+use crate::master_key_files;
 use crate::settings::Settings;
 
 pub(crate) async fn key(settings: &Settings, command: KeyCommand) -> anyhow::Result<()> {
@@ -28,7 +28,7 @@ pub(crate) fn generate(file: Option<&Path>) -> anyhow::Result<()> {
     match file {
         None => writeln!(output, "{}", *key.to_base64())?,
         Some(path) => {
-            let made = master_keys::write_file(path, &key)?;
+            let made = master_key_files::write_file(path, &key)?;
             ensure!(made, "{}: it is there already, and stays as it is", path.display());
             writeln!(output, "made the master key {} in {}", key.id(), path.display())?;
         }

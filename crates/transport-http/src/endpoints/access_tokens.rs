@@ -152,13 +152,13 @@ pub(crate) async fn revoke(
 /// A negative limit goes down from the offset; both do not include it.
 fn page(query: &Query) -> Result<(AccessTokenPage, u16), HttpError> {
     const DEFAULT_LIMIT: i64 = -20;
-    const LARGEST_LIMIT: u64 = 1024;
+    const MAX_LIMIT: u64 = 1024;
     let limit = query.integer("limit")?.unwrap_or(DEFAULT_LIMIT);
     let offset = query.number("offset")?.map(|offset| i64::try_from(offset).unwrap_or(i64::MAX));
     let page = match limit {
         0.. => AccessTokenPage::After(offset.unwrap_or(0)),
         _ => AccessTokenPage::Before(offset.unwrap_or(i64::MAX)),
     };
-    let limit = limit.unsigned_abs().min(LARGEST_LIMIT);
+    let limit = limit.unsigned_abs().min(MAX_LIMIT);
     Ok((page, u16::try_from(limit).unwrap_or(u16::MAX)))
 }

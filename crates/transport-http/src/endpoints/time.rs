@@ -78,15 +78,17 @@ pub(crate) const MICROSECONDS: &str = "d_us";
 ///
 /// A part of a second counts as a whole one: nothing ends before it was asked to.
 pub(crate) fn lifetime(mut time: JsonObject) -> Result<Lifetime, JsonError> {
-    const MOST: u64 = 1 << 53;
+    const MAX_MICROSECONDS: u64 = 1 << 53;
     let value = time.required(MICROSECONDS)?;
     if value.text(MICROSECONDS).is_ok_and(|text| text.eq_ignore_ascii_case(FOREVER)) {
         return Ok(Lifetime::Forever);
     }
     let microseconds = value.integer(MICROSECONDS).ok().and_then(|value| u64::try_from(value).ok());
     match microseconds {
-        Some(microseconds @ 0..MOST) => Ok(Lifetime::Seconds(microseconds.div_ceil(1_000_000))),
-        Some(MOST..) | None => Err(JsonError::Field {
+        Some(microseconds @ 0..MAX_MICROSECONDS) => {
+            Ok(Lifetime::Seconds(microseconds.div_ceil(1_000_000)))
+        }
+        Some(MAX_MICROSECONDS..) | None => Err(JsonError::Field {
             name: MICROSECONDS,
             reason: "the field is neither 0 to 2^53 - 1 microseconds nor \"forever\"".into(),
         }),

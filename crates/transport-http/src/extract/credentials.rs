@@ -101,7 +101,7 @@ mod tests {
         match Credentials::of(&request(&[header]))? {
             Credentials::Password { user, password } => {
                 let hash = Password::parse(right).unwrap().hash([7; 16]);
-                hash.is_of(&password).then(|| user.to_string())
+                hash.verifies(&password).then(|| user.to_string())
             }
             Credentials::Token(_) => None,
         }

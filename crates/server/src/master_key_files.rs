@@ -89,13 +89,13 @@ async fn master_key_in_use(sealed_keys: &dyn SealedKeyStore) -> StoreResult<Opti
 
 /// Reads a file that only its owner and its group may read.
 fn read_file(path: &Path) -> anyhow::Result<Zeroizing<String>> {
-    const LONGEST: u64 = 1024;
+    const MAX_BYTES: u64 = 1024;
     let file = File::open(path)?;
     let mode = file.metadata()?.mode();
     let of_everybody = mode & 0o007;
     ensure!(of_everybody == 0, "everybody may use it: `chmod o= {}`", path.display());
     let mut text = Zeroizing::new(String::with_capacity(1024));
-    file.take(LONGEST).read_to_string(&mut text)?;
+    file.take(MAX_BYTES).read_to_string(&mut text)?;
     Ok(text)
 }
 
