@@ -110,7 +110,7 @@ fn circles_are_found() {
 }
 
 #[test]
-fn what_is_no_circle_is_none() {
+fn graphs_without_a_circle_pass() {
     check("mod a { use crate::b::X; } mod b { use crate::c::Y; } mod c {}", None);
     // Tests may import anything.
     check("mod a { use crate::b; } mod b { #[cfg(test)] mod tests { use crate::a; } }", None);

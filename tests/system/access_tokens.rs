@@ -8,7 +8,7 @@ use crate::{device, on_both_databases};
 on_both_databases! {
     a_remembered_token_is_refused_at_once_by_the_process_that_revokes_it,
     a_refreshable_token_makes_tokens_within_its_scope,
-    who_logs_out_is_out_everywhere,
+    a_log_out_is_effective_in_every_process,
     tokens_are_listed_page_by_page,
     a_token_is_revoked_by_its_serial,
 }
@@ -35,7 +35,7 @@ fn a_refreshable_token_makes_tokens_within_its_scope(storage: &Storage) {
 }
 
 /// On the process that revoked the token, and on every other.
-fn who_logs_out_is_out_everywhere(storage: &Storage) {
+fn a_log_out_is_effective_in_every_process(storage: &Storage) {
     let server = shop(storage);
     let second = Server::start(storage);
     let token = token(&server.log_in("shop", "right", r#"{"scope": "order-simple"}"#));

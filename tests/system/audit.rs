@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use crate::{device, on_both_databases};
 
 on_both_databases! {
-    what_is_done_and_refused_is_in_the_trail_and_in_the_log,
+    changes_and_refusals_are_in_the_trail_and_in_the_log,
     the_trail_of_an_instance_is_listed,
-    behind_a_proxy_the_trail_tells_the_client,
+    behind_a_proxy_the_trail_has_the_address_of_the_client,
     events_are_not_changed,
     old_events_are_removed,
 }
@@ -26,7 +26,7 @@ fn summary(event: &Value) -> String {
     ["actor", "address", "operation", "device", "outcome"].map(text).join(" ")
 }
 
-fn what_is_done_and_refused_is_in_the_trail_and_in_the_log(storage: &Storage) {
+fn changes_and_refusals_are_in_the_trail_and_in_the_log(storage: &Storage) {
     let server = Server::start(storage);
     let token = storage.token("shop", "all", "forever");
     let reader = storage.token("shop", "readonly", "forever");
@@ -132,7 +132,7 @@ fn the_trail_of_an_instance_is_listed(storage: &Storage) {
     assert!(!refused.success && refused.stderr.contains("7d"), "{}", refused.stderr);
 }
 
-fn behind_a_proxy_the_trail_tells_the_client(storage: &Storage) {
+fn behind_a_proxy_the_trail_has_the_address_of_the_client(storage: &Storage) {
     let server = Server::start_with(storage, &[("HTTP__BEHIND_PROXY", "true")]);
     storage.password("shop", "right");
     let authorization = basic("shop", "right");

@@ -14,11 +14,11 @@ const MIB: usize = 1024 * 1024;
 
 on_both_databases! {
     a_wrong_field_is_named,
-    what_is_no_json_object_is_refused,
+    bodies_that_are_no_json_object_are_refused,
     limits_of_the_details,
     any_content_type_will_do,
     compressed_bodies_are_understood,
-    broken_compression_is_told,
+    broken_compression_is_refused,
     bodies_over_the_limit_are_refused,
     bombs_are_refused,
     endless_bodies_are_cut,
@@ -108,7 +108,7 @@ fn a_wrong_field_is_named(storage: &Storage) {
     assert_eq!(refused.json()["field"], "otp_device_id");
 }
 
-fn what_is_no_json_object_is_refused(storage: &Storage) {
+fn bodies_that_are_no_json_object_are_refused(storage: &Storage) {
     let server = Server::start(storage);
     let token = storage.token("shop", "all", "forever");
     let good = device("till").to_string();
@@ -210,7 +210,7 @@ fn compressed_bodies_are_understood(storage: &Storage) {
     post_encoded(&server, &token, "gzip", &gzip(b"no JSON")).expect_error(400, 22);
 }
 
-fn broken_compression_is_told(storage: &Storage) {
+fn broken_compression_is_refused(storage: &Storage) {
     let server = Server::start(storage);
     let token = storage.token("shop", "all", "forever");
     let body = device("till").to_string();

@@ -9,13 +9,13 @@ use serde_json::json;
 use crate::{device, on_both_databases};
 
 on_both_databases! {
-    the_version_is_told_to_everybody,
+    the_version_is_public,
     pages_of_every_origin_may_ask,
     answers_are_compressed_when_asked_for,
     the_former_name_of_admin_is_redirected,
 }
 
-fn the_version_is_told_to_everybody(storage: &Storage) {
+fn the_version_is_public(storage: &Storage) {
     let server = Server::start(storage);
     let _token = storage.token("shop", "all", "forever");
     for path in ["/config", "/instances/shop/config"] {

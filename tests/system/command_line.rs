@@ -213,7 +213,7 @@ fn more_workers_than_the_connections_are_enough_for_are_refused() {
 }
 
 #[test]
-fn a_database_that_does_not_answer_is_told_without_its_url() {
+fn an_unreachable_database_is_reported_without_its_url() {
     let url = "postgres://u:hunter2@127.0.0.1:1/d";
     let output = Output::of(command(&["instance", "list"], &[("STORAGE__URL", url)]));
     assert!(!output.stderr.contains("hunter2"), "{}", output.stderr);
@@ -272,7 +272,7 @@ fn a_file_in_the_place_of_a_socket_is_left_alone() {
 }
 
 #[test]
-fn a_log_that_nobody_reads_any_more_stops_nothing() {
+fn a_closed_log_stops_nothing() {
     let storage = Storage::sqlite();
     let mut server = Server::start(&storage);
     let token = storage.token("shop", "all", "forever");

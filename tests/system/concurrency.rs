@@ -12,7 +12,7 @@ use crate::{device, on_both_databases};
 on_both_databases! {
     identical_posts_at_once_all_succeed,
     exactly_one_of_different_posts_at_once_succeeds,
-    a_client_that_goes_away_leaves_the_service_in_order,
+    a_disconnected_client_leaves_no_trace,
 }
 
 /// Posts 64 bodies at once; answers how many replies had which status.
@@ -59,7 +59,7 @@ fn exactly_one_of_different_posts_at_once_succeeds(storage: &Storage) {
     assert_eq!(statuses, BTreeMap::from([(204, 1), (409, 63)]));
 }
 
-fn a_client_that_goes_away_leaves_the_service_in_order(storage: &Storage) {
+fn a_disconnected_client_leaves_no_trace(storage: &Storage) {
     let server = Server::start(storage);
     let token = storage.token("shop", "all", "forever");
     let body = device("till").to_string();

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::on_both_databases;
 
 on_both_databases! {
-    whatever_is_sent_is_answered_as_described,
+    every_answer_is_described,
     every_operation_is_described,
 }
 
@@ -22,7 +22,7 @@ struct Run<'a> {
 /// Those that would take away what the others need.
 const DESTRUCTIVE: &str = "(log_out|remove_instance|revoke_access_token)$";
 
-fn whatever_is_sent_is_answered_as_described(storage: &Storage) {
+fn every_answer_is_described(storage: &Storage) {
     let server = Server::start(storage);
     let shop = storage.token("shop", "all:refreshable", "forever");
     let admin = storage.token("admin", "all:refreshable", "forever");

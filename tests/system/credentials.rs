@@ -5,8 +5,8 @@ use merchant_otp_tests::{Reply, Server, Storage};
 use crate::{device, on_both_databases};
 
 on_both_databases! {
-    an_unknown_instance_is_told_before_the_credentials,
-    what_is_no_valid_token_is_refused,
+    an_unknown_instance_is_reported_before_the_credentials,
+    invalid_tokens_are_refused,
     an_expired_token_is_refused,
     a_token_of_another_instance_is_refused,
     a_revoked_token_is_refused_at_once,
@@ -20,7 +20,7 @@ fn post(server: &Server, instance: &str, authorization: Option<&str>) -> Reply {
     server.request("POST", &path, &headers, device("till").to_string().as_bytes())
 }
 
-fn an_unknown_instance_is_told_before_the_credentials(storage: &Storage) {
+fn an_unknown_instance_is_reported_before_the_credentials(storage: &Storage) {
     let server = Server::start(storage);
     let token = storage.token("shop", "all", "forever");
     let bearer = format!("Bearer {token}");
@@ -32,7 +32,7 @@ fn an_unknown_instance_is_told_before_the_credentials(storage: &Storage) {
     }
 }
 
-fn what_is_no_valid_token_is_refused(storage: &Storage) {
+fn invalid_tokens_are_refused(storage: &Storage) {
     let server = Server::start(storage);
     let token = storage.token("shop", "all", "forever");
     let secret = token.strip_prefix("secret-token:").unwrap();

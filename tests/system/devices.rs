@@ -21,7 +21,7 @@ on_both_databases! {
     many_changes_at_once_all_succeed,
     a_pipelined_head_has_no_body,
     a_removed_device_is_gone,
-    unknown_devices_and_instances_are_told,
+    unknown_devices_and_instances_are_not_found,
     ids_are_decoded_once,
     permissions_are_those_of_the_protocol,
     head_answers_as_get_without_a_body,
@@ -287,7 +287,7 @@ fn a_removed_device_is_gone(storage: &Storage) {
     server.post("shop", &token, other.to_string()).expect_stored();
 }
 
-fn unknown_devices_and_instances_are_told(storage: &Storage) {
+fn unknown_devices_and_instances_are_not_found(storage: &Storage) {
     let (server, token) = shop(storage);
     for id in ["till", "%ff", "..%2f..", "%00", "%2e", &"i".repeat(256)] {
         for method in ["GET", "PATCH", "DELETE"] {

@@ -12,7 +12,7 @@ on_both_databases! {
     a_key_is_made_when_none_is_given,
     devices_are_listed_shown_and_removed,
     codes_are_computed_with_the_seconds_they_are_shown,
-    what_goes_wrong_is_told_without_the_key,
+    errors_do_not_contain_the_key,
     a_file_is_imported_and_what_is_wrong_rejected,
     a_mended_reject_file_is_imported_as_it_is,
 }
@@ -113,7 +113,7 @@ fn codes_are_computed_with_the_seconds_they_are_shown(storage: &Storage) {
     assert!(!refused.success && refused.stderr.contains("--price"), "{}", refused.stderr);
 }
 
-fn what_goes_wrong_is_told_without_the_key(storage: &Storage) {
+fn errors_do_not_contain_the_key(storage: &Storage) {
     succeeds(storage, &["instance", "add", "shop", "--name", "Shop"]);
     succeeds(storage, &add("till", &["--key", KEY]));
     let check = |output: &Output, message: &str| {

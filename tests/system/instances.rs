@@ -8,7 +8,7 @@ use crate::{device, on_both_databases};
 on_both_databases! {
     an_instance_is_provisioned_before_it_is_used,
     an_instance_is_made_once,
-    what_makes_no_instance_is_refused,
+    malformed_instances_are_refused,
     instances_are_listed_and_shown,
     an_instance_is_renamed,
     an_instance_is_deleted_and_purged,
@@ -70,7 +70,7 @@ fn an_instance_is_made_once(storage: &Storage) {
     assert_eq!(server.log_in("shop", "right", r#"{"scope": "all"}"#).status, 200);
 }
 
-fn what_makes_no_instance_is_refused(storage: &Storage) {
+fn malformed_instances_are_refused(storage: &Storage) {
     let (server, admin) = admin(storage);
     for (field, value, code, named) in [
         ("id", json!("a/b"), 22, "id"),

@@ -14,7 +14,7 @@ use crate::{device, on_both_databases};
 
 on_both_databases! {
     a_request_that_takes_too_long_is_answered,
-    too_many_that_wait_for_the_database_are_refused,
+    too_many_waiting_requests_are_refused,
 }
 
 /// Writes a byte every 200 ms, until the server closes; answers what it said, and when it closed.
@@ -202,7 +202,7 @@ fn a_request_that_takes_too_long_is_answered(storage: &Storage) {
 
 /// More than 1,024 that wait for a connection are refused at once, and their tokens are looked up
 /// on others.
-fn too_many_that_wait_for_the_database_are_refused(storage: &Storage) {
+fn too_many_waiting_requests_are_refused(storage: &Storage) {
     const CLIENTS: usize = 1400;
     // Sooner than those that wait are tired of it, after 5 s.
     const AT_ONCE: Duration = Duration::from_secs(3);

@@ -14,11 +14,11 @@ use crate::{device, on_both_databases};
 on_both_databases! {
     the_password_makes_a_token,
     a_token_is_what_was_asked_for,
-    what_is_no_request_for_a_token_is_refused,
+    malformed_token_requests_are_refused,
     wrong_passwords_are_refused_alike,
     failed_log_ins_are_slowed_per_instance_and_address,
     a_flood_of_log_ins_leaves_the_rest_alone,
-    an_instance_that_logs_in_all_the_time_leaves_turns_to_others,
+    one_instance_cannot_use_up_the_hashing_permits,
     the_password_is_changed,
     the_password_is_set_on_the_command_line,
     faults_of_log_in_have_their_codes,
@@ -97,7 +97,7 @@ fn a_token_is_what_was_asked_for(storage: &Storage) {
     server.call("GET", DEVICES, &short, "").expect_error(401, 2015);
 }
 
-fn what_is_no_request_for_a_token_is_refused(storage: &Storage) {
+fn malformed_token_requests_are_refused(storage: &Storage) {
     let server = shop(storage);
     for (body, field) in [
         (json!({}), "scope"),
@@ -249,7 +249,7 @@ fn a_flood_of_log_ins_leaves_the_rest_alone(storage: &Storage) {
 }
 
 /// Good log-ins are not slowed, but share their turns.
-fn an_instance_that_logs_in_all_the_time_leaves_turns_to_others(storage: &Storage) {
+fn one_instance_cannot_use_up_the_hashing_permits(storage: &Storage) {
     let server = shop(storage);
     storage.password("greedy", "right");
     let done = AtomicBool::new(false);

@@ -21,7 +21,7 @@ on_both_databases! {
     rows_that_were_copied_do_not_open,
     a_master_key_is_changed_under_load,
     a_rotation_that_was_killed_goes_on,
-    what_does_not_open_is_told_by_the_rotation,
+    rotation_reports_keys_that_do_not_open,
     no_key_is_in_the_database,
 }
 
@@ -237,7 +237,7 @@ fn a_rotation_that_was_killed_goes_on(storage: &Storage) {
     panic!("no rotation was killed between two batches");
 }
 
-fn what_does_not_open_is_told_by_the_rotation(storage: &Storage) {
+fn rotation_reports_keys_that_do_not_open(storage: &Storage) {
     let server = Server::start(storage);
     let token = storage.token("shop", "all", "forever");
     for id in ["a", "b"] {

@@ -36,7 +36,7 @@ fn a_network_that_is_cut_is_given_up_and_used_again() {
 }
 
 #[test]
-fn a_network_that_refuses_is_told_at_once() {
+fn a_refusing_network_is_reported_at_once() {
     let cluster = Cluster::start().unwrap();
     let network = Network::to(cluster.port());
     let storage = behind(&network, &cluster);

@@ -10,14 +10,14 @@ use nix::sys::signal::Signal;
 use crate::{device, on_both_databases};
 
 on_both_databases! {
-    health_is_told_without_credentials_and_details,
+    health_needs_no_credentials_and_has_no_details,
     a_database_with_another_schema_is_not_ready,
     each_answer_has_an_id_that_the_log_knows,
-    metrics_are_told_on_an_address_of_their_own,
+    metrics_have_an_address_of_their_own,
     a_hangup_without_a_certificate_is_no_end,
 }
 
-fn health_is_told_without_credentials_and_details(storage: &Storage) {
+fn health_needs_no_credentials_and_has_no_details(storage: &Storage) {
     let server = Server::start(storage);
     for path in ["/healthz", "/readyz"] {
         for method in ["GET", "HEAD"] {
@@ -55,7 +55,10 @@ fn a_database_with_another_schema_is_not_ready(storage: &Storage) {
     storage.execute("DELETE FROM __diesel_schema_migrations WHERE version = '20261124090000'");
     assert_eq!(server.request("GET", "/readyz", &[], b"").status, 503);
     let (_, log) = server.stop();
-    assert!(log.contains("not ready") && log.contains("migrations are pending"), "{log}");
+    assert!(
+        log.contains("readiness check failed") && log.contains("migrations are pending"),
+        "{log}"
+    );
 }
 
 fn each_answer_has_an_id_that_the_log_knows(storage: &Storage) {
@@ -84,7 +87,7 @@ fn each_answer_has_an_id_that_the_log_knows(storage: &Storage) {
     }
 }
 
-fn metrics_are_told_on_an_address_of_their_own(storage: &Storage) {
+fn metrics_have_an_address_of_their_own(storage: &Storage) {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let listen = format!("127.0.0.1:{port}");
     let server = Server::start_with(storage, &[("METRICS__LISTEN", &listen)]);

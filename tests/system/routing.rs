@@ -5,13 +5,13 @@ use merchant_otp_tests::{Server, Storage};
 use crate::{device, on_both_databases};
 
 on_both_databases! {
-    an_unknown_path_is_told,
-    a_wrong_method_is_told_with_those_allowed,
+    an_unknown_path_is_not_found,
+    a_wrong_method_is_answered_with_the_allowed_ones,
     a_refused_request_leaves_the_connection_in_order,
-    what_makes_no_request_is_refused_without_a_body,
+    malformed_http_is_refused_without_a_body,
 }
 
-fn an_unknown_path_is_told(storage: &Storage) {
+fn an_unknown_path_is_not_found(storage: &Storage) {
     let server = Server::start(storage);
     for path in [
         "/",
@@ -37,7 +37,7 @@ fn an_unknown_path_is_told(storage: &Storage) {
     }
 }
 
-fn a_wrong_method_is_told_with_those_allowed(storage: &Storage) {
+fn a_wrong_method_is_answered_with_the_allowed_ones(storage: &Storage) {
     let server = Server::start(storage);
     for (path, allowed) in [
         ("/private/otp-devices", "GET, HEAD, POST"),
@@ -88,7 +88,7 @@ fn a_refused_request_leaves_the_connection_in_order(storage: &Storage) {
 }
 
 /// docs/adr/0008: these answers are the HTTP library's; all that matters is in the status.
-fn what_makes_no_request_is_refused_without_a_body(storage: &Storage) {
+fn malformed_http_is_refused_without_a_body(storage: &Storage) {
     let server = Server::start(storage);
     let head = |rest: &str| format!("GET / HTTP/1.1\r\nHost: x\r\n{rest}\r\n");
     for (status, sent) in [

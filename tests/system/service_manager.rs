@@ -16,7 +16,7 @@ use crate::{device, on_both_databases};
 on_both_databases! {
     its_tcp_socket_is_served_and_outlives_the_service,
     its_unix_socket_is_served_and_outlives_the_service,
-    it_is_told_that_the_service_serves_and_stops,
+    systemd_is_notified_of_readiness_and_stopping,
 }
 
 /// A server that was started by a service manager, with its socket, which listens there.
@@ -96,7 +96,7 @@ fn a_socket_that_is_not_the_one_of_the_settings_is_refused() {
 }
 
 #[test]
-fn what_is_for_another_process_is_left_alone() {
+fn sockets_for_another_process_are_left_alone() {
     let storage = Storage::sqlite();
     let manager = Manager::new();
     let environment = [
@@ -113,7 +113,7 @@ fn what_is_for_another_process_is_left_alone() {
     assert_eq!(manager.hears(), "STOPPING=1");
 }
 
-fn it_is_told_that_the_service_serves_and_stops(storage: &Storage) {
+fn systemd_is_notified_of_readiness_and_stopping(storage: &Storage) {
     let manager = Manager::new();
     let environment = [("NOTIFY_SOCKET", manager.path())];
     let server = Server::start_with_environment(storage, &[], &environment);

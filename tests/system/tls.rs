@@ -134,7 +134,7 @@ fn a_server_that_others_reach_encrypts_or_is_behind_a_proxy() {
 }
 
 #[test]
-fn every_answer_says_what_must_not_be_done_with_it() {
+fn every_answer_has_the_security_headers() {
     let storage = Storage::sqlite();
     let server = Server::start(&storage);
     let token = storage.token("shop", "all", "forever");

@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_this_process_removes_is_not_found_at_once() {
+    async fn a_token_removed_by_this_process_is_not_found_at_once() {
         let fixture = fixture(SECOND).await;
         let Fixture { cached, shop, event, .. } = &fixture;
         assert!(fixture.is_found().await);

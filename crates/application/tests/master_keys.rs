@@ -208,7 +208,7 @@ async fn all_keys_are_sealed_again_by_the_new_master_key() {
 }
 
 #[tokio::test]
-async fn what_does_not_open_stays_as_it_is_and_its_master_key_is_needed() {
+async fn keys_that_do_not_open_stay_and_their_master_key_is_needed() {
     let fixture = Fixture::new();
     let old = fixture.service(&[0]);
     old.check_master_keys().await.unwrap();

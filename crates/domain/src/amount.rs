@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_amount_is_refused() {
+    fn malformed_amounts_are_refused() {
         for (text, error) in [
             ("", AmountError::Form),
             ("EUR", AmountError::Form),

@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_c_backend_takes_is_taken() {
+    fn bodies_that_the_c_backend_accepts_are_accepted() {
         for (text, bytes) in [
             ("MY", &b"f"[..]),
             ("MY=", b"f"),
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_base32_is_refused() {
+    fn texts_that_are_not_base32_are_refused() {
         for text in [
             "MZXW 6YTB",
             "MZXW-6YTB",

@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_hash_is_refused() {
+    fn malformed_hashes_are_refused() {
         let hash = Password::parse("a").unwrap().hash([7; 16]);
         for text in [
             String::new(),

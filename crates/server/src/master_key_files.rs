@@ -208,7 +208,7 @@ mod tests {
 
     /// What an interrupted `write_file` leaves behind is a link to the master key.
     #[test]
-    fn what_was_left_behind_is_left_alone() {
+    fn files_left_behind_are_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("master.key");
         let key = MasterKey::generate().unwrap();

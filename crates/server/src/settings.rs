@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_reach_is_encrypted() {
+    fn addresses_that_others_reach_are_encrypted() {
         let listen = |address| ("MERCHANT_OTP__HTTP__LISTEN", address);
         for address in ["0.0.0.0:80", "[::]:80", "192.0.2.1:80"] {
             let error = load("", &[listen(address)]).unwrap_err().to_string();
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn errors_name_the_setting() {
         for (toml, variables, name) in [
             ("[http]\nlisten = \"nowhere\"", &[][..], "http.listen"),
             ("[http]\nlisted = \"127.0.0.1:1\"", &[], "listed"),

@@ -65,7 +65,7 @@ pub async fn an_event_comes_back(fixture: &Fixture) {
 }
 
 /// Each change is in the trail, as its event says, and no change is in it twice.
-pub async fn what_changes_something_appends_its_event(fixture: &Fixture) {
+pub async fn a_change_appends_its_event(fixture: &Fixture) {
     let stores = &fixture.stores();
     let mut expected = Vec::new();
     let mut event = |operation| {
@@ -106,7 +106,7 @@ pub async fn what_changes_something_appends_its_event(fixture: &Fixture) {
 }
 
 /// What is there already, or not there, is in no event.
-pub async fn what_changes_nothing_appends_nothing(fixture: &Fixture) {
+pub async fn an_operation_without_effect_appends_no_event(fixture: &Fixture) {
     let stores = &fixture.stores();
     let shop = instance("shop");
     let till = device("till", "");

@@ -170,8 +170,8 @@ macro_rules! storage_contract {
             }
             audit {
                 an_event_comes_back,
-                what_changes_something_appends_its_event,
-                what_changes_nothing_appends_nothing,
+                a_change_appends_its_event,
+                an_operation_without_effect_appends_no_event,
                 one_of_concurrent_changes_appends_its_event,
                 events_are_listed_by_time_in_pages,
                 events_outlive_their_instance,

@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_others_reach_is_encrypted() {
+    fn addresses_that_others_reach_are_encrypted() {
         let listen = |text: &str| text.parse::<Listen>().unwrap();
         for exposed in ["0.0.0.0:80", "[::]:80", "192.0.2.1:80"] {
             assert_eq!(listen(exposed).check_exposure(false, false), Err(ExposedError));

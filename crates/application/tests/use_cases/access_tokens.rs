@@ -12,7 +12,7 @@ use merchant_otp_domain::{
 use crate::{device, fixture, instance, new_token};
 
 #[tokio::test]
-async fn an_unknown_instance_is_told_before_the_credentials() {
+async fn an_unknown_instance_is_reported_before_the_credentials() {
     let fixture = fixture().await;
     let token = fixture.token(Scope::All, Lifetime::Forever).await;
     let unknown = InstanceId::parse("unknown").unwrap();
@@ -103,7 +103,7 @@ async fn a_revoked_token_is_refused() {
 }
 
 #[tokio::test]
-async fn who_logs_out_is_out_and_others_stay() {
+async fn a_log_out_revokes_one_token_alone() {
     let fixture = fixture().await;
     let token = fixture.token(Scope::OrderSimple, Lifetime::Forever).await;
     let other = fixture.token(Scope::All, Lifetime::Forever).await;

@@ -55,7 +55,7 @@ impl Fixture {
 }
 
 #[tokio::test]
-async fn the_trail_tells_who_did_what() {
+async fn the_trail_has_the_actor_of_each_change() {
     let fixture = fixture().await;
     let token = fixture.token(Scope::All, Lifetime::Forever).await;
     let address = Some([192, 0, 2, 7].into());
@@ -95,7 +95,7 @@ async fn the_trail_tells_who_did_what() {
 }
 
 #[tokio::test]
-async fn the_trail_tells_what_was_refused() {
+async fn the_trail_has_refusals() {
     let fixture = fixture().await;
     let reader = fixture.token(Scope::ReadOnly, Lifetime::Forever).await;
     fixture.refuse(&reader).await;

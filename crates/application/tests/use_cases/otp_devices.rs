@@ -82,7 +82,7 @@ async fn changes_leave_the_rest_as_it_is() {
 }
 
 #[tokio::test]
-async fn an_unknown_device_is_told() {
+async fn an_unknown_device_is_not_found() {
     let fixture = fixture().await;
     let token = fixture.token(Scope::All, Lifetime::Forever).await;
     let write = fixture.authorize(Some(&token)).await.unwrap();

@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_is_malformed() {
+    fn texts_that_are_no_object_are_malformed() {
         for json in [
             "",
             " ",
