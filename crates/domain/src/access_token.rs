@@ -11,9 +11,9 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::{Expiration, Timestamp, TokenScope};
 
-/// The secret that a client proves its rights with: a text with the prefix of RFC 8959.
+/// The secret that authorizes a client: a text with the prefix of RFC 8959.
 ///
-/// Wiped when dropped, redacted in `Debug`. Stores keep its [`AccessTokenDigest`] only.
+/// Wiped when dropped, redacted in `Debug`. Stores hold only its [`AccessTokenDigest`].
 ///
 /// ```
 /// use merchant_otp_domain::AccessToken;
@@ -26,20 +26,21 @@ use crate::{Expiration, Timestamp, TokenScope};
 pub struct AccessToken(String);
 
 impl AccessToken {
-    /// What every token begins with (RFC 8959).
+    /// The prefix of every token (RFC 8959).
     pub const PREFIX: &str = "secret-token:";
 
-    /// Makes the token of 256 random bits.
+    /// Creates a token from 256 random bits.
     #[must_use]
     pub fn from_random(bits: &Zeroizing<[u8; 32]>) -> Self {
         Self(CROCKFORD.encode(bits.as_slice()))
     }
 
-    /// Reads a token as a client presents it; the prefix in any case.
+    /// Parses a token as a client sends it. The prefix is case-insensitive.
     ///
     /// # Errors
     ///
-    /// If the prefix is missing, or nothing or white space follows it.
+    /// If the prefix is missing, or if the rest is empty or has a character that is not visible
+    /// ASCII.
     pub fn parse(text: &str) -> Result<Self, AccessTokenError> {
         let (prefix, secret) = text.split_at_checked(Self::PREFIX.len()).ok_or(AccessTokenError)?;
         if !prefix.eq_ignore_ascii_case(Self::PREFIX) {
@@ -51,13 +52,13 @@ impl AccessToken {
         Ok(Self(secret.to_owned()))
     }
 
-    /// The token with its prefix: for handing it to its owner, once, and for nothing else.
+    /// The token with its prefix. Use it only to hand the token to its owner, once.
     #[must_use]
     pub fn expose(&self) -> Zeroizing<String> {
         Zeroizing::new(format!("{}{}", Self::PREFIX, self.0))
     }
 
-    /// The digest that a store keeps of the token.
+    /// The digest that stores hold.
     #[must_use]
     pub fn digest(&self) -> AccessTokenDigest {
         AccessTokenDigest(Sha256::digest(self.0.as_bytes()).into())
@@ -70,20 +71,28 @@ impl fmt::Debug for AccessToken {
     }
 }
 
-/// A text that is no [`AccessToken`].
+/// Error returned by [`AccessToken::parse`].
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("an access token begins with {} and has no blanks", AccessToken::PREFIX)]
 pub struct AccessTokenError;
 
 /// The SHA-256 of an access token without its prefix.
 ///
-/// A plain hash is enough: the token has 256 random bits, so there is nothing to guess. Compared in
-/// constant time.
+/// A plain hash suffices: a token has 256 random bits and cannot be guessed. Compared in constant
+/// time.
+///
+/// ```
+/// use merchant_otp_domain::AccessToken;
+///
+/// let digest = AccessToken::parse("secret-token:abc").unwrap().digest();
+/// // The SHA-256 of "abc" (FIPS 180-4).
+/// assert_eq!(digest.as_bytes()[..4], [0xba, 0x78, 0x16, 0xbf]);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct AccessTokenDigest([u8; 32]);
 
 impl AccessTokenDigest {
-    /// The digest, for storing it.
+    /// The bytes of the digest, for storage.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -98,16 +107,24 @@ impl PartialEq for AccessTokenDigest {
 
 impl Eq for AccessTokenDigest {}
 
-/// The number of an access token, by which it is listed and revoked: 1 and up, never used again.
+/// The number that identifies an access token in a list, and to revoke it: 1 to 2^63 − 1, never
+/// reused.
+///
+/// ```
+/// use merchant_otp_domain::AccessTokenSerial;
+///
+/// assert_eq!(AccessTokenSerial::new(7).unwrap().value(), 7);
+/// assert!(AccessTokenSerial::new(0).is_err());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AccessTokenSerial(i64);
 
 impl AccessTokenSerial {
-    /// Takes a number.
+    /// Creates a serial from a number.
     ///
     /// # Errors
     ///
-    /// If it is below 1.
+    /// If the number is below 1.
     pub fn new(value: i64) -> Result<Self, AccessTokenSerialError> {
         match value {
             1.. => Ok(Self(value)),
@@ -115,14 +132,14 @@ impl AccessTokenSerial {
         }
     }
 
-    /// The number, 1 and up.
+    /// The number, at least 1.
     #[must_use]
     pub fn value(self) -> i64 {
         self.0
     }
 }
 
-/// A number that is no [`AccessTokenSerial`].
+/// Error returned by [`AccessTokenSerial::new`].
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("the serial of an access token is 1 to 2^63 - 1")]
 pub struct AccessTokenSerialError;
@@ -134,31 +151,54 @@ impl fmt::Display for AccessTokenSerial {
 }
 
 /// An access token without its secret.
+///
+/// ```
+/// use merchant_otp_domain::{
+///     AccessTokenDescription, AccessTokenInfo, Expiration, Lifetime, Timestamp, TokenScope,
+/// };
+///
+/// let created = Timestamp::from_seconds(1_700_000_000).unwrap();
+/// let info = AccessTokenInfo {
+///     scope: TokenScope::parse("readonly").unwrap(),
+///     created,
+///     expiration: Expiration::after(created, Lifetime::Seconds(3600)),
+///     description: AccessTokenDescription::default(),
+/// };
+/// assert!(!info.expiration.is_over(created));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessTokenInfo {
     /// What the token allows.
     pub scope: TokenScope,
-    /// When it was made.
+    /// When the token was created.
     pub created: Timestamp,
-    /// Until when it is good.
+    /// When the token expires.
     pub expiration: Expiration,
-    /// What it is for, in the words of its owner.
+    /// What the token is for, as its owner describes it.
     pub description: AccessTokenDescription,
 }
 
-/// What an access token is for: up to [`AccessTokenDescription::MAX_BYTES`] bytes without NUL.
+/// The description of an access token: up to [`AccessTokenDescription::MAX_BYTES`] bytes of UTF-8
+/// without NUL.
+///
+/// ```
+/// use merchant_otp_domain::AccessTokenDescription;
+///
+/// assert_eq!(AccessTokenDescription::parse("for the till").unwrap().as_str(), "for the till");
+/// assert!(AccessTokenDescription::parse("\0").is_err());
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccessTokenDescription(String);
 
 impl AccessTokenDescription {
-    /// The longest description, in bytes.
+    /// The maximum length, in bytes.
     pub const MAX_BYTES: usize = 1024;
 
-    /// Reads a description.
+    /// Parses a description.
     ///
     /// # Errors
     ///
-    /// If the text is too long or has a NUL, which `PostgreSQL` cannot store.
+    /// If the text is too long or contains a NUL, which `PostgreSQL` cannot store.
     pub fn parse(text: impl Into<String>) -> Result<Self, AccessTokenDescriptionError> {
         let text = text.into();
         if text.len() > Self::MAX_BYTES || text.contains('\0') {
@@ -174,7 +214,7 @@ impl AccessTokenDescription {
     }
 }
 
-/// A text that is no [`AccessTokenDescription`].
+/// Error returned by [`AccessTokenDescription::parse`].
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error(
     "the description of a token has at most {} bytes and no NUL character",
@@ -182,7 +222,7 @@ impl AccessTokenDescription {
 )]
 pub struct AccessTokenDescriptionError;
 
-/// Base32 as Taler writes binary data.
+/// Crockford's Base32, the encoding of binary data in Taler.
 static CROCKFORD: LazyLock<Encoding> = LazyLock::new(|| {
     let mut specification = Specification::new();
     specification.symbols.push_str("0123456789ABCDEFGHJKMNPQRSTVWXYZ");

@@ -1,4 +1,4 @@
-//! Amounts of money, as the protocol writes them.
+//! Amounts of money in the format of the protocol.
 
 use std::fmt;
 
@@ -6,13 +6,15 @@ use thiserror::Error;
 
 /// An amount of money, exact to 1e-8 of its currency's unit.
 ///
-/// Written `CURRENCY:VALUE[.FRACTION]`, such as `EUR:1.50` (merchant protocol, `Amount`). Equal
-/// amounts are equal however they were written.
+/// Written `CURRENCY:VALUE[.FRACTION]`, such as `EUR:1.50` (merchant protocol, `Amount`). Two
+/// amounts are equal if their currencies and values are, in whichever form they were written.
 ///
 /// ```
 /// use merchant_otp_domain::Amount;
 ///
-/// assert!(Amount::parse("EUR:1.50").is_ok());
+/// let amount = Amount::parse("EUR:1.50").unwrap();
+/// assert_eq!(amount, Amount::parse("EUR:1.5").unwrap());
+/// assert_eq!(amount.to_string(), "EUR:1.5");
 /// assert!(Amount::parse("1.50 EUR").is_err());
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,10 +25,10 @@ pub struct Amount {
 }
 
 impl Amount {
-    /// The longest name of a currency, in letters.
+    /// The maximum length of the name of a currency, in letters.
     pub const MAX_CURRENCY_LETTERS: usize = 11;
 
-    /// The most whole units: 2^52.
+    /// The maximum number of whole units: 2^52.
     pub const MAX_VALUE: u64 = 1 << 52;
 
     /// The number of fractional parts in a unit.
@@ -34,14 +36,14 @@ impl Amount {
 
     const FRACTION_DIGITS: usize = 8;
 
-    /// Reads an amount.
+    /// Parses an amount.
     ///
-    /// As liberal as the C libraries: white space in front is skipped, and the whole units may be
-    /// missing before a fraction (`EUR:.5`).
+    /// Accepts what the C libraries accept: leading white space is skipped, and the whole units may
+    /// be omitted before a fraction (`EUR:.5`).
     ///
     /// # Errors
     ///
-    /// If the text is of another form, or over a limit.
+    /// If the text has another form or exceeds a limit.
     pub fn parse(text: &str) -> Result<Self, AmountError> {
         let (currency, number) =
             text.trim_ascii_start().split_once(':').ok_or(AmountError::Form)?;
@@ -63,9 +65,9 @@ impl Amount {
         })
     }
 
-    /// The amount as the C libraries write it into what they hash: `TALER_AmountNBO`.
+    /// The binary form that the C libraries hash: `TALER_AmountNBO`.
     ///
-    /// Whole units and fraction, big-endian, then the currency, filled up with zeros.
+    /// Whole units and fraction in big-endian, then the currency padded with zeros.
     #[must_use]
     pub fn to_network_bytes(&self) -> [u8; 24] {
         let currency = self.currency.bytes().chain(std::iter::repeat(0));
@@ -89,7 +91,7 @@ impl fmt::Display for Amount {
     }
 }
 
-/// Reads whole units; none at all are 0.
+/// Parses whole units; an empty text is 0.
 fn parse_value(digits: &str) -> Result<u64, AmountError> {
     digits.bytes().try_fold(0_u64, |value, digit| {
         let value = value * 10 + u64::from(parse_digit(digit)?);
@@ -112,19 +114,19 @@ fn parse_digit(digit: u8) -> Result<u32, AmountError> {
     char::from(digit).to_digit(10).ok_or(AmountError::Form)
 }
 
-/// Why a text is no [`Amount`].
+/// Error returned by [`Amount::parse`].
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum AmountError {
-    /// Not of the form of an amount.
+    /// The text does not have the form of an amount.
     #[error("an amount is CURRENCY:VALUE or CURRENCY:VALUE.FRACTION")]
     Form,
-    /// Something else than the letters A to Z, or too many of them.
+    /// The currency is empty, too long, or has characters other than A to Z.
     #[error("a currency has 1 to {} letters from A to Z", Amount::MAX_CURRENCY_LETTERS)]
     Currency,
-    /// More than [`Amount::MAX_VALUE`].
+    /// The whole units exceed [`Amount::MAX_VALUE`].
     #[error("an amount is at most {}", Amount::MAX_VALUE)]
     Value,
-    /// No digits after the point, or more than 8.
+    /// The fraction has no digits or more than 8.
     #[error("a fraction has 1 to 8 digits")]
     Fraction,
 }

@@ -8,42 +8,65 @@ use thiserror::Error;
 
 use crate::{AccessTokenSerial, InstanceId, OtpDeviceId, Permission, Timestamp, TokenScope};
 
-/// An operation on an instance: actor, time, address and outcome. It holds no secret.
+/// A record of an operation on an instance: actor, time, address and outcome. Contains no secrets.
+///
+/// ```
+/// use merchant_otp_domain::{Actor, AuditEvent, InstanceId, Operation, Outcome, Timestamp};
+///
+/// let event = AuditEvent {
+///     time: Timestamp::EPOCH,
+///     instance: InstanceId::admin(),
+///     actor: Actor::Operator,
+///     address: None,
+///     operation: Operation::RenameInstance,
+///     device: None,
+///     access_token: None,
+///     outcome: Outcome::Done,
+///     unrecorded: 0,
+/// };
+/// assert_eq!(event.operation.name(), "instance.rename");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditEvent {
-    /// When it was done.
+    /// The time of the operation.
     pub time: Timestamp,
-    /// The instance that it was done to.
+    /// The instance that the operation acted on.
     pub instance: InstanceId,
     /// The actor.
     pub actor: Actor,
-    /// From where; `None` if that is not known.
+    /// The address of the client; `None` if it is unknown.
     pub address: Option<IpAddr>,
     /// The operation.
     pub operation: Operation,
-    /// The device that it was done to, if it is one.
+    /// The device that the operation acted on, if any.
     pub device: Option<OtpDeviceId>,
-    /// The access token that was issued or revoked, if one was.
+    /// The access token that was issued or revoked, if any.
     pub access_token: Option<AccessTokenSerial>,
     /// The outcome.
     pub outcome: Outcome,
-    /// The number of earlier refusals that were not recorded, because there were too many at a
-    /// time.
+    /// The number of earlier refusals that were not recorded, because they exceeded the quota.
     pub unrecorded: u32,
 }
 
 /// The actor of an operation.
+///
+/// ```
+/// use merchant_otp_domain::Actor;
+///
+/// assert_eq!(Actor::from_parts("operator", None), Ok(Actor::Operator));
+/// assert!(Actor::from_parts("token", None).is_err());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Actor {
     /// An unknown client: its credentials were refused.
     Unknown,
     /// The operator, on the command line.
     Operator,
-    /// A client with the password of the instance.
+    /// A client that authenticated with the password of the instance.
     Password,
-    /// A client with an access token.
+    /// A client that authenticated with an access token.
     Token {
-        /// The number of the token.
+        /// The serial of the token.
         serial: AccessTokenSerial,
         /// What the token allows.
         scope: TokenScope,
@@ -51,7 +74,7 @@ pub enum Actor {
 }
 
 impl Actor {
-    /// What kind of actor it is: `unknown`, `operator`, `password` or `token`.
+    /// The kind of the actor: `unknown`, `operator`, `password` or `token`.
     #[must_use]
     pub const fn kind(self) -> &'static str {
         match self {
@@ -62,11 +85,11 @@ impl Actor {
         }
     }
 
-    /// The actor of a kind, and of a token if it is one.
+    /// Creates an actor from its kind, and from its token if the kind is `token`.
     ///
     /// # Errors
     ///
-    /// If there is no such kind, or a token where none belongs, or none where one does.
+    /// If the kind is unknown, `token` comes without a token, or another kind comes with one.
     pub fn from_parts(
         kind: &str,
         token: Option<(AccessTokenSerial, TokenScope)>,
@@ -92,6 +115,13 @@ impl fmt::Display for Actor {
 }
 
 /// An operation on an instance.
+///
+/// ```
+/// use merchant_otp_domain::{Operation, Permission};
+///
+/// assert_eq!(Operation::from_name("otp-device.add"), Ok(Operation::AddOtpDevice));
+/// assert_eq!(Operation::Use(Permission::OrdersRead).name(), "orders-read");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
     /// `otp-device.add`
@@ -116,12 +146,12 @@ pub enum Operation {
     DeleteInstance,
     /// `instance.purge`
     PurgeInstance,
-    /// Something that needs a permission, and was refused; the name is that of the permission.
+    /// A refused operation that needs this permission; its name is that of the permission.
     Use(Permission),
 }
 
 impl Operation {
-    /// The operations that do not go by a permission.
+    /// The operations that have names of their own.
     const NAMED: [Self; 11] = [
         Self::AddOtpDevice,
         Self::ChangeOtpDevice,
@@ -155,11 +185,11 @@ impl Operation {
         }
     }
 
-    /// The operation of a name.
+    /// Finds an operation by its name.
     ///
     /// # Errors
     ///
-    /// If none has it.
+    /// If no operation has the name.
     pub fn from_name(name: &str) -> Result<Self, AuditEventError> {
         Self::NAMED
             .into_iter()
@@ -170,26 +200,33 @@ impl Operation {
 }
 
 /// The outcome of an operation.
+///
+/// ```
+/// use merchant_otp_domain::Outcome;
+///
+/// assert_eq!(Outcome::NotFound.name(), "not-found");
+/// assert_eq!(Outcome::from_name("not-found"), Ok(Outcome::NotFound));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Outcome {
     /// `done`
     Done,
-    /// `unchanged`: what was to be done was done before.
+    /// `unchanged`: the change had been made before.
     Unchanged,
-    /// `conflict`: it contradicts what exists.
+    /// `conflict`: the request contradicts existing data.
     Conflict,
-    /// `not-found`: what it was to be done to is not there.
+    /// `not-found`: the object of the operation does not exist.
     NotFound,
-    /// `invalid`: it would break a rule.
+    /// `invalid`: the result would violate a rule.
     Invalid,
-    /// `unauthorized`: the credentials are not good.
+    /// `unauthorized`: the credentials are not valid.
     Unauthorized,
     /// `forbidden`: the credentials do not allow it.
     Forbidden,
     /// `throttled`: there were too many attempts.
     Throttled,
-    /// `failed`: the service could not do it, or does not know whether it did.
+    /// `failed`: the service failed, or the outcome is unknown.
     Failed,
 }
 
@@ -203,17 +240,17 @@ impl Outcome {
         self.into()
     }
 
-    /// The outcome of a name.
+    /// Finds an outcome by its name.
     ///
     /// # Errors
     ///
-    /// If none has it.
+    /// If no outcome has the name.
     pub fn from_name(name: &str) -> Result<Self, AuditEventError> {
         Self::ALL.iter().copied().find(|outcome| outcome.name() == name).ok_or(AuditEventError)
     }
 }
 
-/// A text that is no part of an [`AuditEvent`].
+/// Error returned for an unknown actor, operation or outcome of an [`AuditEvent`].
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("no audit event has such an actor, operation or outcome")]
 pub struct AuditEventError;

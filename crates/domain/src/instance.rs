@@ -4,27 +4,37 @@ use std::fmt;
 
 use thiserror::Error;
 
-/// A merchant that the service keeps devices and access tokens for.
+/// A merchant instance: a merchant with devices and access tokens of its own.
+///
+/// ```
+/// use merchant_otp_domain::{Instance, InstanceId, InstanceName};
+///
+/// let instance = Instance {
+///     id: InstanceId::parse("shop").unwrap(),
+///     name: InstanceName::parse("The shop").unwrap(),
+/// };
+/// assert_ne!(instance, Instance::admin());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Instance {
-    /// The name that requests address it by.
+    /// The identifier, as used in URLs.
     pub id: InstanceId,
-    /// The name that people know it by.
+    /// The display name.
     pub name: InstanceName,
 }
 
 impl Instance {
-    /// The instance that a URL without `/instances/$INSTANCE` addresses, as it is at first.
+    /// The initial state of the instance that URLs without `/instances/$INSTANCE` address.
     #[must_use]
     pub fn admin() -> Self {
         Self { id: InstanceId::admin(), name: InstanceName(InstanceId::ADMIN.to_owned()) }
     }
 }
 
-/// The identifier of an instance, as it stands in URLs.
+/// The identifier of an instance, as used in URLs.
 ///
 /// Matches `^[A-Za-z0-9][A-Za-z0-9_.@-]+$` (merchant protocol, `POST /management/instances`), so it
-/// has at least 2 bytes, and at most [`InstanceId::MAX_BYTES`]. Compared byte for byte.
+/// has at least 2 bytes, and at most [`InstanceId::MAX_BYTES`]. Compared byte by byte.
 ///
 /// ```
 /// use merchant_otp_domain::InstanceId;
@@ -36,20 +46,20 @@ impl Instance {
 pub struct InstanceId(String);
 
 impl InstanceId {
-    /// The longest identifier, in bytes; the protocol names no limit.
+    /// The maximum length, in bytes. The protocol sets no limit.
     pub const MAX_BYTES: usize = 255;
 
-    /// The former name of the instance `admin` in the protocol; no other instance may have it.
+    /// The former id of the instance `admin` in the protocol. No other instance may have it.
     pub const FORMER_ADMIN: &str = "default";
 
     /// The id of the instance that manages the others.
     pub const ADMIN: &str = "admin";
 
-    /// Reads an identifier.
+    /// Parses an identifier.
     ///
     /// # Errors
     ///
-    /// If the text is too short, too long, or has a character the protocol does not allow.
+    /// If the text is too short, too long, or has a character that the protocol does not allow.
     pub fn parse(text: &str) -> Result<Self, InstanceIdError> {
         let [first, rest @ ..] = text.as_bytes() else {
             return Err(InstanceIdError::TooShort);
@@ -67,7 +77,7 @@ impl InstanceId {
         Ok(Self(text.to_owned()))
     }
 
-    /// The instance that a URL without `/instances/$INSTANCE` addresses.
+    /// The id of the instance that URLs without `/instances/$INSTANCE` address.
     #[must_use]
     pub fn admin() -> Self {
         Self(Self::ADMIN.to_owned())
@@ -86,7 +96,7 @@ impl fmt::Display for InstanceId {
     }
 }
 
-/// Why a text is no [`InstanceId`].
+/// Error returned by [`InstanceId::parse`].
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum InstanceIdError {
     /// Fewer than 2 bytes.
@@ -100,17 +110,24 @@ pub enum InstanceIdError {
     Character,
 }
 
-/// The name of a merchant, for people.
+/// The display name of an instance.
 ///
 /// 1 to [`InstanceName::MAX_BYTES`] bytes of UTF-8 without control characters.
+///
+/// ```
+/// use merchant_otp_domain::InstanceName;
+///
+/// assert_eq!(InstanceName::parse("Café №1").unwrap().as_str(), "Café №1");
+/// assert!(InstanceName::parse("two\nlines").is_err());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstanceName(String);
 
 impl InstanceName {
-    /// The longest name, in bytes.
+    /// The maximum length, in bytes.
     pub const MAX_BYTES: usize = 1024;
 
-    /// Reads a name.
+    /// Parses a name.
     ///
     /// # Errors
     ///
@@ -133,13 +150,13 @@ impl InstanceName {
     }
 }
 
-/// Why a text is no [`InstanceName`].
+/// Error returned by [`InstanceName::parse`].
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum InstanceNameError {
     /// Empty, or more than [`InstanceName::MAX_BYTES`].
     #[error("a name has 1 to {} bytes", InstanceName::MAX_BYTES)]
     Length,
-    /// Names are shown on one line.
+    /// A control character: names are shown on one line.
     #[error("a name has no control characters")]
     ControlCharacter,
 }

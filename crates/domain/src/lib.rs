@@ -1,10 +1,10 @@
-//! Values, invariants and arithmetic of the merchant OTP service.
+//! Domain types of the merchant OTP service: values, their invariants, and one-time codes.
 //!
-//! A value of a type of this crate is valid: the constructors refuse everything else, so no layer
-//! above checks again. Nothing here does I/O, waits, or knows a serialization format.
+//! Every value of these types is valid: the constructors reject invalid input, so no other layer
+//! checks again. The crate does no I/O, never waits, and depends on no serialization format.
 //!
-//! Errors name the rule that was broken and never quote the value that broke it: the value may be a
-//! secret, and the caller knows it anyway.
+//! Errors name the violated rule and never contain the rejected value: it may be a secret, and the
+//! caller has it already.
 
 mod access_token;
 mod amount;

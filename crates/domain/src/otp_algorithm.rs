@@ -3,15 +3,22 @@
 use strum::{IntoStaticStr, VariantArray};
 use thiserror::Error;
 
-/// How the codes that confirm a payment at the point of sale are computed.
+/// The algorithm that computes the codes of a device, which confirm payments at the point of sale.
 ///
 /// The numbers and names are those of `otp_algorithm` in the merchant protocol.
+///
+/// ```
+/// use merchant_otp_domain::OtpAlgorithm;
+///
+/// assert_eq!(OtpAlgorithm::from_number(2), Ok(OtpAlgorithm::TotpWithPrice));
+/// assert_eq!(OtpAlgorithm::TotpWithPrice.name(), "TOTP_WITH_PRICE");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum OtpAlgorithm {
     /// No codes: 0, `NONE`.
     None,
-    /// Codes of RFC 6238 for the time alone: 1, `TOTP_WITHOUT_PRICE`.
+    /// Codes for the time alone (RFC 6238): 1, `TOTP_WITHOUT_PRICE`.
     TotpWithoutPrice,
     /// Codes for the time and the price: 2, `TOTP_WITH_PRICE`.
     TotpWithPrice,
@@ -37,7 +44,7 @@ impl OtpAlgorithm {
         self.into()
     }
 
-    /// The algorithm of a number.
+    /// Finds an algorithm by its number.
     ///
     /// # Errors
     ///
@@ -50,7 +57,7 @@ impl OtpAlgorithm {
             .ok_or(OtpAlgorithmError)
     }
 
-    /// The algorithm of a name, in any case.
+    /// Finds an algorithm by its name, which is case-insensitive.
     ///
     /// # Errors
     ///
@@ -64,7 +71,7 @@ impl OtpAlgorithm {
     }
 }
 
-/// A number or name that no [`OtpAlgorithm`] has.
+/// Error returned by [`OtpAlgorithm::from_number`] and [`OtpAlgorithm::from_name`].
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("the algorithm is 0 or NONE, 1 or TOTP_WITHOUT_PRICE, 2 or TOTP_WITH_PRICE")]
 pub struct OtpAlgorithmError;

@@ -9,15 +9,34 @@ use zeroize::Zeroizing;
 
 use crate::{Amount, OtpAlgorithm, OtpDevice, Timestamp};
 
-/// The codes that a device may show at about a point in time.
+/// The codes that a device may show around a point in time.
 ///
-/// Five codes of 8 digits: for the two steps before, the step of the point in time, and the two
-/// after, so that the clock of the device may be off by a minute. Steps before time 0 are step 0.
-/// In `Display`, one a line, oldest first, as the confirmation of a payment shows them.
+/// Five codes of 8 digits: for the two time steps before, the step of the point in time, and the
+/// two after, so that the clock of the device may be off by a minute. Steps before time 0 count as
+/// step 0. `Display` writes one code per line, oldest first, as a payment confirmation shows them.
+///
+/// ```
+/// use merchant_otp_domain::{
+///     OtpAlgorithm, OtpCounter, OtpDevice, OtpDeviceDescription, OtpDeviceId, OtpKey, Timestamp,
+/// };
+///
+/// let device = OtpDevice::new(
+///     OtpDeviceId::parse("till").unwrap(),
+///     OtpDeviceDescription::parse("").unwrap(),
+///     OtpKey::from_base32("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ").unwrap(),
+///     OtpAlgorithm::TotpWithoutPrice,
+///     OtpCounter::default(),
+/// )
+/// .unwrap();
+/// let codes = device.codes(Timestamp::from_seconds(59).unwrap(), None).unwrap();
+/// // RFC 6238 appendix B.
+/// assert_eq!(codes.codes()[2].to_string(), "94287082");
+/// assert_eq!(codes.codes()[2].shown_from(), 30);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OtpCodes([OtpCode; 5]);
 
-/// A code that a device shows during one step.
+/// A code that a device shows during one time step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OtpCode {
     code: u32,
@@ -25,16 +44,16 @@ pub struct OtpCode {
 }
 
 impl OtpCode {
-    /// How long a code is shown, in seconds (RFC 6238 section 5.2).
+    /// The length of a time step, in seconds (RFC 6238 section 5.2).
     pub const SECONDS: u64 = 30;
 
-    /// When it is shown first, in seconds since the epoch.
+    /// The start of its time step, in seconds since the Unix epoch.
     #[must_use]
     pub fn shown_from(self) -> u64 {
         self.step * Self::SECONDS
     }
 
-    /// When it is no longer shown, in seconds since the epoch.
+    /// The end of its time step, exclusive, in seconds since the Unix epoch.
     #[must_use]
     pub fn shown_until(self) -> u64 {
         self.shown_from() + Self::SECONDS
@@ -54,7 +73,7 @@ impl OtpCodes {
         self.0
     }
 
-    /// The codes of a key (RFC 6238 with SHA-1, from time 0, with 8 digits).
+    /// Computes the codes of a key (RFC 6238 with SHA-1, T0 = 0 and 8 digits).
     fn of_key(key: &[u8], at: Timestamp) -> Self {
         let steps = [-2, -1, 0, 1, 2_i64].map(|offset| {
             let seconds =
@@ -74,10 +93,10 @@ impl fmt::Display for OtpCodes {
 }
 
 impl OtpDevice {
-    /// The codes that the device may show at a point in time, for a payment of a price.
+    /// Computes the codes that the device may show at a point in time, for a payment of `price`.
     ///
-    /// `None` if it shows none: without an algorithm, or without a price where the algorithm needs
-    /// one.
+    /// Returns `None` if the device has no algorithm, or if its algorithm needs a price and `price`
+    /// is `None`.
     #[must_use]
     pub fn codes(&self, at: Timestamp, price: Option<&Amount>) -> Option<OtpCodes> {
         let key = self.key().expose_bytes();
@@ -92,7 +111,7 @@ impl OtpDevice {
     }
 }
 
-/// One code of 8 digits (RFC 4226 section 5.3).
+/// Computes one code of 8 digits (RFC 4226 section 5.3).
 fn hotp(key: &[u8], counter: u64) -> u32 {
     let digest = hmac::<Hmac<Sha1>>(key, &[&counter.to_be_bytes()]);
     let offset = digest.last().map_or(0, |last| usize::from(last & 0x0f));
@@ -101,8 +120,8 @@ fn hotp(key: &[u8], counter: u64) -> u32 {
     (word & 0x7fff_ffff) % 100_000_000
 }
 
-/// 64 bytes of the KDF of GNUnet: HKDF (RFC 5869) that extracts with SHA-512 and expands with
-/// SHA-256.
+/// Derives 64 bytes with the KDF of GNUnet: HKDF (RFC 5869) that extracts with SHA-512 and expands
+/// with SHA-256.
 fn gnunet_kdf(salt: &[u8], key: &[u8], info: &[u8]) -> Zeroizing<Vec<u8>> {
     let prk = hmac::<Hmac<Sha512>>(salt, &[key]);
     let mut okm = hmac::<Hmac<Sha256>>(&prk, &[info, &[1]]);
@@ -209,7 +228,7 @@ mod tests {
         assert_eq!(codes.map(OtpCode::shown_from), [0, 0, 30, 60, 90]);
     }
 
-    /// The vector of GNUnet's and Taler's test-vector generators for their KDF.
+    /// The KDF vector of the test-vector generators of GNUnet and Taler.
     #[test]
     fn the_official_vector_of_the_kdf() {
         let info = b"I'm a context chunk, also known as 'info' in the RFC";

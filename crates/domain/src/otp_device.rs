@@ -6,9 +6,28 @@ use thiserror::Error;
 
 use crate::{OtpAlgorithm, OtpKey};
 
-/// An offline device that shows one-time codes: the details a merchant registers.
+/// An offline device that shows one-time codes, as a merchant registers it.
 ///
-/// Two devices are equal if every detail is; the keys are compared in constant time.
+/// Two devices are equal if all their fields are; the keys are compared in constant time.
+///
+/// ```
+/// use merchant_otp_domain::{
+///     OtpAlgorithm, OtpCounter, OtpDevice, OtpDeviceDescription, OtpDeviceError, OtpDeviceId,
+///     OtpKey,
+/// };
+///
+/// let device = |key: &str| {
+///     OtpDevice::new(
+///         OtpDeviceId::parse("till").unwrap(),
+///         OtpDeviceDescription::parse("Till at the window").unwrap(),
+///         OtpKey::from_base32(key).unwrap(),
+///         OtpAlgorithm::TotpWithPrice,
+///         OtpCounter::default(),
+///     )
+/// };
+/// assert_eq!(device("MZXW6").unwrap().id().as_str(), "till");
+/// assert_eq!(device(""), Err(OtpDeviceError::EmptyKey));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OtpDevice {
     id: OtpDeviceId,
@@ -19,11 +38,11 @@ pub struct OtpDevice {
 }
 
 impl OtpDevice {
-    /// Puts a device together.
+    /// Creates a device from its parts.
     ///
     /// # Errors
     ///
-    /// If the algorithm computes codes and the key is empty: anyone could compute them then.
+    /// If the algorithm computes codes and the key is empty: anyone could compute such codes.
     pub fn new(
         id: OtpDeviceId,
         description: OtpDeviceDescription,
@@ -47,19 +66,19 @@ impl OtpDevice {
         &self.id
     }
 
-    /// What people call the device.
+    /// The description of the device, for people.
     #[must_use]
     pub fn description(&self) -> &OtpDeviceDescription {
         &self.description
     }
 
-    /// The key that the device shares with the backend.
+    /// The secret key shared by the device and the backend.
     #[must_use]
     pub fn key(&self) -> &OtpKey {
         &self.key
     }
 
-    /// How its codes are computed.
+    /// The algorithm that computes its codes.
     #[must_use]
     pub fn algorithm(&self) -> OtpAlgorithm {
         self.algorithm
@@ -71,11 +90,11 @@ impl OtpDevice {
         self.counter
     }
 
-    /// The device after a change; what the change leaves out stays.
+    /// The device with a change applied.
     ///
     /// # Errors
     ///
-    /// As [`OtpDevice::new`]: the rules hold for what comes out of the change.
+    /// As [`OtpDevice::new`], for the changed device.
     pub fn changed(&self, change: OtpDeviceChange) -> Result<Self, OtpDeviceError> {
         Self::new(
             self.id.clone(),
@@ -87,41 +106,51 @@ impl OtpDevice {
     }
 }
 
-/// A change of a device; `None` leaves a detail unchanged.
+/// A change to a device; `None` leaves a field unchanged.
+///
+/// ```
+/// use merchant_otp_domain::{OtpDeviceChange, OtpDeviceDescription};
+///
+/// let change = OtpDeviceChange {
+///     description: Some(OtpDeviceDescription::parse("Till 2").unwrap()),
+///     ..OtpDeviceChange::default()
+/// };
+/// assert!(change.key.is_none());
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct OtpDeviceChange {
-    /// What people call it.
+    /// The new description.
     pub description: Option<OtpDeviceDescription>,
-    /// The key that it shares with the backend.
+    /// The new key.
     pub key: Option<OtpKey>,
-    /// How its codes are computed.
+    /// The new algorithm.
     pub algorithm: Option<OtpAlgorithm>,
-    /// Its counter.
+    /// The new counter.
     pub counter: Option<OtpCounter>,
 }
 
-/// A device in a list.
+/// A device in a list: without its key, algorithm and counter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OtpDeviceSummary {
     /// The identifier, unique in its instance.
     pub id: OtpDeviceId,
-    /// What people call it.
+    /// The description, for people.
     pub description: OtpDeviceDescription,
 }
 
-/// Why details do not make an [`OtpDevice`].
+/// Error returned by [`OtpDevice::new`] and [`OtpDevice::changed`].
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum OtpDeviceError {
-    /// An algorithm that computes codes from an empty key.
+    /// The algorithm computes codes, and the key is empty.
     #[error("the key is empty, and the algorithm computes codes from it")]
     EmptyKey,
 }
 
 /// The identifier of a device, unique in its instance.
 ///
-/// 1 to [`OtpDeviceId::MAX_BYTES`] bytes of UTF-8 without control characters and `/`, and neither
-/// `.` nor `..`: it is a segment of a URL, and clients resolve those before they send. Compared
-/// byte for byte, without any normalization.
+/// 1 to [`OtpDeviceId::MAX_BYTES`] bytes of UTF-8 without control characters and `/`. The id is a
+/// segment of a URL, so it is neither `.` nor `..`, which clients resolve before they send a
+/// request. Compared byte by byte, without normalization.
 ///
 /// ```
 /// use merchant_otp_domain::OtpDeviceId;
@@ -133,14 +162,14 @@ pub enum OtpDeviceError {
 pub struct OtpDeviceId(String);
 
 impl OtpDeviceId {
-    /// The longest identifier, in bytes.
+    /// The maximum length, in bytes.
     pub const MAX_BYTES: usize = 255;
 
-    /// Reads an identifier.
+    /// Parses an identifier.
     ///
     /// # Errors
     ///
-    /// If the text is empty, too long, or could not be addressed in a URL.
+    /// If the text is empty, too long, or cannot be a segment of a URL.
     pub fn parse(text: impl Into<String>) -> Result<Self, OtpDeviceIdError> {
         let text = text.into();
         if text.is_empty() || text.len() > Self::MAX_BYTES {
@@ -168,7 +197,7 @@ impl fmt::Display for OtpDeviceId {
     }
 }
 
-/// Why a text is no [`OtpDeviceId`].
+/// Error returned by [`OtpDeviceId::parse`].
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum OtpDeviceIdError {
     /// Empty, or more than [`OtpDeviceId::MAX_BYTES`].
@@ -177,24 +206,32 @@ pub enum OtpDeviceIdError {
     /// A control character or a slash.
     #[error("a device id has no control characters and no /")]
     Character,
-    /// `.` or `..`, which URLs resolve.
+    /// `.` or `..`, which clients resolve.
     #[error("a device id is neither . nor ..")]
     Dots,
 }
 
-/// What people call a device: up to [`OtpDeviceDescription::MAX_BYTES`] bytes of UTF-8 without NUL.
+/// The description of a device: up to [`OtpDeviceDescription::MAX_BYTES`] bytes of UTF-8 without
+/// NUL.
+///
+/// ```
+/// use merchant_otp_domain::OtpDeviceDescription;
+///
+/// assert_eq!(OtpDeviceDescription::parse("Till 1").unwrap().as_str(), "Till 1");
+/// assert!(OtpDeviceDescription::parse("\0").is_err());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OtpDeviceDescription(String);
 
 impl OtpDeviceDescription {
-    /// The longest description, in bytes: 64 KiB.
+    /// The maximum length, in bytes: 64 KiB.
     pub const MAX_BYTES: usize = 64 * 1024;
 
-    /// Reads a description.
+    /// Parses a description.
     ///
     /// # Errors
     ///
-    /// If the text is too long or has a NUL, which `PostgreSQL` cannot store.
+    /// If the text is too long or contains a NUL, which `PostgreSQL` cannot store.
     pub fn parse(text: impl Into<String>) -> Result<Self, OtpDeviceDescriptionError> {
         let text = text.into();
         if text.len() > Self::MAX_BYTES {
@@ -213,7 +250,7 @@ impl OtpDeviceDescription {
     }
 }
 
-/// Why a text is no [`OtpDeviceDescription`].
+/// Error returned by [`OtpDeviceDescription::parse`].
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum OtpDeviceDescriptionError {
     /// More than [`OtpDeviceDescription::MAX_BYTES`].
@@ -226,16 +263,23 @@ pub enum OtpDeviceDescriptionError {
 
 /// The counter of a counter-based device: 0 to 2^63 − 1.
 ///
-/// The protocol stores it; no algorithm uses it. A device without one counts from 0.
+/// The protocol stores it; no algorithm uses it. The default is 0.
+///
+/// ```
+/// use merchant_otp_domain::OtpCounter;
+///
+/// assert_eq!(OtpCounter::default().value(), 0);
+/// assert!(OtpCounter::new(-1).is_err());
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OtpCounter(i64);
 
 impl OtpCounter {
-    /// Takes a counter.
+    /// Creates a counter from a number.
     ///
     /// # Errors
     ///
-    /// If it is negative.
+    /// If the number is negative.
     pub fn new(value: i64) -> Result<Self, OtpCounterError> {
         match value {
             0.. => Ok(Self(value)),
@@ -250,7 +294,7 @@ impl OtpCounter {
     }
 }
 
-/// A number that is no [`OtpCounter`].
+/// Error returned by [`OtpCounter::new`].
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("the counter is 0 to 2^63 - 1")]
 pub struct OtpCounterError;

@@ -1,4 +1,4 @@
-//! OTP keys in Base32.
+//! OTP keys, and their Base32 form.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq;
 use thiserror::Error;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-/// The key that a device and the backend share: 0 to [`OtpKey::MAX_BYTES`] bytes.
+/// The secret key shared by a device and the backend: 0 to [`OtpKey::MAX_BYTES`] bytes.
 ///
 /// Compared in constant time, wiped when dropped, redacted in `Debug`.
 ///
@@ -23,10 +23,10 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 pub struct OtpKey(Vec<u8>);
 
 impl OtpKey {
-    /// The longest key, in bytes: twice the block of SHA-1, more than any device takes.
+    /// The maximum length, in bytes: twice the block size of SHA-1, more than any device accepts.
     pub const MAX_BYTES: usize = 128;
 
-    /// Takes the raw bytes of a key.
+    /// Creates a key from its raw bytes.
     ///
     /// # Errors
     ///
@@ -39,22 +39,22 @@ impl OtpKey {
         Ok(key)
     }
 
-    /// Reads a key in the Base32 of RFC 3548 (RFC 4648 section 6), not in Taler's Crockford Base32.
+    /// Parses a key in Base32 of RFC 3548 (RFC 4648 section 6), not in Taler's Crockford Base32.
     ///
-    /// As liberal as authenticator apps and the C merchant backend: letters in any case, with up to
-    /// 6 `=` at the end or none, and bits left over after the last whole byte are ignored.
+    /// Accepts what authenticator apps and the C merchant backend accept: upper and lower case, and
+    /// up to 6 `=` at the end. Bits after the last whole byte are ignored.
     ///
     /// # Errors
     ///
-    /// If another character is in the text, or the key is longer than [`OtpKey::MAX_BYTES`].
+    /// If the text has another character, or the key is longer than [`OtpKey::MAX_BYTES`].
     pub fn from_base32(text: &str) -> Result<Self, OtpKeyError> {
         let symbols = strip_padding(text)?.as_bytes();
         if symbols.len() > MAX_SYMBOLS {
             let base32 = symbols.iter().all(|symbol| is_symbol(*symbol));
             return Err(if base32 { OtpKeyError::TooLong } else { OtpKeyError::NotBase32 });
         }
-        // 1, 3 or 6 symbols after the last whole block have one more than their bytes need: RFC
-        // 4648 never makes such a tail, the C backend takes it and drops its bits.
+        // 1, 3 or 6 symbols after the last whole block are one more than their bytes need. RFC 4648
+        // never produces such a tail; the C backend accepts it and drops the extra bits.
         let idle = usize::from(matches!(symbols.len() % 8, 1 | 3 | 6));
         let (whole, idle) = symbols.split_at(symbols.len().saturating_sub(idle));
         if !idle.iter().all(|symbol| is_symbol(*symbol)) {
@@ -71,13 +71,13 @@ impl OtpKey {
         Zeroizing::new(BASE32.encode(&self.0))
     }
 
-    /// The raw bytes of the key: for storing it and for computing codes, for nothing else.
+    /// The raw bytes of the key. Use them only to seal the key and to compute codes.
     #[must_use]
     pub fn expose_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// Whether the key has no bytes at all, as a device without codes may.
+    /// Whether the key has no bytes, which a device without codes may have.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -98,10 +98,10 @@ impl fmt::Debug for OtpKey {
     }
 }
 
-/// Why a text or bytes are no [`OtpKey`].
+/// Error returned by [`OtpKey::from_bytes`] and [`OtpKey::from_base32`].
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum OtpKeyError {
-    /// A character outside the alphabet, or `=` elsewhere than at the end.
+    /// A character outside the alphabet, `=` before the end, or more than 6 `=`.
     #[error("the key is not Base32 of RFC 3548 (A-Z and 2-7, not Crockford)")]
     NotBase32,
     /// More than [`OtpKey::MAX_BYTES`].
@@ -109,7 +109,7 @@ pub enum OtpKeyError {
     TooLong,
 }
 
-/// The most symbols that a key of [`OtpKey::MAX_BYTES`] can have, an idle one included.
+/// The maximum number of symbols of a key of [`OtpKey::MAX_BYTES`], including an unused one.
 const MAX_SYMBOLS: usize = (OtpKey::MAX_BYTES * 8).div_ceil(5) + 1;
 
 static BASE32: LazyLock<Encoding> = LazyLock::new(|| {
@@ -126,7 +126,7 @@ fn is_symbol(symbol: u8) -> bool {
     matches!(symbol, b'A'..=b'Z' | b'a'..=b'z' | b'2'..=b'7')
 }
 
-/// The text without its padding: at most 6 `=` (RFC 4648).
+/// Removes the padding: at most 6 `=` (RFC 4648).
 fn strip_padding(text: &str) -> Result<&str, OtpKeyError> {
     let stripped = text.trim_end_matches('=');
     match text.len() - stripped.len() {
@@ -174,7 +174,7 @@ mod tests {
             ("mzxw6ytb", b"fooba"),
             ("M", b""),
             ("=", b""),
-            // Tails of 1, 3 and 6 symbols, and bits left over.
+            // Tails of 1, 3 and 6 symbols, and leftover bits.
             ("MZXW6YTBM", b"fooba"),
             ("MYM", b"f"),
             ("MZXW6Y", b"foo"),
@@ -234,8 +234,8 @@ mod tests {
             prop_assert_eq!(OtpKey::from_base32(&padded.to_lowercase()).unwrap(), key);
         }
 
-        /// The decoder of the C backend, written down as the protocol describes it: 5 bits a
-        /// symbol, first bits first, a byte whenever there are 8, the rest dropped.
+        /// The decoder of the C backend as the protocol describes it: 5 bits per symbol, most
+        /// significant bits first, one byte for every 8 bits; the rest is dropped.
         #[test]
         fn the_bits_are_those_of_the_c_backend(text in "[A-Za-z2-7]{0,200}={0,2}") {
             let mut expected = Vec::new();

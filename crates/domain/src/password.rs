@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 /// The password of an instance: 1 to [`Password::MAX_BYTES`] bytes of UTF-8.
 ///
-/// Wiped when dropped, redacted in `Debug`. Stores keep its [`PasswordHash`] only.
+/// Wiped when dropped, redacted in `Debug`. Stores hold only its [`PasswordHash`].
 ///
 /// ```
 /// use merchant_otp_domain::Password;
@@ -22,10 +22,10 @@ use zeroize::Zeroizing;
 pub struct Password(Zeroizing<String>);
 
 impl Password {
-    /// The longest password, in bytes.
+    /// The maximum length, in bytes.
     pub const MAX_BYTES: usize = 1024;
 
-    /// Reads a password, as it is: no blank is cut off.
+    /// Parses a password. White space is kept.
     ///
     /// # Errors
     ///
@@ -37,9 +37,9 @@ impl Password {
         }
     }
 
-    /// Hashes the password with a random salt, which no other hash may have.
+    /// Hashes the password with a random salt, which must be different for every hash.
     ///
-    /// Slow on purpose, and takes [`PasswordHash::MEMORY_KIB`] of memory meanwhile.
+    /// Slow on purpose; uses [`PasswordHash::MEMORY_KIB`] KiB of memory.
     #[must_use]
     pub fn hash(&self, salt: [u8; 16]) -> PasswordHash {
         PasswordHash(phc_string(self.0.as_bytes(), salt))
@@ -52,34 +52,42 @@ impl fmt::Debug for Password {
     }
 }
 
-/// A text that is no [`Password`].
+/// Error returned by [`Password::parse`].
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("a password has 1 to {} bytes", Password::MAX_BYTES)]
 pub struct PasswordError;
 
-/// The Argon2id hash of a password (RFC 9106) in the PHC string format: what a store keeps.
+/// The Argon2id hash of a password (RFC 9106) in the PHC string format, as stores hold it.
 ///
-/// Redacted in `Debug`: a weak password can be guessed by its hash.
+/// Redacted in `Debug`: a weak password can be guessed from its hash.
+///
+/// ```
+/// use merchant_otp_domain::PasswordHash;
+///
+/// let hash = PasswordHash::decoy();
+/// assert_eq!(PasswordHash::parse(hash.as_str()), Ok(hash));
+/// assert!(PasswordHash::parse("secret").is_err());
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(String);
 
 impl PasswordHash {
-    /// How much memory hashing takes, in KiB.
+    /// The memory that hashing uses, in KiB.
     ///
-    /// With [`PasswordHash::PASSES`] and one lane this is one of the settings that OWASP's Password
-    /// Storage Cheat Sheet asks for at the least. Of those it is the one that the allocator of
-    /// glibc gives back to the system right after: up to 32 MiB it keeps, for each thread.
+    /// With [`PasswordHash::PASSES`] and one lane, this is one of the minimum settings of OWASP's
+    /// Password Storage Cheat Sheet. Of those, it is the only one whose memory the allocator of
+    /// glibc returns to the system immediately: it keeps up to 32 MiB for each thread.
     pub const MEMORY_KIB: u32 = 46 * 1024;
 
     /// The number of passes over the memory.
     pub const PASSES: u32 = 1;
 
-    /// Reads a hash from its PHC string, of another version of the service too.
+    /// Parses a hash from its PHC string, including one of another version of the service.
     ///
     /// # Errors
     ///
-    /// If it is none of Argon2id, or one that takes a multiple of the memory or time to check that
-    /// this version asks for, and could be meant to exhaust them.
+    /// If it is not a hash of Argon2id, or if it needs more than 4 times the memory or passes of
+    /// this version, or more than 4 lanes: checking it could exhaust the service.
     pub fn parse(text: impl Into<String>) -> Result<Self, PasswordHashError> {
         let text = text.into();
         let hash = phc::PasswordHash::new(&text).map_err(|_| PasswordHashError)?;
@@ -93,9 +101,9 @@ impl PasswordHash {
         Ok(Self(text))
     }
 
-    /// A hash for when there is none, so that refusing takes as long as checking.
+    /// A hash for log-ins without a stored one, so that refusing takes as long as checking.
     ///
-    /// It is the same everywhere: a check against it is refused whatever its result.
+    /// It is a constant: callers refuse the log-in, whatever the result of the check.
     #[must_use]
     pub fn decoy() -> Self {
         let hash = "$argon2id$v=19$m=47104,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA\
@@ -103,14 +111,14 @@ impl PasswordHash {
         Self(hash.to_owned())
     }
 
-    /// Whether this is the hash of a password. As slow as [`Password::hash`].
+    /// Checks whether this is the hash of a password. As slow as [`Password::hash`].
     #[must_use]
     pub fn verifies(&self, password: &Password) -> bool {
         phc::PasswordHash::new(&self.0)
             .is_ok_and(|hash| argon2id().verify_password(password.0.as_bytes(), &hash).is_ok())
     }
 
-    /// The hash as PHC string, for storing it.
+    /// The hash as a PHC string, for storage.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -123,7 +131,7 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
-/// A text that is no [`PasswordHash`].
+/// Error returned by [`PasswordHash::parse`].
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("it is no hash of Argon2id with about the cost of this service")]
 pub struct PasswordHashError;
@@ -155,8 +163,7 @@ mod tests {
         assert_ne!(password.hash([8; 16]), hash);
     }
 
-    /// A vector of the tests of the reference implementation in C: `password`, salted by
-    /// `somesalt`.
+    /// A test vector of the reference implementation in C: `password` with the salt `somesalt`.
     #[test]
     fn a_hash_of_another_implementation_is_checked() {
         let hash = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ\

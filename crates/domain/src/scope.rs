@@ -5,7 +5,13 @@ use std::fmt;
 use strum::{IntoStaticStr, VariantArray};
 use thiserror::Error;
 
-/// The permission that an operation needs.
+/// A permission that an operation needs.
+///
+/// ```
+/// use merchant_otp_domain::Permission;
+///
+/// assert_eq!(Permission::OtpDevicesRead.name(), "otp-devices-read");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Permission {
@@ -27,7 +33,7 @@ pub enum Permission {
     OtpDevicesRead,
     /// `otp-devices-write`
     OtpDevicesWrite,
-    /// `token-refresh`: not of a scope, but of a token that is refreshable.
+    /// `token-refresh`: held by refreshable tokens, not by a scope.
     TokenRefresh,
     /// `tokens-read`
     TokensRead,
@@ -54,23 +60,31 @@ impl fmt::Display for Permission {
 
 /// A named set of permissions that an access token carries (merchant protocol,
 /// `LoginTokenRequest`).
+///
+/// ```
+/// use merchant_otp_domain::Scope;
+///
+/// assert_eq!(Scope::OrderPos.name(), "order-pos");
+/// assert!(Scope::OrderPos.covers(Scope::OrderSimple));
+/// assert!(!Scope::OrderSimple.covers(Scope::OrderPos));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Scope {
-    /// `readonly`: whatever a permission that ends in `-read` allows.
+    /// `readonly`: every permission whose name ends in `-read`.
     #[strum(serialize = "readonly")]
     ReadOnly,
     /// `write`: the deprecated name of [`Scope::All`].
     Write,
-    /// `all`: everything.
+    /// `all`: every permission except `token-refresh`.
     All,
     /// `order-simple`: orders, read and write.
     OrderSimple,
-    /// `order-pos`: the same, and locking inventory.
+    /// `order-pos`: orders, read and write, and locking inventory.
     OrderPos,
     /// `order-mgmt`: orders, read, write and refund.
     OrderMgmt,
-    /// `order-full`: everything about orders.
+    /// `order-full`: orders, read, write and refund, and locking inventory.
     OrderFull,
 }
 
@@ -84,7 +98,7 @@ impl Scope {
         self.into()
     }
 
-    /// Whether the scope holds every permission of another.
+    /// Whether the scope holds every permission of `other`.
     #[must_use]
     pub fn covers(self, other: Self) -> bool {
         Permission::ALL
@@ -141,7 +155,7 @@ impl TokenScope {
         }
     }
 
-    /// Reads a scope as the protocol writes it, such as `all` or `readonly:refreshable`.
+    /// Parses a scope in the format of the protocol, such as `all` or `readonly:refreshable`.
     ///
     /// # Errors
     ///
@@ -170,7 +184,7 @@ impl fmt::Display for TokenScope {
     }
 }
 
-/// A text that is no [`TokenScope`].
+/// Error returned by [`TokenScope::parse`].
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error(
     "the scope is readonly, all, write, order-simple, order-pos, order-mgmt or order-full, \

@@ -9,6 +9,13 @@ use crate::{
 };
 
 /// The id of a master key: 8 bytes that identify the key and reveal nothing about it.
+///
+/// ```
+/// use merchant_otp_domain::MasterKeyId;
+///
+/// let id = MasterKeyId::new([1, 2, 3, 4, 5, 6, 7, 8]);
+/// assert_eq!(id.to_string(), "0102030405060708");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MasterKeyId([u8; Self::BYTES]);
 
@@ -16,41 +23,50 @@ impl MasterKeyId {
     /// The length, in bytes.
     pub const BYTES: usize = 8;
 
-    /// Takes the bytes.
+    /// Creates an id from its bytes.
     #[must_use]
     pub fn new(bytes: [u8; Self::BYTES]) -> Self {
         Self(bytes)
     }
 
-    /// The bytes, for storing them.
+    /// The bytes, for storage.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; Self::BYTES] {
         &self.0
     }
 }
 
-/// In hexadecimal.
+/// Formats the id in hexadecimal.
 impl fmt::Display for MasterKeyId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&data_encoding::HEXLOWER.encode(&self.0))
     }
 }
 
-/// An [`OtpKey`] as stores know it: encrypted by a master key, and of no use without it.
+/// An [`OtpKey`] as stores hold it: encrypted with a master key, and useless without it.
 ///
-/// The id of the master key, then what the sealer made: up to [`SealedOtpKey::MAX_BYTES`] in all.
+/// The bytes are the id of the master key, followed by the output of the sealer: up to
+/// [`SealedOtpKey::MAX_BYTES`] in total.
+///
+/// ```
+/// use merchant_otp_domain::{MasterKeyId, SealedOtpKey};
+///
+/// let key = SealedOtpKey::new(vec![7; 40]).unwrap();
+/// assert_eq!(key.master_key(), MasterKeyId::new([7; 8]));
+/// assert_eq!(key.sealed().len(), 32);
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct SealedOtpKey(Vec<u8>);
 
 impl SealedOtpKey {
-    /// The most bytes, the id included.
+    /// The maximum length, in bytes, including the id.
     pub const MAX_BYTES: usize = 512;
 
-    /// Takes the bytes.
+    /// Creates a sealed key from its bytes.
     ///
     /// # Errors
     ///
-    /// If there are fewer than an id has, or more than [`SealedOtpKey::MAX_BYTES`].
+    /// If there are fewer than [`MasterKeyId::BYTES`] or more than [`SealedOtpKey::MAX_BYTES`].
     pub fn new(bytes: Vec<u8>) -> Result<Self, SealedOtpKeyError> {
         match bytes.len() {
             MasterKeyId::BYTES..=Self::MAX_BYTES => Ok(Self(bytes)),
@@ -58,7 +74,7 @@ impl SealedOtpKey {
         }
     }
 
-    /// The bytes, for storing them.
+    /// The bytes, for storage.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -70,44 +86,62 @@ impl SealedOtpKey {
         MasterKeyId(self.0.first_chunk().copied().unwrap_or_default())
     }
 
-    /// The ciphertext, as the sealer made it.
+    /// The output of the sealer, without the id of the master key.
     #[must_use]
     pub fn sealed(&self) -> &[u8] {
         self.0.get(MasterKeyId::BYTES..).unwrap_or_default()
     }
 }
 
-/// The master key that sealed it: what was sealed is not worth a line of a log.
+/// Shows only the id of the master key.
 impl fmt::Debug for SealedOtpKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "SealedOtpKey(by {})", self.master_key())
     }
 }
 
-/// Bytes that are no [`SealedOtpKey`].
+/// Error returned by [`SealedOtpKey::new`].
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("a sealed key has {} to {} bytes", MasterKeyId::BYTES, SealedOtpKey::MAX_BYTES)]
 pub struct SealedOtpKeyError;
 
-/// A device as stores know it: with a sealed key.
+/// An [`OtpDevice`] as stores hold it: with a sealed key.
 ///
-/// Two of them are equal if every detail is, byte for byte; the same key sealed twice is not.
+/// Two sealed devices are equal if all their fields are, byte by byte. A key that is sealed twice
+/// gives different bytes, so such devices are not equal.
+///
+/// ```
+/// use merchant_otp_domain::{
+///     OtpAlgorithm, OtpCounter, OtpDeviceDescription, OtpDeviceId, OtpKey, SealedOtpDevice,
+///     SealedOtpKey,
+/// };
+///
+/// let sealed = SealedOtpDevice {
+///     id: OtpDeviceId::parse("till").unwrap(),
+///     description: OtpDeviceDescription::parse("Till at the window").unwrap(),
+///     key: SealedOtpKey::new(vec![7; 40]).unwrap(),
+///     algorithm: OtpAlgorithm::TotpWithPrice,
+///     counter: OtpCounter::default(),
+/// };
+/// let device = sealed.opened(OtpKey::from_base32("MZXW6").unwrap()).unwrap();
+/// assert_eq!(device.id().as_str(), "till");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealedOtpDevice {
     /// The identifier, unique in its instance.
     pub id: OtpDeviceId,
-    /// What people call the device.
+    /// The description of the device, for people.
     pub description: OtpDeviceDescription,
-    /// The key that the device shares with the backend.
+    /// The sealed key.
     pub key: SealedOtpKey,
-    /// How its codes are computed.
+    /// The algorithm that computes its codes.
     pub algorithm: OtpAlgorithm,
     /// The counter of a counter-based device.
     pub counter: OtpCounter,
 }
 
 impl SealedOtpDevice {
-    /// The device with its key, which was opened.
+    /// The device with its opened key.
     ///
     /// # Errors
     ///
@@ -118,7 +152,7 @@ impl SealedOtpDevice {
 }
 
 impl OtpDevice {
-    /// The device with its key sealed.
+    /// The device with its sealed key.
     #[must_use]
     pub fn sealed(&self, key: SealedOtpKey) -> SealedOtpDevice {
         SealedOtpDevice {

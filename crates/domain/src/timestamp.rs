@@ -4,7 +4,7 @@ use thiserror::Error;
 
 /// A point in time: whole seconds since the Unix epoch, 0 to 2^53 − 1.
 ///
-/// The limit is that of an integer in JSON (RFC 8259 section 6), far beyond any calendar.
+/// The limit is that of interoperable integers in JSON (RFC 8259 section 6).
 ///
 /// ```
 /// use merchant_otp_domain::Timestamp;
@@ -16,17 +16,17 @@ use thiserror::Error;
 pub struct Timestamp(u64);
 
 impl Timestamp {
-    /// The first point in time.
+    /// The earliest point in time.
     pub const EPOCH: Self = Self(0);
 
-    /// The last point in time, in seconds.
+    /// The latest point in time, in seconds since the epoch.
     pub const MAX_SECONDS: u64 = (1 << 53) - 1;
 
-    /// The point in time that is this many seconds after the epoch.
+    /// Creates a point in time from seconds since the epoch.
     ///
     /// # Errors
     ///
-    /// If it is after [`Timestamp::MAX_SECONDS`].
+    /// If there are more than [`Timestamp::MAX_SECONDS`].
     pub fn from_seconds(seconds: u64) -> Result<Self, TimestampError> {
         match seconds {
             0..=Self::MAX_SECONDS => Ok(Self(seconds)),
@@ -34,7 +34,7 @@ impl Timestamp {
         }
     }
 
-    /// The same, or the last point in time if it is after that.
+    /// Like [`Timestamp::from_seconds`], but limits the value to [`Timestamp::MAX_SECONDS`].
     #[must_use]
     pub fn saturating(seconds: u64) -> Self {
         Self(seconds.min(Self::MAX_SECONDS))
@@ -47,7 +47,7 @@ impl Timestamp {
     }
 }
 
-/// A number of seconds that is no [`Timestamp`].
+/// Error returned by [`Timestamp::from_seconds`].
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("a timestamp is 0 to 2^53 - 1 seconds")]
 pub struct TimestampError;
@@ -57,21 +57,30 @@ pub struct TimestampError;
 pub enum Lifetime {
     /// Until it is revoked.
     Forever,
-    /// This many seconds.
+    /// For this many seconds.
     Seconds(u64),
 }
 
-/// Until when something is valid.
+/// When something expires.
+///
+/// ```
+/// use merchant_otp_domain::{Expiration, Lifetime, Timestamp};
+///
+/// let at = |seconds| Timestamp::from_seconds(seconds).unwrap();
+/// let end = Expiration::after(at(100), Lifetime::Seconds(30));
+/// assert_eq!(end, Expiration::At(at(130)));
+/// assert!(!end.is_over(at(129)) && end.is_over(at(130)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expiration {
-    /// Until it is revoked.
+    /// It does not expire; it is valid until it is revoked.
     Never,
-    /// Before this point in time; no longer at it.
+    /// At this point in time: it is valid before, and no longer from then on.
     At(Timestamp),
 }
 
 impl Expiration {
-    /// The end of a lifetime that begins now; the last point in time if it is beyond that.
+    /// The end of a lifetime that begins at `now`, limited to [`Timestamp::MAX_SECONDS`].
     #[must_use]
     pub fn after(now: Timestamp, lifetime: Lifetime) -> Self {
         match lifetime {
@@ -82,7 +91,7 @@ impl Expiration {
         }
     }
 
-    /// Whether it is over at this point in time.
+    /// Whether it has expired at `now`.
     #[must_use]
     pub fn is_over(self, now: Timestamp) -> bool {
         match self {

@@ -7,19 +7,33 @@ use merchant_otp_domain::{
 
 use crate::StoreResult;
 
-/// The access tokens of each instance: their digests, and what the tokens allow.
+/// The access tokens of all instances: their digests, scopes, times and descriptions.
+///
+/// ```
+/// use merchant_otp_domain::{AccessToken, InstanceId};
+/// use merchant_otp_ports::{AccessTokenLookup, AccessTokenStore, StoreResult};
+///
+/// async fn has_token(
+///     store: &dyn AccessTokenStore,
+///     instance: &InstanceId,
+///     token: &AccessToken,
+/// ) -> StoreResult<bool> {
+///     let lookup = store.find(instance, &token.digest()).await?;
+///     Ok(matches!(lookup, AccessTokenLookup::Found(_)))
+/// }
+/// ```
 #[async_trait]
 pub trait AccessTokenStore: Send + Sync + 'static {
     /// Stores a token of an instance and assigns it a serial.
     ///
-    /// Serials are 1 and up, grow with every token stored, and are never reused, not even after the
-    /// token is removed. They are unique in the whole database. The event is stored with the serial
-    /// as its `access_token`.
+    /// Serials are at least 1, increase with every token, are unique in the whole database, and are
+    /// never reused, not even after the token is removed. The event is stored with the serial as
+    /// its `access_token`.
     ///
     /// # Errors
     ///
-    /// [`StoreError`](crate::StoreError). A digest that the instance has already is
-    /// [`StoreError::Write`](crate::StoreError::Write): 256 random bits do not repeat.
+    /// [`StoreError`](crate::StoreError); [`StoreError::Write`](crate::StoreError::Write) if the
+    /// instance has a token with this digest: 256 random bits do not repeat.
     async fn insert(
         &self,
         instance: &InstanceId,
@@ -30,7 +44,7 @@ pub trait AccessTokenStore: Send + Sync + 'static {
 
     /// Finds the token of an instance by its digest, expired or not.
     ///
-    /// A token of another instance is [`AccessTokenLookup::NotFound`].
+    /// Returns [`AccessTokenLookup::NotFound`] for a token of another instance.
     ///
     /// # Errors
     ///
@@ -41,9 +55,9 @@ pub trait AccessTokenStore: Send + Sync + 'static {
         digest: &AccessTokenDigest,
     ) -> StoreResult<AccessTokenLookup>;
 
-    /// Up to `limit` tokens of an instance, expired ones included.
+    /// Lists up to `limit` tokens of an instance, including expired ones.
     ///
-    /// Fewer than `limit` are the last ones; an unknown instance has none.
+    /// A page of fewer than `limit` tokens is the last one. An unknown instance has no tokens.
     ///
     /// # Errors
     ///
@@ -55,9 +69,9 @@ pub trait AccessTokenStore: Send + Sync + 'static {
         limit: u16,
     ) -> StoreResult<Vec<StoredAccessToken>>;
 
-    /// Removes a token of an instance; [`AccessTokenStore::find`] never finds it again.
+    /// Removes a token of an instance; returns whether the instance had one with this serial.
     ///
-    /// Returns whether the instance had one with this serial.
+    /// [`AccessTokenStore::find`] never finds it again.
     ///
     /// # Errors
     ///
@@ -69,7 +83,7 @@ pub trait AccessTokenStore: Send + Sync + 'static {
         event: &AuditEvent,
     ) -> StoreResult<bool>;
 
-    /// Removes the tokens of an instance that expire before a point in time; returns how many.
+    /// Removes the tokens of an instance that expire before a point in time; returns their number.
     ///
     /// # Errors
     ///
@@ -80,27 +94,38 @@ pub trait AccessTokenStore: Send + Sync + 'static {
 /// An access token as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredAccessToken {
-    /// The number to revoke it by.
+    /// The serial, to revoke the token by.
     pub serial: AccessTokenSerial,
-    /// Scope, times and description.
+    /// The scope, times and description.
     pub info: AccessTokenInfo,
 }
 
-/// Which tokens of an instance a list contains, and in which order.
+/// The range and order of a list of tokens.
+///
+/// ```
+/// use merchant_otp_ports::AccessTokenPage;
+///
+/// let page = AccessTokenPage::After(7);
+/// let contains = |serial: i64| match page {
+///     AccessTokenPage::After(start) => serial > start,
+///     AccessTokenPage::Before(start) => serial < start,
+/// };
+/// assert!(contains(8) && !contains(7));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccessTokenPage {
-    /// Those with serials above this number, in ascending order.
+    /// Tokens with serials above this number, in ascending order.
     After(i64),
-    /// Those with serials below this number, in descending order.
+    /// Tokens with serials below this number, in descending order.
     Before(i64),
 }
 
 /// The outcome of storing an access token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccessTokenInsertion {
-    /// It is stored, with this serial.
+    /// The token is stored, with this serial.
     Stored(AccessTokenSerial),
-    /// There is no such instance. Nothing was changed.
+    /// The instance does not exist. Nothing was changed.
     NoSuchInstance,
 }
 
@@ -113,6 +138,6 @@ pub enum AccessTokenLookup {
     NotFound,
     /// The instance is marked as deleted, whether it has the token or not.
     InstanceDeleted,
-    /// There is no such instance.
+    /// The instance does not exist.
     NoSuchInstance,
 }

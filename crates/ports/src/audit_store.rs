@@ -7,8 +7,7 @@ use crate::StoreResult;
 
 /// The audit trail. Events are never changed, and outlive their instance.
 ///
-/// The other stores append to it too: a method that changes something stores the event of the
-/// change with it.
+/// The [example of this crate](crate) implements it.
 #[async_trait]
 pub trait AuditStore: Send + Sync + 'static {
     /// Appends an event that belongs to no change, such as a refusal.
@@ -18,10 +17,10 @@ pub trait AuditStore: Send + Sync + 'static {
     /// [`StoreError`](crate::StoreError).
     async fn append(&self, event: AuditEvent) -> StoreResult<()>;
 
-    /// The first `limit` events of an instance after a position, ordered by time, and within a
-    /// second in the order in which they were appended.
+    /// Lists the first `limit` events of an instance after a position, ordered by time, and within
+    /// a second in the order in which they were appended.
     ///
-    /// Fewer than `limit` are the last ones; an unknown instance has none.
+    /// A page of fewer than `limit` events is the last one. An unknown instance has no events.
     ///
     /// # Errors
     ///
@@ -33,11 +32,12 @@ pub trait AuditStore: Send + Sync + 'static {
         limit: u16,
     ) -> StoreResult<Vec<StoredAuditEvent>>;
 
-    /// Removes old events of one instance: of the first one after `after`, by the bytes of its id,
-    /// that has events.
+    /// Removes events older than `time` of one instance: the first one after `after` that has
+    /// events.
     ///
-    /// Starts with the first instance if `after` is `None`. Instances that were purged count as
-    /// long as they have events. Of the events older than `time`, the `limit` oldest are removed.
+    /// Instances are ordered by the bytes of their ids; `None` is before the first. Purged instances
+    /// are included while they have events. The oldest events are removed first, at most `limit`.
+    /// Returns `None` if no instance after `after` has events.
     ///
     /// # Errors
     ///
@@ -50,35 +50,45 @@ pub trait AuditStore: Send + Sync + 'static {
     ) -> StoreResult<Option<AuditRemoval>>;
 }
 
-/// Old events that were removed.
+/// The outcome of [`AuditStore::remove_before`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditRemoval {
-    /// The instance they belonged to.
+    /// The instance that the events belonged to.
     pub instance: InstanceId,
-    /// How many were removed; the instance may have more old events if this is the limit.
+    /// The number of removed events. If it is the limit, the instance may have more old events.
     pub removed: u64,
 }
 
 /// A position in the audit trail of an instance.
+///
+/// ```
+/// use merchant_otp_domain::Timestamp;
+/// use merchant_otp_ports::AuditPosition;
+///
+/// let time = Timestamp::from_seconds(1).unwrap();
+/// let first = AuditPosition { time, serial: 0 };
+/// assert!(first < AuditPosition { time, serial: 1 });
+/// assert!(first > AuditPosition { time: Timestamp::EPOCH, serial: 9 });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AuditPosition {
-    /// The time of the event before it.
+    /// The time of the event before the position.
     pub time: Timestamp,
-    /// The serial of that event; 0 for the first position of a second.
+    /// The serial of that event, or 0 for the first position of a second.
     pub serial: i64,
 }
 
 /// An event as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredAuditEvent {
-    /// Its number: 1 and up, unique in the whole database, never reused.
+    /// The serial: at least 1, unique in the whole database, and never reused.
     pub serial: i64,
     /// The event.
     pub event: AuditEvent,
 }
 
 impl StoredAuditEvent {
-    /// The position after it.
+    /// The position after the event.
     #[must_use]
     pub fn position(&self) -> AuditPosition {
         AuditPosition { time: self.event.time, serial: self.serial }

@@ -7,11 +7,20 @@ use crate::StoreResult;
 
 /// The instances.
 ///
-/// An instance that is marked as deleted keeps its id, its devices and its tokens; it is found and
-/// listed as deleted, and no longer changed.
+/// An instance that is marked as deleted keeps its id, devices and tokens. It is found and listed
+/// as deleted, and can no longer be changed.
+///
+/// ```
+/// use merchant_otp_domain::InstanceId;
+/// use merchant_otp_ports::{InstanceStore, StoreResult};
+///
+/// async fn is_active(store: &dyn InstanceStore, id: &InstanceId) -> StoreResult<bool> {
+///     Ok(store.find(id).await?.is_some_and(|stored| !stored.deleted))
+/// }
+/// ```
 #[async_trait]
 pub trait InstanceStore: Send + Sync + 'static {
-    /// Stores an instance, unless one with its id exists, and assigns it a serial.
+    /// Stores an instance and assigns it a serial, unless an instance with its id exists.
     ///
     /// Exactly one of several concurrent insertions of one id is [`InstanceInsertion::Stored`].
     ///
@@ -25,21 +34,21 @@ pub trait InstanceStore: Send + Sync + 'static {
         event: &AuditEvent,
     ) -> StoreResult<InstanceInsertion>;
 
-    /// The instance of this id, deleted or not; `None` if there is none.
+    /// Finds an instance by its id, deleted or not; `None` if it does not exist.
     ///
     /// # Errors
     ///
     /// [`StoreError`](crate::StoreError).
     async fn find(&self, id: &InstanceId) -> StoreResult<Option<StoredInstance>>;
 
-    /// All instances, deleted ones included, ordered by the bytes of their ids.
+    /// Lists all instances, including deleted ones, ordered by the bytes of their ids.
     ///
     /// # Errors
     ///
     /// [`StoreError`](crate::StoreError).
     async fn list(&self) -> StoreResult<Vec<StoredInstance>>;
 
-    /// Renames an instance; returns whether there is one that is not deleted.
+    /// Renames an instance; returns whether it exists and is not deleted.
     ///
     /// # Errors
     ///
@@ -51,8 +60,7 @@ pub trait InstanceStore: Send + Sync + 'static {
         event: &AuditEvent,
     ) -> StoreResult<bool>;
 
-    /// Sets or replaces the password of an instance; returns whether there is one that is not
-    /// deleted.
+    /// Sets or replaces the password of an instance; returns whether it exists and is not deleted.
     ///
     /// # Errors
     ///
@@ -64,10 +72,10 @@ pub trait InstanceStore: Send + Sync + 'static {
         event: &AuditEvent,
     ) -> StoreResult<bool>;
 
-    /// Marks an instance as deleted and removes its password; returns whether there was one that
-    /// was not deleted.
+    /// Marks an instance as deleted and removes its password; returns whether it existed and was
+    /// not deleted.
     ///
-    /// Its devices and access tokens stay; [`crate::AccessTokenStore::find`] no longer finds the
+    /// Keeps its devices and access tokens; [`crate::AccessTokenStore::find`] no longer finds the
     /// tokens.
     ///
     /// # Errors
@@ -75,9 +83,10 @@ pub trait InstanceStore: Send + Sync + 'static {
     /// [`StoreError`](crate::StoreError).
     async fn mark_deleted(&self, id: &InstanceId, event: &AuditEvent) -> StoreResult<bool>;
 
-    /// Removes an instance, deleted or not, and with it, atomically, its devices and access tokens.
+    /// Removes an instance, deleted or not, with its devices and access tokens; returns whether it
+    /// existed.
     ///
-    /// Its audit trail stays. Returns whether there was one.
+    /// Keeps its audit trail.
     ///
     /// # Errors
     ///
@@ -86,12 +95,21 @@ pub trait InstanceStore: Send + Sync + 'static {
 }
 
 /// An instance as it is stored.
+///
+/// ```
+/// use merchant_otp_domain::Instance;
+/// use merchant_otp_ports::StoredInstance;
+///
+/// let instance = Instance::admin();
+/// let stored = StoredInstance { serial: 1, instance, password: None, deleted: false };
+/// assert_eq!(stored.instance.id.as_str(), "admin");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredInstance {
-    /// A number of its own: 1 and up, unique in the whole database, and never reused. Another
-    /// instance that gets the same id later has another serial.
+    /// The serial: at least 1, unique in the whole database, and never reused. An instance that
+    /// gets the same id later has another serial.
     pub serial: i64,
-    /// Id and name.
+    /// The id and name.
     pub instance: Instance,
     /// The hash of its password, if it has one.
     pub password: Option<PasswordHash>,
@@ -102,8 +120,8 @@ pub struct StoredInstance {
 /// The outcome of storing an instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InstanceInsertion {
-    /// It is stored.
+    /// The instance is stored.
     Stored,
-    /// An instance with the same id exists, deleted or not: this one. Nothing was changed.
+    /// An instance with the same id exists, deleted or not. Nothing was changed.
     Exists(StoredInstance),
 }

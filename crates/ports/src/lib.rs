@@ -1,12 +1,12 @@
-//! Interfaces between the application and the outside world, as traits.
+//! Interfaces between the application and the outside world.
 //!
-//! To add a database, implement the six `…Store` traits and [`StorageBackend`], and run the cases
-//! of `merchant-otp-storage-contract` against them.
+//! To add a storage backend, implement the six traits of [`Stores`] and [`StorageBackend`], and run
+//! `merchant-otp-storage-contract` against them.
 //!
 //! All stores follow five rules:
 //!
 //! 1. **Atomic.** A method is one unit of work: it applies completely or not at all, even if its
-//!    future is dropped. When its future resolves with success, what it wrote is durable.
+//!    future is dropped. On success its changes are durable.
 //! 2. **Audited.** A method that takes an [`AuditEvent`](merchant_otp_domain::AuditEvent) appends
 //!    it to the audit trail in the same unit of work, if and only if it changed something.
 //! 3. **No policy.** Stores report what they found; the application decides what it means.
@@ -15,9 +15,11 @@
 //!    one exception: after [`StoreError::Write`] the outcome is unknown if the connection broke
 //!    during the commit.
 //!
-//! A store of a database that is a vector:
+//! An audit trail in a [`BTreeMap`](std::collections::BTreeMap):
 //!
 //! ```
+//! use std::collections::BTreeMap;
+//! use std::ops::Bound::{Excluded, Unbounded};
 //! use std::sync::Mutex;
 //!
 //! use async_trait::async_trait;
@@ -27,14 +29,21 @@
 //! };
 //!
 //! #[derive(Default)]
-//! struct Trail(Mutex<Vec<StoredAuditEvent>>);
+//! struct Events {
+//!     by_position: BTreeMap<(InstanceId, AuditPosition), AuditEvent>,
+//!     last_serial: i64,
+//! }
+//!
+//! #[derive(Default)]
+//! struct Trail(Mutex<Events>);
 //!
 //! #[async_trait]
 //! impl AuditStore for Trail {
 //!     async fn append(&self, event: AuditEvent) -> StoreResult<()> {
 //!         let mut events = self.0.lock().unwrap();
-//!         let serial = events.iter().map(|stored| stored.serial).max().unwrap_or(0) + 1;
-//!         events.push(StoredAuditEvent { serial, event });
+//!         events.last_serial += 1;
+//!         let position = AuditPosition { time: event.time, serial: events.last_serial };
+//!         events.by_position.insert((event.instance.clone(), position), event);
 //!         Ok(())
 //!     }
 //!
@@ -44,11 +53,17 @@
 //!         after: AuditPosition,
 //!         limit: u16,
 //!     ) -> StoreResult<Vec<StoredAuditEvent>> {
-//!         let mut events = self.0.lock().unwrap().clone();
-//!         events.retain(|stored| stored.event.instance == *instance && stored.position() > after);
-//!         events.sort_by_key(StoredAuditEvent::position);
-//!         events.truncate(limit.into());
-//!         Ok(events)
+//!         let events = self.0.lock().unwrap();
+//!         let page = events
+//!             .by_position
+//!             .range((Excluded((instance.clone(), after)), Unbounded))
+//!             .take_while(|((id, _), _)| id == instance)
+//!             .take(limit.into())
+//!             .map(|((_, position), event)| StoredAuditEvent {
+//!                 serial: position.serial,
+//!                 event: event.clone(),
+//!             });
+//!         Ok(page.collect())
 //!     }
 //!
 //!     async fn remove_before(
@@ -58,20 +73,17 @@
 //!         limit: u16,
 //!     ) -> StoreResult<Option<AuditRemoval>> {
 //!         let mut events = self.0.lock().unwrap();
-//!         let instances = events.iter().map(|stored| &stored.event.instance);
-//!         let Some(instance) = instances.filter(|id| Some(*id) > after).min().cloned() else {
+//!         let mut instances = events.by_position.keys().map(|(id, _)| id);
+//!         let Some(instance) = instances.find(|id| Some(*id) > after).cloned() else {
 //!             return Ok(None);
 //!         };
-//!         // The oldest first.
-//!         events.sort_by_key(StoredAuditEvent::position);
-//!         let mut removed = 0;
-//!         events.retain(|StoredAuditEvent { event, .. }| {
-//!             let is_kept = event.instance != instance || event.time >= time;
-//!             let is_kept = is_kept || removed == u64::from(limit);
-//!             removed += u64::from(!is_kept);
-//!             is_kept
-//!         });
-//!         Ok(Some(AuditRemoval { instance, removed }))
+//!         let start_of = |time| (instance.clone(), AuditPosition { time, serial: 0 });
+//!         let old = events.by_position.range(start_of(Timestamp::EPOCH)..start_of(time));
+//!         let old: Vec<_> = old.take(limit.into()).map(|(key, _)| key.clone()).collect();
+//!         for key in &old {
+//!             events.by_position.remove(key);
+//!         }
+//!         Ok(Some(AuditRemoval { instance, removed: old.len() as u64 }))
 //!     }
 //! }
 //! ```
@@ -104,7 +116,28 @@ pub use store_health::StoreHealth;
 
 /// The stores of one database, for wiring.
 ///
-/// A type that implements all of them makes a set by `Stores::from(Arc::new(stores))`.
+/// A type that implements all six traits converts into a set of stores:
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use merchant_otp_ports::{
+///     AccessTokenStore, AuditStore, InstanceStore, OtpDeviceStore, SealedKeyStore, StoreHealth,
+///     Stores,
+/// };
+///
+/// fn stores<D>(database: D) -> Stores
+/// where
+///     D: InstanceStore
+///         + AccessTokenStore
+///         + OtpDeviceStore
+///         + SealedKeyStore
+///         + AuditStore
+///         + StoreHealth,
+/// {
+///     Stores::from(Arc::new(database))
+/// }
+/// ```
 #[derive(Clone)]
 pub struct Stores {
     /// The instances.

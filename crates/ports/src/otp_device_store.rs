@@ -5,12 +5,28 @@ use merchant_otp_domain::{AuditEvent, InstanceId, OtpDeviceId, OtpDeviceSummary,
 
 use crate::StoreResult;
 
-/// The OTP devices of each instance. Their keys are sealed: a store never sees a plain one.
+/// The OTP devices of all instances. Their keys are sealed: a store never sees a plain key.
+///
+/// ```
+/// use merchant_otp_domain::{InstanceId, OtpDeviceId};
+/// use merchant_otp_ports::{OtpDeviceStore, StoreResult};
+///
+/// async fn count(store: &dyn OtpDeviceStore, instance: &InstanceId) -> StoreResult<usize> {
+///     let mut count = 0;
+///     let mut last: Option<OtpDeviceId> = None;
+///     loop {
+///         let page = store.list(instance, last.as_ref(), 100, 65_536).await?;
+///         let Some(device) = page.last() else { return Ok(count) };
+///         count += page.len();
+///         last = Some(device.id.clone());
+///     }
+/// }
+/// ```
 #[async_trait]
 pub trait OtpDeviceStore: Send + Sync + 'static {
-    /// Stores a device of an instance, unless the instance has one with its id.
+    /// Stores a device of an instance, unless the instance has a device with its id.
     ///
-    /// Of several concurrent insertions of one id exactly one is [`OtpDeviceInsertion::Stored`];
+    /// Exactly one of several concurrent insertions of one id is [`OtpDeviceInsertion::Stored`];
     /// all others return the device that it stored.
     ///
     /// # Errors
@@ -23,7 +39,7 @@ pub trait OtpDeviceStore: Send + Sync + 'static {
         event: &AuditEvent,
     ) -> StoreResult<OtpDeviceInsertion>;
 
-    /// The device of an instance and an id; `None` if there is none.
+    /// Finds a device of an instance by its id; `None` if it does not exist.
     ///
     /// # Errors
     ///
@@ -34,11 +50,12 @@ pub trait OtpDeviceStore: Send + Sync + 'static {
         id: &OtpDeviceId,
     ) -> StoreResult<Option<SealedOtpDevice>>;
 
-    /// The first devices of an instance after an id, ordered by the bytes of their ids.
+    /// Lists the devices of an instance after an id, ordered by the bytes of their ids.
     ///
-    /// From the first device on if `after` is `None`. The id need not be there (any more). At most
-    /// `limit` devices, whose ids and descriptions have at most `max_bytes` bytes together; but
-    /// always one, if there is one. None are the end; an unknown instance has none.
+    /// Starts with the first device if `after` is `None`; otherwise a device with that id need not
+    /// exist. Returns at most `limit` devices whose ids and descriptions have at most `max_bytes`
+    /// bytes in total, but at least one if there is one. An empty page is the end. An unknown
+    /// instance has no devices.
     ///
     /// # Errors
     ///
@@ -51,10 +68,10 @@ pub trait OtpDeviceStore: Send + Sync + 'static {
         max_bytes: u32,
     ) -> StoreResult<Vec<OtpDeviceSummary>>;
 
-    /// Replaces a device if it still equals `current` in every detail (compare and swap).
+    /// Replaces a device if it still equals `current` in every field (compare and swap); returns
+    /// whether it was replaced.
     ///
-    /// `replacement` has the same id. Returns whether the device was replaced; of several
-    /// concurrent replacements of one device, one is.
+    /// `replacement` has the same id. Of several concurrent replacements of a device, one succeeds.
     ///
     /// # Errors
     ///
@@ -67,7 +84,7 @@ pub trait OtpDeviceStore: Send + Sync + 'static {
         event: &AuditEvent,
     ) -> StoreResult<bool>;
 
-    /// Removes a device of an instance; returns whether there was one.
+    /// Removes a device of an instance; returns whether it existed.
     ///
     /// # Errors
     ///
@@ -83,10 +100,10 @@ pub trait OtpDeviceStore: Send + Sync + 'static {
 /// The outcome of storing an OTP device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OtpDeviceInsertion {
-    /// It is stored.
+    /// The device is stored.
     Stored,
-    /// The instance has a device with the same id: this one. Nothing was changed.
+    /// The instance has this device with the same id. Nothing was changed.
     Exists(SealedOtpDevice),
-    /// There is no such instance. Nothing was changed.
+    /// The instance does not exist. Nothing was changed.
     NoSuchInstance,
 }

@@ -7,14 +7,23 @@ use crate::StoreResult;
 
 /// Access to all sealed keys, across instances, for master-key rotation.
 ///
-/// Also keeps one check value per master key: a sealed constant that proves the key.
+/// Also holds one key check value per master key: a sealed constant that proves the key.
+///
+/// ```
+/// use merchant_otp_domain::MasterKeyId;
+/// use merchant_otp_ports::{SealedKeyStore, StoreResult};
+///
+/// async fn is_used(store: &dyn SealedKeyStore, key: MasterKeyId) -> StoreResult<bool> {
+///     Ok(store.master_keys().await?.iter().any(|(id, _)| *id == key))
+/// }
+/// ```
 #[async_trait]
 pub trait SealedKeyStore: Send + Sync + 'static {
-    /// The first `limit` keys after a device, ordered by the bytes of the instances' ids, then of
-    /// the devices'.
+    /// Lists the first `limit` keys after a device, ordered by the bytes of the instances' ids,
+    /// then of the devices' ids.
     ///
-    /// From the first one on if `after` is `None`. The device need not be there (any more). Fewer
-    /// than `limit` are the last ones.
+    /// Starts with the first key if `after` is `None`; otherwise that device need not exist. A page
+    /// of fewer than `limit` keys is the last one.
     ///
     /// # Errors
     ///
@@ -25,35 +34,35 @@ pub trait SealedKeyStore: Send + Sync + 'static {
         limit: u16,
     ) -> StoreResult<Vec<DeviceKey>>;
 
-    /// The master keys that sealed the keys of devices, and of how many devices each.
+    /// Lists the master keys that sealed keys of devices, each with the number of its devices.
     ///
     /// # Errors
     ///
     /// [`StoreError`](crate::StoreError).
     async fn master_keys(&self) -> StoreResult<Vec<(MasterKeyId, u64)>>;
 
-    /// Replaces sealed keys that are unchanged, in one transaction; returns how many it replaced.
+    /// Replaces the sealed keys that still equal `current`; returns the number of replaced keys.
     ///
     /// # Errors
     ///
     /// [`StoreError`](crate::StoreError).
     async fn replace(&self, replacements: Vec<KeyReplacement>) -> StoreResult<u64>;
 
-    /// The check values, in no particular order.
+    /// Lists the key check values, in no particular order.
     ///
     /// # Errors
     ///
     /// [`StoreError`](crate::StoreError).
     async fn check_values(&self) -> StoreResult<Vec<SealedOtpKey>>;
 
-    /// Stores a check value, unless there is one of the same master key.
+    /// Stores a key check value, unless the same master key has one.
     ///
     /// # Errors
     ///
     /// [`StoreError`](crate::StoreError).
     async fn add_check_value(&self, check_value: SealedOtpKey) -> StoreResult<()>;
 
-    /// Removes the check value of a master key; returns whether there was one.
+    /// Removes the key check value of a master key; returns whether it existed.
     ///
     /// # Errors
     ///
@@ -64,19 +73,30 @@ pub trait SealedKeyStore: Send + Sync + 'static {
 /// The sealed key of a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceKey {
-    /// The instance that has the device.
+    /// The instance of the device.
     pub instance: InstanceId,
     /// The device.
     pub device: OtpDeviceId,
-    /// Its key.
+    /// The sealed key of the device.
     pub key: SealedOtpKey,
 }
 
-/// A sealed key that is to be replaced.
+/// The replacement of the sealed key of a device.
+///
+/// ```
+/// use merchant_otp_ports::{DeviceKey, KeyReplacement, KeySealer, SealError, SealingContext};
+///
+/// fn reseal(sealer: &dyn KeySealer, current: DeviceKey) -> Result<KeyReplacement, SealError> {
+///     let context = SealingContext::Device(&current.instance, &current.device);
+///     let key = sealer.open(&current.key, context)?;
+///     let replacement = sealer.seal(&key, context)?;
+///     Ok(KeyReplacement { current, replacement })
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct KeyReplacement {
-    /// The key, and whose it is.
+    /// The present key and its device.
     pub current: DeviceKey,
-    /// What is to be there in its place.
+    /// The new sealed key.
     pub replacement: SealedOtpKey,
 }

@@ -11,39 +11,48 @@ use crate::{Cause, Stores};
 ///
 /// Every method except [`StorageBackend::stores`] needs a tokio runtime that stays alive until its
 /// future resolves.
+///
+/// ```
+/// use merchant_otp_ports::{BackendError, StorageBackend, Stores};
+///
+/// async fn open(backend: &dyn StorageBackend) -> Result<Stores, BackendError> {
+///     backend.migrate().await?;
+///     Ok(backend.stores())
+/// }
+/// ```
 #[async_trait]
 pub trait StorageBackend: Send + Sync + 'static {
-    /// A set of stores for the calling thread.
+    /// Creates a set of stores for the calling thread.
     ///
-    /// A transport whose threads have runtimes of their own asks once in each of them, so that a
-    /// connection and the requests it serves stay on one thread; a transport on a multi-threaded
-    /// runtime asks once. All sets of a backend work on the same database and are interchangeable.
-    /// Nothing is connected before the first operation.
+    /// A transport with one runtime per thread calls this once per thread, so that a connection and
+    /// the requests it serves stay on one thread. A transport on a multi-threaded runtime calls it
+    /// once. All sets of a backend use the same database and are interchangeable. No connection is
+    /// opened before the first operation.
     fn stores(&self) -> Stores;
 
     /// Applies the pending migrations; returns their versions.
     ///
     /// Creates an embedded database that does not exist. Writes nothing if no migration is pending.
-    /// Several processes may migrate at the same time: one of them migrates, and the others wait
-    /// for it.
+    /// Several processes may call this at the same time: one of them migrates, the others wait for
+    /// it.
     ///
     /// # Errors
     ///
     /// [`BackendError`]; a failed migration leaves nothing behind.
     async fn migrate(&self) -> Result<Vec<String>, BackendError>;
 
-    /// The versions of the pending migrations; changes nothing.
+    /// Lists the versions of the pending migrations; changes nothing.
     ///
     /// # Errors
     ///
     /// [`BackendError`], also if an embedded database does not exist.
     async fn pending_migrations(&self) -> Result<Vec<String>, BackendError>;
 
-    /// Copies an embedded database to a new file, as it is at one moment, while others use it.
+    /// Copies a consistent snapshot of an embedded database to a new file, while it is in use.
     ///
     /// # Errors
     ///
-    /// [`BackendError`]; [`BackendError::Unsupported`] for a database server. Leaves no new file.
+    /// [`BackendError`]; [`BackendError::Unsupported`] for a database server. No new file is left.
     async fn back_up(&self, to: &Path) -> Result<(), BackendError>;
 
     /// Creates an embedded database from a copy that [`StorageBackend::back_up`] made.
@@ -51,27 +60,33 @@ pub trait StorageBackend: Send + Sync + 'static {
     /// # Errors
     ///
     /// [`BackendError`]; [`BackendError::Exists`] if the database exists, and
-    /// [`BackendError::Unsupported`] for a database server. Creates no database.
+    /// [`BackendError::Unsupported`] for a database server. No database is created.
     async fn restore(&self, from: &Path) -> Result<(), BackendError>;
 
-    /// The file of an embedded database, which belongs to this service alone; `None` for a server.
+    /// The file of an embedded database, which only this service uses; `None` for a server.
     fn embedded_file(&self) -> Option<&Path>;
 }
 
-/// Why an operation on a database as a whole failed.
+/// Error returned by the methods of [`StorageBackend`].
+///
+/// ```
+/// use merchant_otp_ports::BackendError;
+///
+/// let error = BackendError::Unsupported("pg_dump");
+/// assert!(error.to_string().contains("pg_dump"));
+/// ```
 #[derive(Debug, Error)]
 pub enum BackendError {
     /// There is no connection to the database.
     #[error("the database cannot be reached")]
     Unavailable(#[source] Cause),
-    /// The database, or the path to it, is set up in a way that does not work; the text says what
-    /// to do.
+    /// The database, or the path to it, is not set up correctly; the text explains what to do.
     #[error("{0}")]
     Unsuitable(String),
     /// A migration failed; it and all later ones are not applied.
     #[error("migrating the database failed")]
     Migration(#[source] Cause),
-    /// The file to be created, or one that would belong to it, exists.
+    /// The file to create, or one that would belong to it, exists.
     #[error("{} is there already, and stays as it is", .0.display())]
     Exists(PathBuf),
     /// A file cannot be opened, read or written.
@@ -80,7 +95,7 @@ pub enum BackendError {
     /// The embedded database, or a copy of it, is damaged or belongs to another program.
     #[error("the database cannot be used")]
     Database(#[source] Cause),
-    /// This kind of database has no such operation; names the tool to use instead.
+    /// This kind of database does not support the operation; names the tool to use instead.
     #[error("this is for the embedded database; use {0}")]
     Unsupported(&'static str),
 }

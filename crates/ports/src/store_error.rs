@@ -50,26 +50,43 @@ impl fmt::Display for Cause {
     }
 }
 
-/// Why a store operation failed.
+/// Error of a store operation.
+///
+/// An adapter maps the errors of its database:
+///
+/// ```
+/// use merchant_otp_ports::{Cause, StoreError};
+///
+/// fn store_error(sqlstate: &str, cause: Cause) -> StoreError {
+///     match sqlstate {
+///         // Serialization failure and deadlock.
+///         "40001" | "40P01" => StoreError::Contention(cause),
+///         _ => StoreError::Write(cause),
+///     }
+/// }
+///
+/// let error = store_error("40P01", "deadlock detected".into());
+/// assert!(matches!(error, StoreError::Contention(_)));
+/// ```
 #[derive(Clone, Debug, Error)]
 pub enum StoreError {
     /// The operation was not started: there is no connection, or no transaction.
     #[error("the database cannot be reached")]
     Unavailable(#[source] Cause),
-    /// More requests wait for the database than it serves in time; nothing was done.
+    /// The operation was not started: too many requests are queued for the database.
     #[error("too many requests wait for the database")]
     Busy(#[source] Cause),
-    /// Reading failed; nothing was changed.
+    /// Reading failed.
     #[error("reading from the database failed")]
     Read(#[source] Cause),
     /// Writing or committing failed.
     ///
-    /// Nothing was changed, unless the connection broke while the database committed.
+    /// The outcome is unknown if the connection broke during the commit.
     #[error("writing to the database failed")]
     Write(#[source] Cause),
-    /// A concurrent transaction conflicted. Nothing was changed; the operation may be retried.
+    /// A concurrent transaction conflicted; the operation may be retried.
     ///
-    /// Serialization failures, deadlocks, and locks that were not released in time.
+    /// Covers serialization failures, deadlocks, and locks that were not released in time.
     #[error("the database was contended")]
     Contention(#[source] Cause),
     /// The database holds data that no version of the service writes.

@@ -1,4 +1,4 @@
-//! The master keys of a process: one seals, all open.
+//! The master keys of a process: the first one seals, all of them open.
 
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
@@ -11,7 +11,18 @@ use crate::MasterKey;
 /// The length of a nonce, in bytes.
 const NONCE_BYTES: usize = 24;
 
-/// Master keys: the first one seals, each of them opens what it sealed.
+/// A set of master keys: the first one seals, and each opens the keys that it sealed.
+///
+/// ```
+/// use merchant_otp_domain::OtpKey;
+/// use merchant_otp_ports::{KeySealer, SealingContext};
+/// use merchant_otp_sealing::{Keyring, MasterKey};
+///
+/// let keyring = Keyring::new(vec![MasterKey::generate().unwrap()]).unwrap();
+/// let key = OtpKey::from_base32("MZXW6").unwrap();
+/// let sealed = keyring.seal(&key, SealingContext::CheckValue).unwrap();
+/// assert_eq!(keyring.open(&sealed, SealingContext::CheckValue).unwrap(), key);
+/// ```
 #[derive(Debug)]
 pub struct Keyring {
     current: MasterKey,
@@ -19,11 +30,11 @@ pub struct Keyring {
 }
 
 impl Keyring {
-    /// Puts master keys together, the one that seals first.
+    /// Creates a keyring; the first master key seals.
     ///
     /// # Errors
     ///
-    /// If there is none, or one is there twice.
+    /// If there is no master key, or one occurs twice.
     pub fn new(master_keys: Vec<MasterKey>) -> Result<Self, KeyringError> {
         let mut ids: Vec<_> = master_keys.iter().map(MasterKey::id).collect();
         ids.sort_unstable();
@@ -40,13 +51,19 @@ impl Keyring {
     }
 }
 
-/// Why master keys make no [`Keyring`].
+/// Error returned by [`Keyring::new`].
+///
+/// ```
+/// use merchant_otp_sealing::{Keyring, KeyringError};
+///
+/// assert_eq!(Keyring::new(Vec::new()).unwrap_err(), KeyringError::Empty);
+/// ```
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum KeyringError {
-    /// There is none.
+    /// There is no master key.
     #[error("there is no master key")]
     Empty,
-    /// One is there more than once.
+    /// A master key occurs more than once.
     #[error("a master key is there twice")]
     Twice(Option<MasterKeyId>),
 }
@@ -93,7 +110,7 @@ fn cipher(master_key: &MasterKey) -> XChaCha20Poly1305 {
     XChaCha20Poly1305::new(master_key.expose_bytes().into())
 }
 
-/// The associated data of a context. Length prefixes make it unique.
+/// Encodes a context as associated data. Length prefixes make the encoding unambiguous.
 fn associated_data(context: SealingContext<'_>) -> Vec<u8> {
     let parts: &[&[u8]] = match context {
         SealingContext::Device(instance, device) => {

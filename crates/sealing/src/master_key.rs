@@ -1,4 +1,4 @@
-//! A master key: generating, reading, sealing and opening.
+//! Master keys: generation, Base64 form and id.
 
 use std::fmt;
 
@@ -11,6 +11,14 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 /// A key that seals the keys of devices: 256 random bits.
 ///
 /// Wiped when dropped, redacted in `Debug`.
+///
+/// ```
+/// use merchant_otp_sealing::MasterKey;
+///
+/// let key = MasterKey::generate().unwrap();
+/// let text = key.to_base64();
+/// assert_eq!(MasterKey::from_base64(&text).unwrap().id(), key.id());
+/// ```
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct MasterKey([u8; Self::BYTES]);
 
@@ -18,22 +26,22 @@ impl MasterKey {
     /// The length, in bytes.
     pub const BYTES: usize = 32;
 
-    /// Makes a master key of random bits.
+    /// Generates a random master key.
     ///
     /// # Errors
     ///
-    /// If the operating system gives none.
+    /// If the operating system provides no random bits.
     pub fn generate() -> Result<Self, getrandom::Error> {
         let mut key = Self([0; Self::BYTES]);
         getrandom::fill(&mut key.0)?;
         Ok(key)
     }
 
-    /// Reads a master key as [`MasterKey::to_base64`] writes it; white space around it is skipped.
+    /// Parses the output of [`MasterKey::to_base64`]; white space around it is skipped.
     ///
     /// # Errors
     ///
-    /// If it is anything else.
+    /// If the text is not [`MasterKey::BYTES`] bytes in Base64.
     pub fn from_base64(text: &str) -> Result<Self, MasterKeyError> {
         let bytes = BASE64.decode(text.trim().as_bytes()).map_err(|_| MasterKeyError)?;
         let bytes = Zeroizing::new(bytes);
@@ -41,15 +49,16 @@ impl MasterKey {
         Ok(Self(bytes))
     }
 
-    /// The master key in Base64 (RFC 4648 section 4): for its file, and for nothing else.
+    /// The master key in Base64 (RFC 4648 section 4). Use it only to store the key.
     #[must_use]
     pub fn to_base64(&self) -> Zeroizing<String> {
         Zeroizing::new(BASE64.encode(&self.0))
     }
 
-    /// The id: the first bytes of its SHA-256, which reveal nothing about 256 random bits.
+    /// The id: the first bytes of a SHA-256 of the key, which reveal nothing about 256 random bits.
     ///
-    /// The algorithm is hashed too: another one would make another name of the same bits.
+    /// The hash includes the name of the algorithm, so that the same bits have another id with
+    /// another algorithm.
     #[must_use]
     pub fn id(&self) -> MasterKeyId {
         let digest = Sha256::new().chain_update(b"XChaCha20-Poly1305\0").chain_update(self.0);
@@ -68,7 +77,7 @@ impl fmt::Debug for MasterKey {
     }
 }
 
-/// A text that is no [`MasterKey`].
+/// Error returned by [`MasterKey::from_base64`].
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("a master key is 32 bytes in Base64; `merchant-otp key generate` makes one")]
 pub struct MasterKeyError;
