@@ -14,14 +14,14 @@ use crate::{Error, Grant, LogIn, Presented, Service};
 /// How long an expired token stays listed, in seconds: 30 days.
 const KEPT_EXPIRED: u64 = 30 * 24 * 60 * 60;
 
-/// What an access token is to be.
+/// The properties of a new access token.
 #[derive(Clone, Debug)]
 pub struct NewAccessToken {
-    /// What it allows.
+    /// The scope that it grants.
     pub scope: TokenScope,
     /// The lifetime; [`NewAccessToken::DEFAULT_LIFETIME`] if absent.
     pub lifetime: Option<Lifetime>,
-    /// What it is for, in the words of its owner.
+    /// The purpose, in the words of its owner.
     pub description: AccessTokenDescription,
 }
 
@@ -29,7 +29,7 @@ impl NewAccessToken {
     /// The default lifetime: a day.
     pub const DEFAULT_LIFETIME: Lifetime = Lifetime::Seconds(24 * 60 * 60);
 
-    /// For all of an instance, for good.
+    /// A token for the whole instance that never expires.
     #[must_use]
     pub fn for_everything() -> Self {
         Self {
@@ -40,25 +40,25 @@ impl NewAccessToken {
     }
 }
 
-/// An access token that was made just now.
+/// A newly issued access token.
 #[derive(Debug)]
 pub struct IssuedAccessToken {
-    /// The secret: it can be shown only now, because the store keeps a digest.
+    /// The secret. It can be shown only now: the store keeps a digest of it.
     pub token: AccessToken,
-    /// The number to revoke it by.
+    /// The serial number, for revoking it.
     pub serial: AccessTokenSerial,
-    /// What it allows.
+    /// The scope that it grants.
     pub scope: TokenScope,
-    /// Until when it is good.
+    /// When it expires.
     pub expiration: Expiration,
 }
 
 impl Service {
-    /// Logs in to an instance by a refreshable access token of it.
+    /// Logs in to an instance with one of its refreshable access tokens.
     ///
     /// # Errors
     ///
-    /// As [`Service::authorize`] with [`Permission::TokenRefresh`].
+    /// Same as [`Service::authorize`] with [`Permission::TokenRefresh`].
     pub async fn log_in_with_token(&self, presented: Presented<'_>) -> Result<LogIn, Error> {
         let (instance, address) = (presented.instance()?, presented.address);
         let operation = Operation::LogIn;
@@ -71,13 +71,12 @@ impl Service {
         Ok(LogIn { instance, scope: scope.scope, caller })
     }
 
-    /// Makes an access token for a client that logged in.
+    /// Issues an access token to a client that logged in.
     ///
     /// # Errors
     ///
-    /// [`Error::ScopeExceeded`] if the token is to do more than the one that was logged in with,
-    /// [`Error::InstanceUnknown`] if the instance was removed meanwhile, [`Error::NoRandomness`] or
-    /// [`Error::Storage`].
+    /// [`Error::ScopeExceeded`] if the scope exceeds that of the log-in, [`Error::InstanceUnknown`]
+    /// if the instance was removed meanwhile, [`Error::NoRandomness`] or [`Error::Storage`].
     pub async fn issue_access_token(
         &self,
         log_in: &LogIn,
@@ -123,23 +122,23 @@ impl Service {
         }
     }
 
-    /// Removes tokens that expired long ago, so that clients that log in every day leave no heap of
-    /// them.
+    /// Removes tokens that expired long ago. Clients that log in every day would otherwise
+    /// accumulate them.
     async fn remove_expired_tokens(&self, instance: &InstanceId) {
         let before = Timestamp::saturating(self.clock.now().seconds().saturating_sub(KEPT_EXPIRED));
         if let Err(error) = self.stores.access_tokens.remove_expired(instance, before).await {
-            // The next log-in does it.
+            // The next log-in tries again.
             let cause = &error as &dyn std::error::Error;
-            tracing::warn!(cause, %instance, "failed to remove expired access tokens");
+            tracing::warn!(cause, %instance, "expired access tokens not removed");
         }
     }
 
-    /// Up to `limit` access tokens of the instance of the grant, expired ones included.
+    /// Returns up to `limit` access tokens of the grant's instance, including expired ones.
     ///
     /// # Errors
     ///
-    /// [`Error::PermissionMissing`] if the grant is for something else than
-    /// [`Permission::TokensRead`], or [`Error::Storage`].
+    /// [`Error::PermissionMissing`] if the grant is not for [`Permission::TokensRead`], or
+    /// [`Error::Storage`].
     pub async fn list_access_tokens(
         &self,
         grant: &Grant,
@@ -151,13 +150,13 @@ impl Service {
         Ok(retry_contention(list).await?)
     }
 
-    /// Revokes an access token of the instance of the grant.
+    /// Revokes an access token of the grant's instance.
     ///
     /// # Errors
     ///
-    /// [`Error::AccessTokenUnknown`] if the instance has none with this serial,
-    /// [`Error::PermissionMissing`] if the grant is for something else than
-    /// [`Permission::TokensWrite`], or [`Error::Storage`].
+    /// [`Error::AccessTokenUnknown`] if the instance has no token with this serial,
+    /// [`Error::PermissionMissing`] if the grant is not for [`Permission::TokensWrite`], or
+    /// [`Error::Storage`].
     pub async fn revoke_access_token(
         &self,
         grant: &Grant,
@@ -193,7 +192,7 @@ impl Service {
         Ok(retry_contention(remove).await?)
     }
 
-    /// Revokes the access token that a client presents; it needs no permission for that.
+    /// Revokes the access token that the client presents. This requires no permission.
     ///
     /// # Errors
     ///
@@ -207,7 +206,7 @@ impl Service {
         let event = self.event_of_revocation(caller, &instance, token.serial);
         let revoked = match self.remove_access_token(&instance, token.serial, &event).await {
             Ok(true) => Ok(Outcome::Done),
-            // Another request revoked it just now.
+            // Another request has just revoked it.
             Ok(false) => Ok(Outcome::Unchanged),
             Err(error) => Err(error),
         };

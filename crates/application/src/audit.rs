@@ -1,4 +1,4 @@
-//! The audit trail: events of use cases, recording refusals, listing and retention.
+//! The audit trail: events of use cases, recording of refusals, listing and retention.
 
 use merchant_otp_domain::{
     AccessTokenSerial, Actor, AuditEvent, InstanceId, Operation, OtpDeviceId, Outcome, Permission,
@@ -14,7 +14,7 @@ use crate::{Error, Grant, Refusal, Service};
 const BATCH: u16 = 1000;
 
 impl Service {
-    /// The event of an operation, as it is if the operation succeeds.
+    /// Returns the audit event of an operation that succeeds.
     pub(crate) fn event(
         &self,
         caller: Caller,
@@ -34,7 +34,7 @@ impl Service {
         }
     }
 
-    /// The event of an operation on a device, as it is if the operation succeeds.
+    /// Returns the audit event of an operation on a device that succeeds.
     pub(crate) fn event_of_device(
         &self,
         grant: &Grant,
@@ -72,7 +72,7 @@ impl Service {
     }
 
     async fn record(&self, mut event: AuditEvent) {
-        // The id of a device that does not exist may be a secret in the wrong place.
+        // An id that is not known to belong to a device may be a secret in the wrong place.
         if matches!(event.outcome, Outcome::NotFound | Outcome::Failed) {
             event.device = None;
         }
@@ -96,14 +96,14 @@ impl Service {
         }
     }
 
-    /// Up to `limit` events of the instance of the grant after a position, ordered by time.
+    /// Returns up to `limit` events of the grant's instance after a position, ordered by time.
     ///
-    /// It need not be there (any more).
+    /// The instance need not exist: its events outlive it.
     ///
     /// # Errors
     ///
-    /// [`Error::PermissionMissing`] if the grant is for something else than
-    /// [`Permission::InstancesRead`], or [`Error::Storage`].
+    /// [`Error::PermissionMissing`] if the grant is not for [`Permission::InstancesRead`], or
+    /// [`Error::Storage`].
     pub async fn list_audit_events(
         &self,
         grant: &Grant,
@@ -115,10 +115,10 @@ impl Service {
         Ok(retry_contention(list).await?)
     }
 
-    /// Removes the audit events of all instances that are older than `older_than` seconds; returns
-    /// their number.
+    /// Removes the audit events of all instances that are older than `older_than` seconds, and
+    /// returns their number.
     ///
-    /// Walks from instance to instance, those that were purged included.
+    /// Proceeds instance by instance, including purged ones.
     ///
     /// # Errors
     ///
@@ -130,7 +130,7 @@ impl Service {
             let remove = || self.stores.audit.remove_before(before, after.as_ref(), BATCH);
             let Some(removal) = retry_contention(remove).await? else { return Ok(removed) };
             removed += removal.removed;
-            // A full batch: the instance may have more.
+            // After a full batch, the instance may have more.
             if removal.removed < BATCH.into() {
                 after = Some(removal.instance);
             }
@@ -164,9 +164,10 @@ fn log(event: &AuditEvent) {
     );
 }
 
-/// The outcome of an error in the audit trail; `None` if it is not recorded.
+/// Returns the outcome of an error for the audit trail; `None` if the error is not recorded.
 ///
-/// Of an instance that is not there, nor of who presented nothing, nothing is known.
+/// Requests to unknown instances and requests without credentials are not recorded: nothing is
+/// known about them.
 fn outcome_of(error: &Error) -> Option<Outcome> {
     match error {
         Error::InstanceUnknown | Error::Unauthorized(Refusal::Missing) => None,

@@ -1,4 +1,4 @@
-//! How many refusals are recorded in the audit trail.
+//! The rate limit of refusals in the audit trail.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -9,27 +9,27 @@ use tokio::time::Instant;
 
 use crate::rate_limiter::{Quota, RateLimiter};
 
-/// For the refusals of one instance, of known and of unknown clients each: more may come than a
-/// database should have to keep.
+/// The quota of one instance, for authenticated and for unknown clients each. It bounds the
+/// refusals that the database has to keep.
 const PER_INSTANCE: Quota = Quota { burst: 60, interval: Duration::from_secs(1) };
 
-/// For the refusals of all instances, of known and of unknown clients each: every one that is
-/// recorded is a transaction.
+/// The quota of all instances together, for authenticated and for unknown clients each. Each
+/// recorded refusal is a transaction.
 const GLOBAL: Quota = Quota { burst: 300, interval: Duration::from_millis(50) };
 
-/// The most instances in each table.
+/// The maximum number of keys in each per-instance table.
 const MAX_INSTANCES: usize = 10_000;
 
 /// Limits the rate at which refusals are recorded in the audit trail.
 ///
-/// Refusals of unknown clients have quotas of their own, so that they do not displace those of
-/// known ones.
+/// Refusals of unknown clients have separate quotas, so that they do not displace those of
+/// authenticated clients.
 pub(crate) struct AuditRateLimiter(Mutex<State>);
 
 struct State {
     per_instance: RateLimiter<Key>,
     global: RateLimiter<bool>,
-    /// The number of refusals since the last one that was recorded.
+    /// The number of unrecorded refusals since the last recorded one.
     unrecorded: HashMap<Key, u32>,
 }
 
@@ -47,8 +47,8 @@ impl Default for AuditRateLimiter {
 }
 
 impl AuditRateLimiter {
-    /// Counts a refusal; returns how many before it were not recorded, or `None` if it must not be
-    /// recorded either.
+    /// Acquires a permit to record a refusal. Returns the number of unrecorded refusals before it,
+    /// or `None` if this one must not be recorded either.
     pub(crate) fn try_acquire(&self, event: &AuditEvent) -> Option<u32> {
         let (key, now) = (key(event), Instant::now());
         let state = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -63,7 +63,8 @@ impl AuditRateLimiter {
         Some(unrecorded)
     }
 
-    /// Counts a refusal that could not be recorded, and those before it that its event counts.
+    /// Counts a refusal whose event could not be stored, and the earlier ones that the event
+    /// counts, as unrecorded.
     pub(crate) fn refund(&self, event: &AuditEvent) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.count_unrecorded(key(event), event.unrecorded.saturating_add(1));

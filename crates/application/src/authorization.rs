@@ -1,4 +1,4 @@
-//! Authorization: what a client presents becomes a grant, or a refusal.
+//! Authorization: turns what a client presents into a grant or a refusal.
 
 use std::net::IpAddr;
 
@@ -12,9 +12,9 @@ use crate::retry::retry_contention;
 use crate::{Error, Grant, ManagementGrant, Presented, Refusal, Service};
 
 impl Service {
-    /// Checks that a client may use a permission on the instance that it addresses.
+    /// Checks that the client has a permission on the addressed instance.
     ///
-    /// An unknown instance is reported before the credentials are looked at, as the protocol does.
+    /// As in the protocol, an unknown instance is reported before the credentials are checked.
     ///
     /// # Errors
     ///
@@ -29,13 +29,13 @@ impl Service {
         self.grant(instance, presented.token(), presented.address, permission).await
     }
 
-    /// Checks that a client may use a permission on all instances: with a token of `admin`.
+    /// Checks that the client has a permission on all instances, by a token of `admin`.
     ///
-    /// The instance that it addresses does not matter.
+    /// The addressed instance does not matter.
     ///
     /// # Errors
     ///
-    /// As [`Service::authorize`]; the instance is `admin`.
+    /// Same as [`Service::authorize`] for the instance `admin`.
     pub async fn authorize_management(
         &self,
         presented: Presented<'_>,
@@ -45,13 +45,13 @@ impl Service {
         Ok(ManagementGrant { permission, caller: grant.caller })
     }
 
-    /// Checks that a client may use a permission on the instance that it addresses, as one that may
-    /// use it on all instances: with a token of `admin`. The instance need not exist.
+    /// Checks that the client has a permission on the addressed instance, by a token of `admin`.
+    /// The addressed instance need not exist.
     ///
     /// # Errors
     ///
-    /// As [`Service::authorize_management`]; [`Error::InstanceUnknown`] also if the text that
-    /// addresses the instance can be no id.
+    /// Same as [`Service::authorize_management`], and [`Error::InstanceUnknown`] if the addressed
+    /// instance is not a valid id.
     pub async fn authorize_manager(
         &self,
         presented: Presented<'_>,
@@ -61,7 +61,7 @@ impl Service {
         Ok(Grant { instance: presented.instance()?, ..grant })
     }
 
-    /// Looks up again by what a right was granted, which may have been taken away since.
+    /// Looks up the token of a grant again: it may have been revoked in the meantime.
     pub(crate) async fn renew(&self, grant: &Grant) -> Result<Grant, Error> {
         let Some(token) = &grant.token else { return Ok(grant.clone()) };
         let (address, permission) = (grant.caller.address, grant.permission);
@@ -90,7 +90,8 @@ impl Service {
         Ok(Grant { instance, permission, caller, token })
     }
 
-    /// The valid token of an instance that a client presented, for an operation.
+    /// Returns the valid token that a client presented to an instance. Records a refusal of the
+    /// operation otherwise.
     pub(crate) async fn authenticate(
         &self,
         instance: &InstanceId,
@@ -129,7 +130,7 @@ impl Service {
         Ok(token)
     }
 
-    /// The instance of an id, unless it is unknown or deleted.
+    /// Returns the instance with this id, unless it is unknown or deleted.
     pub(crate) async fn stored_instance(&self, id: &InstanceId) -> Result<StoredInstance, Error> {
         match retry_contention(|| self.stores.instances.find(id)).await? {
             None => Err(Error::InstanceUnknown),

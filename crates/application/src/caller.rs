@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use merchant_otp_domain::Actor;
 use merchant_otp_ports::StoredAccessToken;
 
-/// The actor of a request, and its address.
+/// The actor of a request, and the address that it came from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Caller {
     pub(crate) actor: Actor,

@@ -7,7 +7,7 @@ use merchant_otp_ports::{Cause, StoreError};
 use thiserror::Error;
 use tokio::task::JoinError;
 
-/// Why a use case did not do what was asked.
+/// An error of a use case.
 #[derive(Debug, Error)]
 pub enum Error {
     /// No instance has the id.
@@ -19,31 +19,31 @@ pub enum Error {
     /// An instance with the same id and another name or password exists.
     #[error("another instance has the same id")]
     InstanceConflict,
-    /// A deleted instance has the id, and has to be purged before another one may have it.
+    /// A deleted instance has the id. It must be purged before the id can be used again.
     #[error("a deleted instance has the same id")]
     InstancePurgeRequired,
     /// The id is the former name of the instance `admin`.
     #[error("the instance id is reserved")]
     InstanceReserved,
-    /// The credentials are not good for the instance.
+    /// The credentials are not valid for the instance.
     #[error("the credentials were refused: {0}")]
     Unauthorized(Refusal),
-    /// Log-ins failed too often: the credentials were not looked at.
+    /// Too many log-ins failed. The credentials were not checked.
     #[error("too many failed log-ins")]
     TooManyLogIns {
         /// How long to wait before a retry.
         retry_after: Duration,
     },
-    /// More passwords came than can be worked on: nothing was done.
+    /// Too many passwords are waiting to be hashed. Nothing was done.
     #[error("too many passwords to work on")]
     TooManyPasswords {
         /// How long to wait before a retry.
         retry_after: Duration,
     },
-    /// The credentials are good, and do not allow this.
+    /// The credentials are valid but lack the permission.
     #[error("the access token lacks the permission {0}")]
     PermissionMissing(Permission),
-    /// A token asked for a token that may do more than it.
+    /// The requested scope exceeds that of the token that was used to log in.
     #[error("the scope asked for is not covered by that of the access token")]
     ScopeExceeded,
     /// The instance has no access token with the serial.
@@ -55,49 +55,49 @@ pub enum Error {
     /// The instance has no device with the id.
     #[error("the OTP device is unknown")]
     OtpDeviceUnknown,
-    /// The change would make a device that breaks a rule.
+    /// The changed device would violate a rule.
     #[error("the change is not allowed")]
     OtpDeviceInvalid(#[source] OtpDeviceError),
-    /// The operating system gave no random bits.
+    /// The operating system provided no random bits.
     #[error("no random bits")]
     NoRandomness(#[source] getrandom::Error),
     /// A key could not be sealed.
     #[error("sealing a key failed")]
     KeyNotSealed(#[source] Cause),
-    /// A sealed key does not open: it was changed, is in the wrong place, or its master key is
-    /// gone.
+    /// A sealed key cannot be opened: it was changed, it belongs to another device, or its master
+    /// key is missing.
     #[error("a sealed key does not open")]
     KeyNotOpened(#[source] Cause),
-    /// A master key that sealed something in the database is not there.
+    /// A master key that sealed keys in the database is missing.
     #[error("the master key {0}, which sealed keys in this database, is not there")]
     MasterKeyMissing(MasterKeyId),
-    /// Work on a password did not come to its end.
+    /// Hashing a password panicked or was cancelled.
     #[error("the work on a password stopped")]
     PasswordWork(#[source] JoinError),
-    /// The storage did not do its part.
+    /// The storage failed.
     #[error(transparent)]
     Storage(#[from] StorageFailure),
 }
 
-/// Why the storage did not do its part.
+/// A failure of the storage.
 #[derive(Debug, Error)]
 pub enum StorageFailure {
-    /// It cannot be reached; nothing was done.
+    /// The database cannot be reached. Nothing was done.
     #[error("the database cannot be reached")]
     Unavailable(#[source] Cause),
-    /// Too many requests wait for it; nothing was done.
+    /// Too many requests wait for the database. Nothing was done.
     #[error("too many requests wait for the database")]
     Busy(#[source] Cause),
-    /// Reading failed; nothing was changed.
+    /// Reading failed. Nothing was changed.
     #[error("reading from the database failed")]
     Read(#[source] Cause),
-    /// Writing failed; nothing was changed, unless the connection broke on the way.
+    /// Writing failed. Nothing was changed, unless the connection broke during the commit.
     #[error("writing to the database failed")]
     Write(#[source] Cause),
-    /// Concurrent transactions conflicted at every attempt; nothing was changed.
+    /// Concurrent transactions conflicted at every attempt. Nothing was changed.
     #[error("the database was contended")]
     Contention(#[source] Cause),
-    /// It holds invalid data.
+    /// The database contains invalid data.
     #[error("the database holds invalid data")]
     Corrupt(#[source] Cause),
 }
@@ -115,16 +115,16 @@ impl From<StoreError> for Error {
     }
 }
 
-/// Why credentials are not good: for the log. A client learns only that they are not.
+/// The reason why credentials were refused, for the log. Clients do not see it.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum Refusal {
-    /// There are none, or they cannot be read.
+    /// There are no credentials, or they are malformed.
     #[error("none that can be read")]
     Missing,
-    /// The instance has no such token: unknown, revoked, or another instance's.
+    /// The instance has no such token: it is unknown, revoked, or belongs to another instance.
     #[error("unknown to the instance")]
     Unknown,
-    /// The token was good once.
+    /// The token has expired.
     #[error("expired")]
     Expired,
     /// The name or the password is not that of the instance, or the instance has no password.

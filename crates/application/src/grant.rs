@@ -1,4 +1,4 @@
-//! The rights that use cases ask for.
+//! Grants: the rights that use cases require.
 
 use std::time::Duration;
 
@@ -10,17 +10,17 @@ use crate::caller::Caller;
 
 /// The right to use one permission on one instance.
 ///
-/// Made by [`Service::authorize`](crate::Service::authorize) for clients.
+/// Created by [`Service::authorize`](crate::Service::authorize) for clients.
 #[derive(Clone, Debug)]
 pub struct Grant {
     pub(crate) instance: InstanceId,
     pub(crate) permission: Permission,
     pub(crate) caller: Caller,
-    /// By what it was granted; `None` is the operator.
+    /// The token that it was granted by; `None` for the operator.
     pub(crate) token: Option<GrantingToken>,
 }
 
-/// The access token that a right was granted by, and when it was looked up.
+/// The access token that a right was granted by, and the time of its look-up.
 #[derive(Clone, Debug)]
 pub(crate) struct GrantingToken {
     pub(crate) instance: InstanceId,
@@ -29,18 +29,19 @@ pub(crate) struct GrantingToken {
 }
 
 impl Grant {
-    /// The instance it is good for.
+    /// Returns the instance that the grant applies to.
     #[must_use]
     pub fn instance(&self) -> &InstanceId {
         &self.instance
     }
 
-    /// Whether it was looked up longer ago; that of the operator need not be looked up again.
+    /// Whether the token was looked up longer than `age` ago. A grant of the operator has no token
+    /// and never ages.
     pub(crate) fn is_older_than(&self, age: Duration) -> bool {
         self.token.as_ref().is_some_and(|token| token.found_at.elapsed() > age)
     }
 
-    /// The instance, if this is the permission that was granted.
+    /// Returns the instance if this permission was granted.
     pub(crate) fn instance_for(&self, permission: Permission) -> Result<&InstanceId, Error> {
         if self.permission == permission {
             Ok(&self.instance)
@@ -50,9 +51,9 @@ impl Grant {
     }
 }
 
-/// The right to use one permission on all instances, which the instance `admin` has.
+/// The right to use one permission on all instances. Tokens of the instance `admin` have it.
 ///
-/// Made by [`Service::authorize_management`](crate::Service::authorize_management) for clients.
+/// Created by [`Service::authorize_management`](crate::Service::authorize_management) for clients.
 #[derive(Clone, Copy, Debug)]
 pub struct ManagementGrant {
     pub(crate) permission: Permission,
@@ -60,7 +61,7 @@ pub struct ManagementGrant {
 }
 
 impl ManagementGrant {
-    /// Checks that this is the permission that was granted.
+    /// Checks that this permission was granted.
     pub(crate) fn has(self, permission: Permission) -> Result<(), Error> {
         if self.permission == permission {
             Ok(())
@@ -70,11 +71,11 @@ impl ManagementGrant {
     }
 }
 
-/// The right to access tokens of an instance.
+/// The right to issue access tokens for an instance.
 #[derive(Debug)]
 pub struct LogIn {
     pub(crate) instance: InstanceId,
-    /// The tokens may do no more than this.
+    /// The widest scope that an issued token may have.
     pub(crate) scope: Scope,
     pub(crate) caller: Caller,
 }

@@ -3,8 +3,7 @@
 use crate::{Error, Service};
 
 impl Service {
-    /// Checks that the service can do its work: its database answers, and has the schema that is
-    /// needed.
+    /// Checks that the service is ready: the database responds and has the expected schema.
     ///
     /// # Errors
     ///

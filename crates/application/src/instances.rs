@@ -15,23 +15,23 @@ use crate::{Error, Grant, ManagementGrant, Service};
 pub struct ListedInstance {
     /// The instance.
     pub instance: Instance,
-    /// Whether it is deleted: kept, and of no use until it is purged.
+    /// Whether it is deleted: kept, but unusable. A purge removes it and frees its id.
     pub deleted: bool,
 }
 
 impl Service {
-    /// Makes an instance, with a password if there is one.
+    /// Creates an instance, optionally with a password.
     ///
-    /// Making the same instance again is a success and changes nothing; without a password,
-    /// whatever the password of the instance is.
+    /// Creating the same instance again succeeds and changes nothing. If no password is given, that
+    /// of the existing instance is not compared.
     ///
     /// # Errors
     ///
-    /// [`Error::InstanceConflict`] if there is one with the same id and another name or password,
-    /// [`Error::InstancePurgeRequired`], [`Error::InstanceReserved`],
-    /// [`Error::PermissionMissing`] if the grant is for something else than
-    /// [`Permission::InstancesWrite`], [`Error::TooManyPasswords`],
-    /// [`Error::PasswordWork`], [`Error::NoRandomness`] or [`Error::Storage`].
+    /// [`Error::InstanceConflict`] if an instance with the same id and another name or password
+    /// exists, [`Error::InstancePurgeRequired`], [`Error::InstanceReserved`],
+    /// [`Error::PermissionMissing`] if the grant is not for [`Permission::InstancesWrite`],
+    /// [`Error::TooManyPasswords`], [`Error::PasswordWork`], [`Error::NoRandomness`] or
+    /// [`Error::Storage`].
     pub async fn add_instance(
         &self,
         grant: &ManagementGrant,
@@ -71,7 +71,7 @@ impl Service {
         }
     }
 
-    /// Checks that an instance has the password that is asked for, if one is.
+    /// Checks that an instance has the given password, if there is one.
     async fn has_password(
         &self,
         existing: StoredInstance,
@@ -87,7 +87,8 @@ impl Service {
         if same { Ok(()) } else { Err(Error::InstanceConflict) }
     }
 
-    /// Checks that an instance exists, which is public. Text that can be no id is that of none.
+    /// Checks that an instance exists, which is public. Text that is not a valid id is an unknown
+    /// instance.
     ///
     /// # Errors
     ///
@@ -96,24 +97,23 @@ impl Service {
         self.stored_instance(&instance_id(id)?).await.map(|_| ())
     }
 
-    /// The instance of the grant.
+    /// Returns the instance of the grant.
     ///
     /// # Errors
     ///
-    /// [`Error::PermissionMissing`] if the grant is for something else than
-    /// [`Permission::InstancesRead`], [`Error::InstanceUnknown`], [`Error::InstanceDeleted`] or
-    /// [`Error::Storage`].
+    /// [`Error::PermissionMissing`] if the grant is not for [`Permission::InstancesRead`],
+    /// [`Error::InstanceUnknown`], [`Error::InstanceDeleted`] or [`Error::Storage`].
     pub async fn instance(&self, grant: &Grant) -> Result<Instance, Error> {
         let id = grant.instance_for(Permission::InstancesRead)?;
         Ok(self.stored_instance(id).await?.instance)
     }
 
-    /// All instances, deleted ones included, ordered by id.
+    /// Returns all instances, including deleted ones, ordered by id.
     ///
     /// # Errors
     ///
-    /// [`Error::PermissionMissing`] if the grant is for something else than
-    /// [`Permission::InstancesRead`], or [`Error::Storage`].
+    /// [`Error::PermissionMissing`] if the grant is not for [`Permission::InstancesRead`], or
+    /// [`Error::Storage`].
     pub async fn list_instances(
         &self,
         grant: &ManagementGrant,
@@ -129,9 +129,8 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// [`Error::PermissionMissing`] if the grant is for something else than
-    /// [`Permission::InstancesWrite`], [`Error::InstanceUnknown`], [`Error::InstanceDeleted`] or
-    /// [`Error::Storage`].
+    /// [`Error::PermissionMissing`] if the grant is not for [`Permission::InstancesWrite`],
+    /// [`Error::InstanceUnknown`], [`Error::InstanceDeleted`] or [`Error::Storage`].
     pub async fn rename_instance(&self, grant: &Grant, name: &InstanceName) -> Result<(), Error> {
         let id = grant.instance_for(Permission::InstancesWrite)?;
         let event = self.event(grant.caller, id, Operation::RenameInstance);
@@ -143,14 +142,13 @@ impl Service {
         self.record_outcome(event, renamed).await
     }
 
-    /// Deletes the instance of the grant: what it has is kept, its password apart, and is of no
-    /// use.
+    /// Marks the instance of the grant as deleted. Its password is removed; its other data is kept,
+    /// but unusable.
     ///
     /// # Errors
     ///
-    /// [`Error::PermissionMissing`] if the grant is for something else than
-    /// [`Permission::InstancesWrite`], [`Error::InstanceUnknown`], [`Error::InstanceDeleted`] or
-    /// [`Error::Storage`].
+    /// [`Error::PermissionMissing`] if the grant is not for [`Permission::InstancesWrite`],
+    /// [`Error::InstanceUnknown`], [`Error::InstanceDeleted`] or [`Error::Storage`].
     pub async fn delete_instance(&self, grant: &Grant) -> Result<(), Error> {
         let id = grant.instance_for(Permission::InstancesWrite)?;
         let event = self.event(grant.caller, id, Operation::DeleteInstance);
@@ -166,8 +164,8 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// [`Error::PermissionMissing`] if the grant is for something else than
-    /// [`Permission::InstancesWrite`], [`Error::InstanceUnknown`] or [`Error::Storage`].
+    /// [`Error::PermissionMissing`] if the grant is not for [`Permission::InstancesWrite`],
+    /// [`Error::InstanceUnknown`] or [`Error::Storage`].
     pub async fn purge_instance(&self, grant: &Grant) -> Result<(), Error> {
         let id = grant.instance_for(Permission::InstancesWrite)?;
         let event = self.event(grant.caller, id, Operation::PurgeInstance);
@@ -180,9 +178,9 @@ impl Service {
         self.record_outcome(event, removed).await
     }
 
-    /// Makes the instance `admin` in a database that has no instance; answers whether it did.
+    /// Creates the instance `admin` if the database has no instances. Returns whether it did.
     ///
-    /// Of several processes that do so at once, one is answered that it did.
+    /// If several processes do so at the same time, one of them returns `true`.
     ///
     /// # Errors
     ///
@@ -204,13 +202,13 @@ impl Service {
         }
     }
 
-    /// What it means that a store changed an instance or did not.
+    /// Converts the answer of a store, whether it changed an instance, into an outcome.
     pub(crate) async fn changed(&self, id: &InstanceId, changed: bool) -> Result<Outcome, Error> {
         if changed {
             return Ok(Outcome::Done);
         }
         self.stored_instance(id).await?;
-        // It was not there, and is now.
+        // The instance was created in the meantime.
         Err(Error::InstanceUnknown)
     }
 }

@@ -1,11 +1,11 @@
 //! The use cases of the merchant OTP service.
 //!
-//! A transport holds one [`Service`] and calls it: first [`Service::authorize`] (or
-//! [`Service::authorize_management`], or a log-in) with what the client [`Presented`], then a use
-//! case with the [`Grant`] (or [`ManagementGrant`], or [`LogIn`]) it got.
+//! A transport holds a [`Service`]. For each request it calls [`Service::authorize`] (or
+//! [`Service::authorize_management`], or a log-in) with what the client [`Presented`], and then a
+//! use case with the resulting [`Grant`] (or [`ManagementGrant`], or [`LogIn`]).
 //!
-//! The policy lives here: authorization, what a store's finding means, retries of contended
-//! operations, limits of failed log-ins, and what is audited.
+//! This crate contains the policy: authorization, the interpretation of store results, retries of
+//! contended operations, limits of failed log-ins, and what is audited.
 
 mod access_tokens;
 mod audit;
@@ -34,7 +34,7 @@ pub use error::{Error, Refusal, StorageFailure};
 pub use grant::{Grant, LogIn, ManagementGrant};
 pub use instances::ListedInstance;
 pub use master_keys::{MasterKeyUse, Rotation};
-// What lists of access tokens and of audit events are asked for and answer.
+// Arguments and results of the lists of access tokens and audit events.
 pub use merchant_otp_ports::{AccessTokenPage, AuditPosition, StoredAccessToken, StoredAuditEvent};
 pub use otp_device_pages::OtpDevicePages;
 pub use otp_devices::OtpDeviceAt;

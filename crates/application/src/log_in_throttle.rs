@@ -1,4 +1,4 @@
-//! The quotas of failed log-ins.
+//! The rate limits of failed log-ins.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
@@ -11,18 +11,18 @@ use tokio::time::Instant;
 use crate::Error;
 use crate::rate_limiter::{Quota, RateLimiter};
 
-/// For all attempts on an instance, from any address: about 14,400 guesses a day.
+/// The quota of attempts on an instance, from any address: about 14,400 guesses a day.
 const PER_INSTANCE: Quota = Quota { burst: 20, interval: Duration::from_secs(6) };
 
-/// For all attempts from an address, on any instance.
+/// The quota of attempts from an address, on any instance.
 const PER_ADDRESS: Quota = Quota { burst: 10, interval: Duration::from_secs(12) };
 
-/// The most addresses in the table: about 2 MB.
+/// The maximum number of addresses in the table: about 2 MB.
 ///
-/// Clients from more addresses than that are limited per instance alone.
+/// When the table is full, clients from further addresses are limited only per instance.
 const MAX_ADDRESSES: usize = 10_000;
 
-/// The most known clients of an instance: the last ones that logged in.
+/// The maximum number of known clients per instance: those that logged in last.
 const MAX_KNOWN_CLIENTS: usize = 16;
 
 /// How long a client stays known after it logged in.
@@ -30,18 +30,18 @@ const KNOWN_FOR: Duration = Duration::from_hours(30 * 24);
 
 /// Limits failed log-ins, per instance and per address.
 ///
-/// An attempt takes a permit of its instance and of its address, and is refused if one of them has
-/// none. A log-in that succeeds refunds both: successes are not slowed.
+/// An attempt acquires a permit of its instance and one of its address, and is refused if either is
+/// not available. A successful log-in refunds both: successes are not slowed.
 ///
-/// A known client, which logged in from its address before, with the password that the instance
-/// still has, takes a permit of its address alone: otherwise a client that fails all the time could
+/// A known client (one that logged in from this address before, with the current password of the
+/// instance) acquires only a permit of its address. Otherwise a client that keeps failing could
 /// lock the owner out.
 pub(crate) struct LogInThrottle(Mutex<Tables>);
 
 struct Tables {
     per_instance: RateLimiter<InstanceId>,
     per_address: RateLimiter<IpAddr>,
-    /// There are at most as many as there are instances.
+    /// Bounded by the number of instances.
     known_clients: HashMap<InstanceId, KnownClients>,
 }
 
@@ -50,7 +50,7 @@ struct Tables {
 struct KnownClients {
     /// The password that they logged in with.
     password: Option<PasswordHash>,
-    /// The network of each, and until when it is known; the oldest first.
+    /// The network of each client, and the time until which it is known; oldest first.
     networks: VecDeque<(IpAddr, Instant)>,
 }
 
@@ -69,7 +69,8 @@ impl KnownClients {
     }
 }
 
-/// The address, or for IPv6 the network of 64 bits, which one customer has as a whole.
+/// Returns an IPv4 address as it is, and the /64 network of an IPv6 address, which belongs to one
+/// customer as a whole.
 fn client_network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
@@ -80,7 +81,7 @@ fn client_network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// An attempt that was permitted.
+/// A permitted attempt.
 pub(crate) struct Attempt<'a> {
     throttle: &'a LogInThrottle,
     instance: InstanceId,
@@ -90,7 +91,7 @@ pub(crate) struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// Refunds the permits of a log-in that succeeded; its client is known from now on.
+    /// Refunds the permits of a successful log-in, and adds its client to the known ones.
     pub(crate) fn succeeded(self) {
         let (now, mut tables) = (Instant::now(), self.throttle.lock());
         if let Some(network) = self.network {
@@ -112,7 +113,7 @@ impl Attempt<'_> {
 impl Default for LogInThrottle {
     fn default() -> Self {
         Self(Mutex::new(Tables {
-            // There are at most as many as there are instances.
+            // Bounded by the number of instances.
             per_instance: RateLimiter::new(PER_INSTANCE, usize::MAX),
             per_address: RateLimiter::new(PER_ADDRESS, MAX_ADDRESSES),
             known_clients: HashMap::new(),
@@ -121,7 +122,7 @@ impl Default for LogInThrottle {
 }
 
 impl LogInThrottle {
-    /// Refuses if an attempt would be refused now; takes no permit.
+    /// Returns an error if an attempt would be refused now. Acquires no permit.
     pub(crate) fn check(
         &self,
         instance: &InstanceId,
@@ -134,8 +135,8 @@ impl LogInThrottle {
         tables.check(instance, network, is_known, now)
     }
 
-    /// Takes the permits of an attempt to log in to an instance that has this password, or refuses
-    /// it.
+    /// Acquires the permits of an attempt to log in to an instance that has this password, or
+    /// refuses the attempt.
     pub(crate) fn attempt(
         &self,
         instance: &InstanceId,
@@ -174,7 +175,7 @@ impl Tables {
         network.is_some_and(is_known)
     }
 
-    /// Refuses if one of the permits is not available.
+    /// Returns an error if one of the permits is not available.
     fn check(
         &self,
         instance: &InstanceId,
@@ -207,7 +208,8 @@ mod tests {
     }
 
     impl LogInThrottle {
-        /// Fails until it is refused; returns the number of failures, and how long to wait then.
+        /// Fails to log in until an attempt is refused. Returns the number of failures and how long
+        /// to wait.
         fn exhaust(
             &self,
             instance: &InstanceId,
@@ -225,7 +227,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_address_is_slowed_on_all_instances() {
+    async fn an_address_is_limited_on_all_instances() {
         let throttle = LogInThrottle::default();
         let one = address("192.0.2.1");
         assert_eq!(throttle.exhaust(&instance("shop"), one), (10, Duration::from_secs(12)));
@@ -241,7 +243,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_instance_is_slowed_for_all_addresses() {
+    async fn an_instance_is_limited_for_all_addresses() {
         let throttle = LogInThrottle::default();
         let shop = instance("shop");
         let mut failed = 0;
@@ -254,7 +256,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn log_ins_that_succeed_are_not_slowed() {
+    async fn successful_log_ins_are_not_limited() {
         let throttle = LogInThrottle::default();
         let (shop, one) = (instance("shop"), address("192.0.2.1"));
         for _ in 0..1_000 {
@@ -272,9 +274,9 @@ mod tests {
             throttle.exhaust(&shop, address(&format!("192.0.2.{host}")));
         }
         assert!(throttle.check(&shop, None, Some(address("192.0.2.9"))).is_err());
-        // Those of the owner count for the address still.
+        // Failures of the owner still count for the address.
         assert_eq!(throttle.exhaust(&shop, owner).0, 10);
-        // For this instance alone, and for a month.
+        // The client is known to this instance only, and for 30 days.
         throttle.exhaust(&instance("other"), address("198.51.100.1"));
         throttle.exhaust(&instance("other"), address("198.51.100.2"));
         advance(PER_ADDRESS.interval).await;
@@ -286,7 +288,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_network_of_ipv6_is_one_address() {
+    async fn an_ipv6_network_counts_as_one_address() {
         let throttle = LogInThrottle::default();
         let shop = instance("shop");
         throttle.exhaust(&shop, address("2001:db8:0:1::1"));
@@ -296,7 +298,7 @@ mod tests {
                 .is_err()
         );
         assert!(throttle.check(&instance("other"), None, Some(address("2001:db8:0:2::1"))).is_ok());
-        // An IPv4 address that an IPv6 socket reports is that address.
+        // An IPv4 address that an IPv6 socket reports counts as the IPv4 address.
         throttle.exhaust(&instance("other"), address("::ffff:192.0.2.1"));
         assert!(throttle.check(&instance("third"), None, Some(address("192.0.2.1"))).is_err());
         assert!(
@@ -320,7 +322,7 @@ mod tests {
                 .filter(|number| throttle.check(&shop, password.as_ref(), host(*number)).is_ok())
                 .count()
         };
-        // The last 16 of the old password, and none of another one.
+        // The last 16 clients that used the old password, and none for another password.
         assert_eq!((known(&old), known(&new), known(&None)), (16, 0, 0));
     }
 
@@ -335,9 +337,9 @@ mod tests {
             throttle.lock().per_address.len()
         };
         assert_eq!(fill(0), MAX_ADDRESSES);
-        // Instances are slowed nevertheless.
+        // Instances are still limited.
         assert!(throttle.exhaust(&instance("shop1003"), address("192.0.2.1")).0 < 20);
-        // Empty buckets make room.
+        // Empty buckets are removed to make room.
         advance(Duration::from_hours(1)).await;
         assert_eq!(fill(1_000_000), MAX_ADDRESSES);
     }

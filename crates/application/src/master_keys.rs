@@ -20,20 +20,20 @@ pub struct MasterKeyUse {
     pub id: MasterKeyId,
     /// Whether the process has it.
     pub is_there: bool,
-    /// Whether it is the one that seals.
+    /// Whether it is the current one, which seals new keys.
     pub seals: bool,
-    /// The number of device keys that it sealed.
+    /// The number of device keys that are sealed with it.
     pub devices: u64,
 }
 
-/// The number of passes over all keys, in case another process seals with an older master key
-/// meanwhile.
+/// The maximum number of passes over all keys: another process may seal keys with an older master
+/// key during a pass.
 const PASSES: u32 = 5;
 
-/// The most devices reported whose keys cannot be opened.
+/// The maximum number of reported devices whose keys cannot be opened.
 const TOLD: usize = 20;
 
-/// How far a change of the master key has come.
+/// The progress of a master-key rotation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rotation {
     /// The number of keys that were read.
@@ -42,23 +42,23 @@ pub struct Rotation {
     pub sealed_again: u64,
     /// The number of keys that cannot be opened; they are unchanged.
     pub not_opened: u64,
-    /// The devices of the first of those.
+    /// The devices of the first of these keys.
     pub not_opened_devices: Vec<(InstanceId, OtpDeviceId)>,
 }
 
 impl Service {
-    /// Checks that the master keys are those that sealed what the database holds, and leaves a
-    /// check value of the current one there.
+    /// Checks that the process has all master keys that sealed keys in the database, and stores a
+    /// key check value of the current one.
     ///
-    /// To be called before anything is sealed or opened: a wrong or lost master key is found then,
-    /// and not by the first customer.
+    /// Call this before sealing or opening a key, so that a wrong or lost master key is detected at
+    /// start and not by the first request.
     ///
     /// # Errors
     ///
     /// [`Error::MasterKeyMissing`], [`Error::KeyNotOpened`], [`Error::KeyNotSealed`] or
     /// [`Error::Storage`].
     pub async fn check_master_keys(&self) -> Result<(), Error> {
-        // What sealed something, whether there is a check value of it or not.
+        // All master keys that sealed a device key, with or without a check value.
         let used = || self.stores.sealed_keys.master_keys();
         for (id, _) in retry_contention(used).await? {
             self.has_master_key(id)?;
@@ -70,7 +70,7 @@ impl Service {
         let check_value = self.sealer.seal(&OtpKey::default(), SealingContext::CheckValue)?;
         let add = || self.stores.sealed_keys.add_check_value(check_value.clone());
         retry_contention(add).await?;
-        // Another process may have begun with another master key at the same time.
+        // Another process may have started with another master key at the same time.
         if let Err(error) = self.verify_check_values().await {
             let remove = || self.stores.sealed_keys.remove_check_value(current);
             retry_contention(remove).await?;
@@ -79,7 +79,7 @@ impl Service {
         Ok(())
     }
 
-    /// Opens every check value; answers whose they are.
+    /// Opens every check value. Returns the ids of their master keys.
     async fn verify_check_values(&self) -> Result<Vec<MasterKeyId>, Error> {
         let check_values = retry_contention(|| self.stores.sealed_keys.check_values()).await?;
         for check_value in &check_values {
@@ -93,8 +93,8 @@ impl Service {
         if self.sealer.has(id) { Ok(()) } else { Err(Error::MasterKeyMissing(id)) }
     }
 
-    /// The master keys of the process and those that are needed, with the number of device keys
-    /// that each sealed.
+    /// Returns the current master key and all others that the database needs, with the number of
+    /// device keys that each sealed.
     ///
     /// # Errors
     ///
@@ -116,12 +116,13 @@ impl Service {
         Ok(uses.collect())
     }
 
-    /// Seals all keys again that another than the current master key sealed, while others work.
+    /// Re-seals all keys that are not sealed with the current master key. Requests are served
+    /// meanwhile.
     ///
-    /// `progress` is called after each batch. What was done stays done if the future is dropped,
-    /// and need not be done again. When all keys are sealed by the current master key, the check
-    /// values of the others go: those are no longer needed, unless a process that has another
-    /// current one seals by it later.
+    /// `progress` is called after each batch. If the future is dropped, completed batches are kept,
+    /// and the next rotation skips them. When all keys are sealed with the current master key, the
+    /// check values of the other master keys are removed: those are no longer needed, unless a
+    /// process whose current master key is another one seals keys later.
     ///
     /// # Errors
     ///
@@ -131,8 +132,7 @@ impl Service {
         mut progress: impl FnMut(&Rotation) + Send,
     ) -> Result<Rotation, Error> {
         let mut rotation = Rotation::default();
-        // A second pass finds what another process sealed meanwhile, or what changed under our
-        // hands.
+        // A second pass finds keys that another process sealed or changed during the first one.
         for _ in 0..PASSES {
             let before = rotation.sealed_again;
             rotation = Rotation { sealed_again: before, ..Rotation::default() };
@@ -185,7 +185,7 @@ impl Service {
         }
     }
 
-    /// The key sealed by the current master key; `None` if it is.
+    /// Re-seals a key with the current master key; `None` if it is sealed with it already.
     fn sealed_again(&self, key: &DeviceKey) -> Result<Option<SealedOtpKey>, Error> {
         if key.key.master_key() == self.sealer.current() {
             return Ok(None);
@@ -195,7 +195,7 @@ impl Service {
         Ok(Some(self.sealer.seal(&opened, context)?))
     }
 
-    /// Removes the check values of the master keys that sealed no key of a device.
+    /// Removes the check values of master keys that are not current and sealed no device key.
     async fn forget_former_master_keys(&self) -> Result<(), Error> {
         let uses = self.master_key_uses().await?;
         let unused: BTreeSet<_> =
@@ -215,7 +215,7 @@ impl Service {
         Ok(retry_contention(list).await?)
     }
 
-    /// A device of an instance as stores know it.
+    /// Seals the key of a device, for a store.
     pub(crate) fn seal(
         &self,
         instance: &InstanceId,
@@ -225,7 +225,7 @@ impl Service {
         Ok(device.sealed(self.sealer.seal(device.key(), context)?))
     }
 
-    /// A device of an instance with its key.
+    /// Opens the sealed key of a device.
     pub(crate) fn open(
         &self,
         instance: &InstanceId,

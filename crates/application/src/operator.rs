@@ -1,18 +1,19 @@
-//! The rights of the operator, who may read the database anyway: for the command line.
+//! The rights of the operator, for the command line. The operator can read the database anyway.
 //!
-//! They need no credentials, so no transport may name this module; `tests/architecture/` holds it.
+//! These rights require no credentials, so no transport may use this module; `tests/architecture/`
+//! enforces this.
 
 use merchant_otp_domain::{InstanceId, Permission, Scope};
 
 use crate::caller::Caller;
 use crate::{Error, Grant, LogIn, ManagementGrant, Service};
 
-/// The operator of a service, who has every right.
+/// The operator of a service, with every right.
 #[derive(Clone, Copy)]
 pub struct Operator<'a>(&'a Service);
 
 impl<'a> Operator<'a> {
-    /// The operator of a service.
+    /// Returns the operator of a service.
     #[must_use]
     pub fn of(service: &'a Service) -> Self {
         Self(service)

@@ -8,39 +8,38 @@ use merchant_otp_domain::{OtpDeviceId, OtpDeviceSummary, Permission};
 use crate::retry::retry_contention;
 use crate::{Error, Grant, Service};
 
-/// The most devices in a page.
+/// The maximum number of devices in a page.
 const MAX_DEVICES: u16 = 1000;
 
-/// The most bytes of ids and descriptions in a page, which is held in memory until a client takes
-/// it.
+/// The maximum size of the ids and descriptions in a page, in bytes. A page is held in memory until
+/// the client has read it.
 const MAX_BYTES: u32 = 256 * 1024;
 
-/// A right that was looked up longer ago than this is looked up again before a page is read.
+/// A grant that is older than this is renewed before a page is read.
 const GRANT_LIFETIME: Duration = Duration::from_secs(1);
 
-/// The OTP devices of an instance, page by page as the client takes them, ordered by the bytes of
-/// their ids.
+/// The OTP devices of an instance, page by page, ordered by the bytes of their ids.
 ///
-/// A page is read when it is asked for, and shows what the instance has then. A client that is slow
-/// may lose its right meanwhile: it is looked up again. A list ends with `Ok(None)`; one that
-/// failed is not complete, and a transport must not let it look so.
+/// Each page is read on request, and shows the devices at that time. The client may lose its right
+/// in the meantime, so the right is looked up again. A complete list ends with `Ok(None)`. After an
+/// error the list is incomplete, and a transport must not present it as complete.
 pub struct OtpDevicePages {
     service: Arc<Service>,
     grant: Grant,
-    /// The first page, until it is taken.
+    /// The first page, until it is returned.
     first: Option<Vec<OtpDeviceSummary>>,
-    /// The last device so far; `None` at the end.
+    /// The last device that was returned; `None` at the end.
     last: Option<OtpDeviceId>,
 }
 
 impl Service {
-    /// The OTP devices of the instance of the grant. The first page is read before this returns: so
-    /// a transport can answer with an error that comes right away.
+    /// Lists the OTP devices of the grant's instance. The first page is read before this returns,
+    /// so that a transport can still respond with an error.
     ///
     /// # Errors
     ///
-    /// [`Error::PermissionMissing`] if the grant is for something else than
-    /// [`Permission::OtpDevicesRead`], or [`Error::Storage`].
+    /// [`Error::PermissionMissing`] if the grant is not for [`Permission::OtpDevicesRead`], or
+    /// [`Error::Storage`].
     pub async fn otp_devices(self: &Arc<Self>, grant: Grant) -> Result<OtpDevicePages, Error> {
         let first = self.otp_device_page(&grant, None).await?;
         let last = first.last().map(|summary| summary.id.clone());
@@ -59,11 +58,12 @@ impl Service {
 }
 
 impl OtpDevicePages {
-    /// The next page; `None` at the end. Pages have one device at least.
+    /// Returns the next page; `None` at the end. A page has at least one device.
     ///
     /// # Errors
     ///
-    /// As [`Service::authorize`], if the client lost its right meanwhile, or [`Error::Storage`].
+    /// Same as [`Service::authorize`] if the client lost its right in the meantime, or
+    /// [`Error::Storage`].
     pub async fn next(&mut self) -> Result<Option<Vec<OtpDeviceSummary>>, Error> {
         let page = match (self.first.take(), self.last.take()) {
             (Some(first), last) => {

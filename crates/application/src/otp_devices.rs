@@ -9,10 +9,10 @@ use merchant_otp_ports::{OtpDeviceInsertion, StoreError};
 use crate::retry::{pause, retry_contention};
 use crate::{Error, Grant, Service};
 
-/// The most attempts to change a device that other requests change at the same time.
+/// The maximum number of attempts to change a device that other requests change concurrently.
 ///
-/// Of several concurrent attempts one succeeds, and the pauses spread the others: enough for 64
-/// changes of one device at the same time, with a margin.
+/// Of several concurrent attempts one succeeds, and the pauses spread the others. This is enough
+/// for 64 concurrent changes of one device, with a margin.
 const CHANGE_ATTEMPTS: u32 = 64;
 
 /// A device at a point in time.
@@ -22,19 +22,19 @@ pub struct OtpDeviceAt {
     pub device: OtpDevice,
     /// The point in time.
     pub time: Timestamp,
-    /// The codes that it may show then; `None` if it shows none.
+    /// The codes that the device may show at that time; `None` if it shows none.
     pub codes: Option<OtpCodes>,
 }
 
 impl Service {
     /// Registers an OTP device with the instance of the grant.
     ///
-    /// Registering the same details again is a success and changes nothing.
+    /// Registering the same details again succeeds and changes nothing.
     ///
     /// # Errors
     ///
     /// [`Error::OtpDeviceConflict`] if the instance has a device with the same id and other
-    /// details, [`Error::PermissionMissing`] if the grant is for something else than
+    /// details, [`Error::PermissionMissing`] if the grant is not for
     /// [`Permission::OtpDevicesWrite`], [`Error::InstanceUnknown`] if the instance was removed
     /// meanwhile, [`Error::KeyNotSealed`], [`Error::KeyNotOpened`] or [`Error::Storage`].
     pub async fn add_otp_device(&self, grant: &Grant, device: OtpDevice) -> Result<(), Error> {
@@ -55,7 +55,7 @@ impl Service {
         match retry_contention(insert).await? {
             OtpDeviceInsertion::Stored => Ok(Outcome::Done),
             OtpDeviceInsertion::Exists(existing) => {
-                // Opened, for the same key sealed twice is not the same.
+                // Compare the opened keys: sealing the same key twice gives different results.
                 let same = self.open(instance, existing)? == device;
                 if same { Ok(Outcome::Unchanged) } else { Err(Error::OtpDeviceConflict) }
             }
@@ -63,12 +63,12 @@ impl Service {
         }
     }
 
-    /// An OTP device with the codes that it may show at a time (now, if it is `None`) for a price.
+    /// Returns an OTP device and the codes that it may show at `time` (now if `None`) for `price`.
     ///
     /// # Errors
     ///
-    /// [`Error::OtpDeviceUnknown`], [`Error::PermissionMissing`] if the grant is for something else
-    /// than [`Permission::OtpDevicesRead`], [`Error::KeyNotOpened`] or [`Error::Storage`].
+    /// [`Error::OtpDeviceUnknown`], [`Error::PermissionMissing`] if the grant is not for
+    /// [`Permission::OtpDevicesRead`], [`Error::KeyNotOpened`] or [`Error::Storage`].
     pub async fn otp_device(
         &self,
         grant: &Grant,
@@ -85,14 +85,13 @@ impl Service {
         Ok(OtpDeviceAt { device, time, codes })
     }
 
-    /// Changes an OTP device; what the change leaves out stays as it is.
+    /// Changes an OTP device. Fields that the change leaves out are kept.
     ///
     /// # Errors
     ///
-    /// [`Error::OtpDeviceUnknown`], [`Error::OtpDeviceInvalid`],
-    /// [`Error::PermissionMissing`] if the grant is for something else than
-    /// [`Permission::OtpDevicesWrite`], [`Error::KeyNotSealed`], [`Error::KeyNotOpened`] or
-    /// [`Error::Storage`].
+    /// [`Error::OtpDeviceUnknown`], [`Error::OtpDeviceInvalid`], [`Error::PermissionMissing`] if
+    /// the grant is not for [`Permission::OtpDevicesWrite`], [`Error::KeyNotSealed`],
+    /// [`Error::KeyNotOpened`] or [`Error::Storage`].
     pub async fn change_otp_device(
         &self,
         grant: &Grant,
@@ -122,7 +121,7 @@ impl Service {
             if retry_contention(replace).await? {
                 return Ok(Outcome::Done);
             }
-            // The device was changed since it was read: apply the change to what it is now.
+            // The device was changed since it was read: apply the change to the new state.
             pause(attempt).await;
         }
         Err(StoreError::Contention("the device was changed at every attempt".into()).into())
@@ -132,8 +131,8 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// [`Error::OtpDeviceUnknown`], [`Error::PermissionMissing`] if the grant is for something else
-    /// than [`Permission::OtpDevicesWrite`], or [`Error::Storage`].
+    /// [`Error::OtpDeviceUnknown`], [`Error::PermissionMissing`] if the grant is not for
+    /// [`Permission::OtpDevicesWrite`], or [`Error::Storage`].
     pub async fn remove_otp_device(&self, grant: &Grant, id: &OtpDeviceId) -> Result<(), Error> {
         let instance = grant.instance_for(Permission::OtpDevicesWrite)?;
         let event = self.event_of_device(grant, Operation::RemoveOtpDevice, id);

@@ -16,17 +16,17 @@ use crate::log_in_throttle::LogInThrottle;
 /// How long a hash waits for a permit.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The most hashes of one instance that wait or run at a time.
+/// The maximum number of hashes of one instance that wait or run at a time.
 ///
-/// Permits are handed out in the order of asking: no instance can take more than these from the
-/// others.
+/// Permits are granted in order of arrival, so one instance delays the others by no more than
+/// these.
 const MAX_PER_INSTANCE: usize = 8;
 
-/// Hashes and checks passwords, a few at a time.
+/// Hashes and verifies passwords, a few at a time.
 ///
-/// Each keeps a processor busy (50 ms, the median of 15 runs on a virtual machine with 2) and takes
-/// 46 MiB of memory meanwhile. So there are at the most two at a time, and where there is more than
-/// one processor, one at least is left to those who are logged in.
+/// A hash keeps a processor busy (50 ms, the median of 15 runs on a virtual machine with 2) and
+/// uses 46 MiB of memory. At most two run at a time. With more than one processor, at least one is
+/// left for other requests.
 pub(crate) struct PasswordHasher {
     permits: Arc<Semaphore>,
     /// The number of hashes of each instance that wait or run.
@@ -61,7 +61,7 @@ impl PasswordHasher {
         self.acquire(instance).await?.run(move || password.hash(salt)).await
     }
 
-    /// Verifies a password without a limit of attempts.
+    /// Verifies a password without limiting the number of attempts.
     pub(crate) async fn verify(
         &self,
         instance: &InstanceId,
@@ -72,7 +72,7 @@ impl PasswordHasher {
     }
 }
 
-/// One of the hashes that an instance may have waiting or running; refunded on drop.
+/// Counts one waiting or running hash of an instance; refunds it on drop.
 struct InstanceQuota {
     per_instance: Arc<Mutex<HashMap<InstanceId, usize>>>,
     instance: InstanceId,
@@ -103,15 +103,15 @@ impl Drop for InstanceQuota {
     }
 }
 
-/// The permit to keep a processor busy with one hash.
+/// A permit to run one hash.
 pub(crate) struct HashPermit {
     _permit: OwnedSemaphorePermit,
     _quota: InstanceQuota,
 }
 
 impl HashPermit {
-    /// Runs on a thread that may block. The permit is kept until the work ends: a caller that is
-    /// dropped does not free it.
+    /// Runs `work` on a blocking thread. The permit is held until the work ends, even if the caller
+    /// is dropped.
     pub(crate) async fn run<T: Send + 'static>(
         self,
         work: impl FnOnce() -> T + Send + 'static,

@@ -1,4 +1,4 @@
-//! Log-in by password, and changing the password of an instance.
+//! Log-in with a password, and changing the password of an instance.
 
 use std::net::IpAddr;
 
@@ -11,11 +11,11 @@ use crate::retry::retry_contention;
 use crate::{Error, Grant, LogIn, Presented, Refusal, Service};
 
 impl Service {
-    /// Logs in to an instance by its password; `user` has to be its id.
+    /// Logs in to an instance with its password; `user` must be its id.
     ///
-    /// An access token that is presented does not matter. Attempts that fail are slowed, per
-    /// instance and per address of the client. A refusal does not show, not by its time either,
-    /// whether the instance has a password.
+    /// A presented access token is ignored. Failed attempts are limited, per instance and per
+    /// client address. Neither a refusal nor its timing reveals whether the instance has a
+    /// password.
     ///
     /// # Errors
     ///
@@ -50,10 +50,10 @@ impl Service {
     ) -> Result<(), Error> {
         let stored = self.stored_instance(instance).await?.password;
         let throttle = &self.passwords.throttle;
-        // A client that is refused need not wait for a permit.
+        // A client that is going to be refused need not wait for a permit.
         throttle.check(instance, stored.as_ref(), address)?;
         let permit = self.passwords.acquire(instance).await?;
-        // Again: the password may have been changed while others were checked.
+        // Read it again: the password may have been changed during the wait.
         let stored = self.stored_instance(instance).await?.password;
         let attempt = throttle.attempt(instance, stored.as_ref(), address)?;
         let has_password = stored.is_some();
@@ -66,16 +66,15 @@ impl Service {
         Ok(())
     }
 
-    /// Sets the password of the instance of the grant, replacing the present one.
+    /// Sets or replaces the password of the grant's instance.
     ///
     /// Access tokens that were issued before stay valid.
     ///
     /// # Errors
     ///
-    /// [`Error::PermissionMissing`] if the grant is for something else than
-    /// [`Permission::InstancesAuthWrite`], [`Error::InstanceUnknown`], [`Error::InstanceDeleted`],
-    /// [`Error::TooManyPasswords`], [`Error::PasswordWork`], [`Error::NoRandomness`] or
-    /// [`Error::Storage`].
+    /// [`Error::PermissionMissing`] if the grant is not for [`Permission::InstancesAuthWrite`],
+    /// [`Error::InstanceUnknown`], [`Error::InstanceDeleted`], [`Error::TooManyPasswords`],
+    /// [`Error::PasswordWork`], [`Error::NoRandomness`] or [`Error::Storage`].
     pub async fn set_password(&self, grant: &Grant, password: Password) -> Result<(), Error> {
         let instance = grant.instance_for(Permission::InstancesAuthWrite)?;
         let event = self.event(grant.caller, instance, Operation::SetPassword);

@@ -1,4 +1,4 @@
-//! What a client presents, as text.
+//! The instance, token and address that a client presents.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -7,21 +7,21 @@ use merchant_otp_domain::{AccessToken, AccessTokenDigest, InstanceId};
 
 use crate::Error;
 
-/// What a client presents with a request, as text: every transport passes it on unchanged.
+/// The instance, token and address of a request. Every transport passes the text on unchanged.
 #[derive(Clone, Copy)]
 pub struct Presented<'a> {
-    /// The instance that the request addresses. Text that can be no id is an unknown instance.
+    /// The addressed instance. Text that is not a valid id is an unknown instance.
     pub instance: &'a str,
-    /// The access token. Text that can be no token is no token.
+    /// The access token. Text that is not a valid token counts as no token.
     pub token: Option<&'a str>,
-    /// The address that the request comes from, if it is known: for the audit trail and the limits.
+    /// The address that the request comes from, if known: for the audit trail and the rate limits.
     ///
     /// Never an address that the client itself claims.
     pub address: Option<IpAddr>,
 }
 
 impl Presented<'_> {
-    /// The same, presented to the instance `admin`.
+    /// Addresses the instance `admin` instead.
     pub(crate) fn to_admin(self) -> Self {
         Self { instance: InstanceId::ADMIN, ..self }
     }
@@ -35,12 +35,12 @@ impl Presented<'_> {
     }
 }
 
-/// The id that a text is; a text that can be none is that of an unknown instance.
+/// Parses an instance id. Text that is not a valid id is an unknown instance.
 pub(crate) fn instance_id(text: &str) -> Result<InstanceId, Error> {
     InstanceId::parse(text).map_err(|_| Error::InstanceUnknown)
 }
 
-/// Without the texts: one is a secret, and the other one may be a secret in the wrong place.
+/// Omits the texts: the token is a secret, and the instance may be a secret in the wrong place.
 impl fmt::Debug for Presented<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Presented").field("address", &self.address).finish_non_exhaustive()

@@ -20,8 +20,8 @@ pub(crate) struct Quota {
 /// has the same algorithm, but cannot refund a permit.
 pub(crate) struct RateLimiter<K> {
     quota: Quota,
-    /// The most keys. When the table is full of buckets that are not empty, other keys are not
-    /// limited.
+    /// The maximum number of keys. When the table is full of buckets that are not empty, other keys
+    /// are not limited.
     capacity: usize,
     empty_at: HashMap<K, Instant>,
 }
@@ -31,14 +31,15 @@ impl<K: Eq + Hash> RateLimiter<K> {
         Self { quota, capacity, empty_at: HashMap::new() }
     }
 
-    /// How long to wait until a permit is available for a key; `None` if one is. Takes none.
+    /// Returns how long to wait until a permit is available for a key; `None` if one is available.
+    /// Acquires none.
     pub(crate) fn wait(&self, key: &K, now: Instant) -> Option<Duration> {
         let filled = self.empty_at.get(key)?.saturating_duration_since(now);
         let full = self.quota.interval * (self.quota.burst - 1);
         filled.checked_sub(full).filter(|wait| !wait.is_zero())
     }
 
-    /// Takes a permit for a key, whether one is available or not.
+    /// Acquires a permit for a key, whether one is available or not.
     pub(crate) fn acquire(&mut self, key: K, now: Instant) {
         if self.empty_at.len() >= self.capacity && !self.empty_at.contains_key(&key) {
             self.empty_at.retain(|_, empty_at| *empty_at > now);
@@ -50,7 +51,7 @@ impl<K: Eq + Hash> RateLimiter<K> {
         *empty_at = (*empty_at).max(now) + self.quota.interval;
     }
 
-    /// Takes back the last permit of a key.
+    /// Refunds the last permit of a key.
     pub(crate) fn refund(&mut self, key: &K) {
         if let Some(empty_at) = self.empty_at.get_mut(key) {
             *empty_at = empty_at.checked_sub(self.quota.interval).unwrap_or(*empty_at);
@@ -70,7 +71,7 @@ mod tests {
 
     const QUOTA: Quota = Quota { burst: 3, interval: Duration::from_secs(10) };
 
-    /// Takes permits for a key while they are available; returns how many there were.
+    /// Acquires permits for a key while they are available. Returns their number.
     fn exhaust(limiter: &mut RateLimiter<&'static str>, key: &'static str, now: Instant) -> u32 {
         let mut permits = 0;
         while limiter.wait(&key, now).is_none() && permits < 100 {

@@ -4,21 +4,21 @@ use std::time::Duration;
 
 use merchant_otp_ports::StoreError;
 
-/// The most attempts of an operation, the first one included.
+/// The maximum number of attempts, including the first.
 const ATTEMPTS: u32 = 4;
 
-/// The longest pause after the first attempt, in a series that doubles with each attempt.
+/// The maximum pause after the first attempt. It doubles with each attempt.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 
-/// After this many attempts the longest pause no longer doubles: it is 320 ms from there on.
+/// The maximum pause doubles this many times, up to 320 ms.
 const MAX_DOUBLINGS: u32 = 4;
 
-/// Executes a store operation, and repeats it while concurrent transactions conflict with it.
+/// Executes a store operation, and retries it while concurrent transactions conflict with it.
 ///
-/// The pauses are random, so that two operations that conflicted do not meet again.
+/// The pauses are random, so that two conflicting operations do not collide again.
 ///
-/// By hand: `backon` and `tokio-retry` would replace ten lines, and need the condition spelled out
-/// for each call.
+/// Written by hand: `backon` and `tokio-retry` would replace ten lines, but need the condition at
+/// each call.
 pub(crate) async fn retry_contention<T, F>(operation: impl Fn() -> F) -> Result<T, StoreError>
 where
     F: Future<Output = Result<T, StoreError>>,
@@ -26,7 +26,11 @@ where
     for attempt in 1..ATTEMPTS {
         match operation().await {
             Err(StoreError::Contention(cause)) => {
-                tracing::debug!(attempt, cause = &*cause as &dyn std::error::Error, "contention");
+                tracing::debug!(
+                    attempt,
+                    cause = &*cause as &dyn std::error::Error,
+                    "operation contended; retrying"
+                );
             }
             done => return done,
         }
@@ -35,7 +39,7 @@ where
     operation().await
 }
 
-/// Waits for a random time after the attempt of this number, from 1.
+/// Sleeps for a random time after an attempt. Attempts are numbered from 1.
 pub(crate) async fn pause(attempt: u32) {
     let longest = FIRST_PAUSE * 2_u32.pow(attempt.saturating_sub(1).min(MAX_DOUBLINGS));
     tokio::time::sleep(longest.mul_f64(fastrand::f64())).await;
@@ -48,7 +52,8 @@ mod tests {
 
     use super::*;
 
-    /// An operation that fails a number of times before it succeeds; returns how often it ran.
+    /// Retries an operation that fails `failures` times before it succeeds. Returns how often it
+    /// ran.
     async fn attempts(failures: u32, error: fn() -> StoreError) -> (u32, Result<(), StoreError>) {
         let runs = Cell::new(0);
         let result = retry_contention(|| {
@@ -60,7 +65,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn contention_is_tried_again_a_few_times() {
+    async fn contention_is_retried_a_few_times() {
         let contention = || StoreError::Contention("busy".into());
         assert!(matches!(attempts(0, contention).await, (1, Ok(()))));
         assert!(matches!(attempts(3, contention).await, (4, Ok(()))));

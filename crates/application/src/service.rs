@@ -1,4 +1,4 @@
-//! The service: stores, sealer, clock, and what a process shares.
+//! The service: stores, sealer, clock, and the state that a process shares.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::audit_rate_limiter::AuditRateLimiter;
 use crate::password_hasher::PasswordHasher;
 use crate::token_cache::TokenCache;
 
-/// The use cases, over the stores, the sealer and the clock they were wired with.
+/// The use cases, on top of stores, a sealer and a clock.
 pub struct Service {
     pub(crate) stores: Stores,
     pub(crate) sealer: Arc<dyn KeySealer>,
@@ -20,7 +20,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// Wires the use cases. Each access token is looked up each time that it is used.
+    /// Creates a service. Access tokens are looked up at each use.
     #[must_use]
     pub fn new(stores: Stores, sealer: Arc<dyn KeySealer>, clock: Arc<dyn Clock>) -> Self {
         Self {
@@ -33,21 +33,20 @@ impl Service {
         }
     }
 
-    /// The same use cases, by which an access token that was found is not looked up again for
-    /// `lifetime`.
+    /// Caches access tokens for `lifetime` after they were found.
     ///
-    /// A token that this process revokes is refused at once nevertheless; one that another process
-    /// revokes, when its time in the cache is over.
+    /// A token that this process revokes is refused immediately. A token that another process
+    /// revokes is refused when its cache entry expires.
     #[must_use]
     pub fn with_token_cache(self, lifetime: Duration) -> Self {
         let token_cache = Arc::new(TokenCache::new(lifetime));
         Self { stores: token_cache.wrap(self.stores), token_cache, ..self }
     }
 
-    /// The same use cases over another set of stores of the same database, for another thread.
+    /// Returns a service on another set of stores of the same database, for another thread.
     ///
-    /// What must exist once per process is shared: password hashing with its permits, the limits of
-    /// log-ins and of the audit trail, and the token cache.
+    /// State that must exist once per process is shared: password hashing with its permits, the
+    /// limits of log-ins and of the audit trail, and the token cache.
     #[must_use]
     pub fn with_stores(&self, stores: Stores) -> Self {
         Self {

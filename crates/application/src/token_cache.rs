@@ -16,16 +16,16 @@ use merchant_otp_ports::{
 use quick_cache::sync::Cache;
 use tokio::time::Instant;
 
-/// The most tokens in the cache.
+/// The maximum number of tokens in the cache.
 const CAPACITY: usize = 1024;
 
-/// Access tokens that were found a short time ago, so that not every request looks its token up.
+/// Recently found access tokens, so that not every request looks its token up.
 ///
-/// One cache serves all sets of stores of a process. A token that this process removes is no longer
-/// found at once; one that another process removes, when its entry expires.
+/// One cache serves all sets of stores of a process. A token that this process removes is dropped
+/// immediately; a token that another process removes, when its entry expires.
 pub(crate) struct TokenCache {
     lifetime: Duration,
-    /// The number of invalidations; entries of an earlier one are void.
+    /// The number of invalidations. Entries of an earlier generation are void.
     generation: AtomicU64,
     entries: Cache<(InstanceId, [u8; 32]), Entry>,
 }
@@ -43,7 +43,7 @@ impl TokenCache {
         Self { lifetime, generation: AtomicU64::new(0), entries: Cache::new(CAPACITY) }
     }
 
-    /// Puts the cache before the access tokens of `stores`.
+    /// Wraps the stores of access tokens and of instances with the cache.
     pub(crate) fn wrap(self: &Arc<Self>, stores: Stores) -> Stores {
         if self.lifetime.is_zero() {
             return stores;
@@ -60,14 +60,14 @@ impl TokenCache {
         self.generation.load(Ordering::SeqCst)
     }
 
-    /// Voids all entries, and the look-ups that are under way.
+    /// Voids all entries, and the look-ups in progress.
     fn invalidate_all(&self) {
         self.generation.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Executes an operation that removes tokens, and then voids all entries.
     ///
-    /// It is a task of its own: a dropped caller must not skip the second part.
+    /// Runs as a separate task: a dropped caller must not skip the second part.
     async fn invalidating<T: Send + 'static>(
         self: &Arc<Self>,
         operation: impl Future<Output = StoreResult<T>> + Send + 'static,
@@ -116,7 +116,7 @@ impl AccessTokenStore for CachedStore<dyn AccessTokenStore> {
         }
         let found = self.store.find(instance, digest).await?;
         if let AccessTokenLookup::Found(token) = &found {
-            // Void already if tokens were removed since the look-up began.
+            // The entry is void already if tokens were removed since the look-up began.
             self.cache.entries.insert(key, Entry { generation, found_at, token: token.clone() });
         }
         Ok(found)
@@ -143,7 +143,7 @@ impl AccessTokenStore for CachedStore<dyn AccessTokenStore> {
     }
 
     async fn remove_expired(&self, instance: &InstanceId, before: Timestamp) -> StoreResult<u64> {
-        // Those are of no use in the cache either: their expiration is checked at each use.
+        // Expired tokens may stay in the cache: the expiration is checked at each use.
         self.store.remove_expired(instance, before).await
     }
 }
@@ -212,7 +212,7 @@ mod tests {
 
     /// Stores in memory behind a cache, and an instance with a token.
     struct Fixture {
-        /// Behind the cache, as another process sees them.
+        /// The stores behind the cache, as another process sees them.
         stores: Stores,
         cached: Stores,
         cache: Arc<TokenCache>,
@@ -273,7 +273,7 @@ mod tests {
         fixture.remove_elsewhere().await;
         advance(Duration::from_millis(999)).await;
         assert!(fixture.is_found().await);
-        // Of another instance, or another token, nothing is in the cache.
+        // The cache has no entry for another instance or another token.
         let other = InstanceId::parse("other").unwrap();
         let found = fixture.cached.access_tokens.find(&other, &fixture.digest).await.unwrap();
         assert_eq!(found, AccessTokenLookup::NoSuchInstance);
@@ -313,7 +313,7 @@ mod tests {
         assert!(!fixture.is_found().await);
     }
 
-    /// The removal is done, and the entry is void, also when the caller does not wait for it.
+    /// The removal completes and the entry is void even if the caller does not wait for it.
     #[tokio::test(start_paused = true)]
     async fn a_dropped_caller_does_not_skip_the_invalidation() {
         let fixture = fixture(SECOND).await;
@@ -337,7 +337,7 @@ mod tests {
 
     /// A look-up that began before a removal must not fill the cache after it.
     #[tokio::test(start_paused = true)]
-    async fn a_look_up_that_a_removal_overtakes_is_not_kept() {
+    async fn a_look_up_overtaken_by_a_removal_is_not_cached() {
         let fixture = fixture(SECOND).await;
         let generation = fixture.cache.generation();
         assert!(fixture.is_found().await);
@@ -346,7 +346,7 @@ mod tests {
         assert_eq!(entry.generation, generation);
         fixture.cache.invalidate_all();
         fixture.remove_elsewhere().await;
-        // As the look-up would do it now.
+        // Insert the entry as the overtaken look-up would.
         fixture.cache.entries.insert(key, entry);
         assert!(!fixture.is_found().await);
     }

@@ -1,4 +1,4 @@
-//! Keys that are sealed, and master keys that change.
+//! Sealed keys, and the rotation of master keys.
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
 
 use std::sync::Arc;
@@ -21,7 +21,7 @@ impl Clock for StoppedClock {
     }
 }
 
-/// Databases and master keys, which services are made of.
+/// A database and master keys, from which services are created.
 struct Fixture {
     stores: Stores,
     master_keys: [MasterKey; 3],
@@ -37,14 +37,14 @@ impl Fixture {
         self.master_keys[key].id()
     }
 
-    /// A service that has some of the master keys, the first of which seals.
+    /// Creates a service that has some of the master keys, the first of which seals.
     fn service(&self, keys: &[usize]) -> Service {
         let copy = |key: &usize| MasterKey::from_base64(&self.master_keys[*key].to_base64());
         let keyring = Keyring::new(keys.iter().map(|key| copy(key).unwrap()).collect()).unwrap();
         Service::new(self.stores.clone(), Arc::new(keyring), Arc::new(StoppedClock))
     }
 
-    /// The stored device of an id in the shop.
+    /// Returns the stored device of the shop with this id.
     async fn stored(&self, id: &str) -> SealedOtpDevice {
         self.stores.otp_devices.find(&shop(), &device(id).id().clone()).await.unwrap().unwrap()
     }
@@ -65,7 +65,7 @@ fn device(id: &str) -> OtpDevice {
     .unwrap()
 }
 
-/// The event of a change that is made in the database directly.
+/// The event of a change that is made directly in the database.
 fn event() -> AuditEvent {
     AuditEvent {
         time: Timestamp::EPOCH,
@@ -107,12 +107,12 @@ async fn a_store_never_sees_a_key() {
     add_shop(&service).await;
     for id in ["a", "b"] {
         add(&service, id).await.unwrap();
-        // The same device once more is recognised, though its key is sealed anew.
+        // The same device is recognised when it is added again, although its key is sealed anew.
         add(&service, id).await.unwrap();
         assert_eq!(code(&service, id).await.unwrap(), "94287082");
     }
     let (a, b) = (fixture.stored("a").await, fixture.stored("b").await);
-    // Nothing tells that the two have the same key.
+    // The sealed keys do not reveal that the two devices have the same key.
     assert_ne!(a.key, b.key);
     for stored in [&a, &b] {
         let bytes = stored.key.as_bytes();
@@ -143,13 +143,13 @@ async fn a_row_that_was_copied_or_changed_does_not_open() {
     for result in results {
         assert!(matches!(result, Err(Error::KeyNotOpened(_))), "{result:?}");
     }
-    // It can be got rid of.
+    // The device can be removed.
     service.remove_otp_device(&write, &id).await.unwrap();
     add(&service, "copy").await.unwrap();
 }
 
 #[tokio::test]
-async fn wrong_master_keys_are_found_at_the_start() {
+async fn wrong_master_keys_are_detected_at_the_start() {
     let fixture = Fixture::new();
     fixture.service(&[0]).check_master_keys().await.unwrap();
     fixture.service(&[0]).check_master_keys().await.unwrap();
@@ -158,7 +158,7 @@ async fn wrong_master_keys_are_found_at_the_start() {
     // A failed start leaves nothing behind.
     assert_eq!(fixture.stores.sealed_keys.check_values().await.unwrap().len(), 1);
     fixture.service(&[1, 0]).check_master_keys().await.unwrap();
-    // Something may be sealed by either from here on.
+    // From here on, either master key may have sealed keys.
     for keys in [[0].as_slice(), &[1], &[2]] {
         let missing = fixture.service(keys).check_master_keys().await;
         assert!(matches!(missing, Err(Error::MasterKeyMissing(_))));
@@ -166,7 +166,7 @@ async fn wrong_master_keys_are_found_at_the_start() {
 }
 
 #[tokio::test]
-async fn all_keys_are_sealed_again_by_the_new_master_key() {
+async fn a_rotation_re_seals_all_keys_with_the_new_master_key() {
     let fixture = Fixture::new();
     let old = fixture.service(&[0]);
     old.check_master_keys().await.unwrap();
@@ -190,7 +190,7 @@ async fn all_keys_are_sealed_again_by_the_new_master_key() {
     let rotation = new.rotate_master_key(|rotation| told.push(rotation.clone())).await.unwrap();
     let done = Rotation { looked_at: 251, sealed_again: 250, ..Rotation::default() };
     assert_eq!(rotation, done.clone());
-    // Three batches that do something, and three that find nothing to do.
+    // Three batches that re-seal keys, and three of a second pass that find nothing to do.
     assert_eq!(
         told.iter().map(|told| told.looked_at).collect::<Vec<_>>(),
         [100, 200, 251, 100, 200, 251]
@@ -198,7 +198,7 @@ async fn all_keys_are_sealed_again_by_the_new_master_key() {
     assert_eq!(uses(&new).await, [count(1, true, 251)]);
     assert_eq!(code(&new, "till 7").await.unwrap(), "94287082");
     add(&new, "till 7").await.unwrap();
-    // The old master key is no longer needed, and of no more use.
+    // The old master key is no longer needed, and opens nothing.
     let retired = fixture.service(&[1]);
     retired.check_master_keys().await.unwrap();
     assert_eq!(code(&retired, "till 249").await.unwrap(), "94287082");
@@ -208,7 +208,7 @@ async fn all_keys_are_sealed_again_by_the_new_master_key() {
 }
 
 #[tokio::test]
-async fn keys_that_do_not_open_stay_and_their_master_key_is_needed() {
+async fn keys_that_do_not_open_are_kept_and_their_master_key_is_required() {
     let fixture = Fixture::new();
     let old = fixture.service(&[0]);
     old.check_master_keys().await.unwrap();
@@ -232,7 +232,7 @@ async fn keys_that_do_not_open_stay_and_their_master_key_is_needed() {
 }
 
 #[tokio::test]
-async fn a_master_key_that_still_seals_is_missed_at_the_next_start() {
+async fn a_former_master_key_that_sealed_a_key_is_required_at_the_next_start() {
     let fixture = Fixture::new();
     let late = fixture.service(&[0, 1]);
     late.check_master_keys().await.unwrap();
@@ -240,7 +240,7 @@ async fn a_master_key_that_still_seals_is_missed_at_the_next_start() {
     let new = fixture.service(&[1, 0]);
     new.check_master_keys().await.unwrap();
     new.rotate_master_key(|_| {}).await.unwrap();
-    // A process that was not restarted seals by the old one, whose check value is gone.
+    // A process that was not restarted seals with the old master key, whose check value is gone.
     add(&late, "till").await.unwrap();
     let missing = fixture.service(&[1]).check_master_keys().await;
     assert!(matches!(missing, Err(Error::MasterKeyMissing(id)) if id == fixture.id(0)));
@@ -250,7 +250,7 @@ async fn a_master_key_that_still_seals_is_missed_at_the_next_start() {
 }
 
 #[tokio::test]
-async fn of_two_first_starts_with_different_master_keys_one_at_most_succeeds() {
+async fn at_most_one_of_two_first_starts_with_different_master_keys_succeeds() {
     for _ in 0..50 {
         let fixture = Fixture::new();
         let (one, other) = (fixture.service(&[0]), fixture.service(&[1]));

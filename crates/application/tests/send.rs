@@ -78,7 +78,7 @@ fn a_service_is_shared_between_threads() {
     assert!(size_of_val(&every_use_case_is_send) == 0, "never called");
 }
 
-/// A use case that is new is in the list above.
+/// Every use case is in the list above.
 #[test]
 fn no_use_case_is_missing() {
     let source = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src")).unwrap();

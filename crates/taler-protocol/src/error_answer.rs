@@ -1,4 +1,4 @@
-//! What a client is told of an error.
+//! Answers to errors.
 
 use std::time::Duration;
 
@@ -7,24 +7,25 @@ use merchant_otp_domain::Operation;
 
 use crate::{ErrorClass, ErrorCode};
 
-/// How soon a request may be tried again that found the service busy.
+/// How long a client should wait before it retries a request to a busy service.
 const BUSY_RETRY: Duration = Duration::from_secs(1);
 
-/// What a client is told of an error.
+/// The answer of the service to an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErrorAnswer {
     /// The code of Taler's registry.
     pub code: ErrorCode,
     /// The kind of error; one of [`ErrorCode::classes`] of the code.
     pub class: ErrorClass,
-    /// What is wrong, if the client can mend it. Never a secret, and nothing of a failed service.
+    /// What is wrong, if the client can fix it. Never contains a secret, and nothing about a
+    /// failure of the service.
     pub detail: Option<String>,
-    /// How soon the same request may be tried again, if that helps.
+    /// How long to wait before a retry, if a retry may succeed.
     pub retry_after: Option<Duration>,
 }
 
 impl From<ErrorCode> for ErrorAnswer {
-    /// The code without more to say.
+    /// The code with its default class and without details.
     fn from(code: ErrorCode) -> Self {
         Self { code, class: code.class(), detail: None, retry_after: None }
     }
@@ -38,15 +39,15 @@ impl ErrorAnswer {
         Self { class: ErrorClass::Slow, detail: Some(detail), ..code.into() }
     }
 
-    /// The answer to a request that the service did not answer in time. What it began may be done.
+    /// The answer to a request that the service did not answer in time. Its operation may complete.
     #[must_use]
     pub fn overdue() -> Self {
-        // The database is what takes so long.
+        // The delay is caused by the database.
         Self::busy(ErrorCode::GenericDbStartFailed, ErrorClass::Busy, BUSY_RETRY)
     }
 
-    /// The answer to an error of the application, where it happened in an operation: what is
-    /// audited by this name, or [`Operation::Use`] for all else, authorization included.
+    /// The answer to an error of the application during an operation: the audited operation, or
+    /// [`Operation::Use`] for everything else, including authorization.
     #[must_use]
     pub fn of(error: &Error, operation: Operation) -> Self {
         use ErrorCode as Code;
@@ -97,7 +98,7 @@ impl ErrorAnswer {
     }
 }
 
-/// The code of a failed write: the protocol has another one for registering a device.
+/// The code of a failed write. The protocol has a separate code for registering a device.
 fn write_failed(operation: Operation) -> ErrorCode {
     match operation {
         Operation::AddOtpDevice => ErrorCode::GenericDbCommitFailed,
@@ -115,7 +116,7 @@ fn write_failed(operation: Operation) -> ErrorCode {
     }
 }
 
-/// The code of a deleted instance: the protocol has another one for changing it.
+/// The code of a deleted instance. The protocol has a separate code for changing it.
 fn deleted(operation: Operation) -> ErrorCode {
     match operation {
         Operation::RenameInstance => ErrorCode::MerchantPrivatePatchInstancesPurgeRequired,

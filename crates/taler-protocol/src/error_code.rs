@@ -1,6 +1,6 @@
 //! The codes of Taler's registry, and the classes of errors.
 
-/// The kind of an error: what a transport chooses its status by.
+/// The kind of an error. A transport derives its status from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ErrorClass {
     /// The request is malformed.
@@ -11,7 +11,7 @@ pub enum ErrorClass {
     Forbidden,
     /// Something that the request names does not exist.
     NotFound,
-    /// The endpoint exists, for other methods.
+    /// The endpoint does not support the method.
     MethodInvalid,
     /// The request was not sent in time.
     Slow,
@@ -23,19 +23,19 @@ pub enum ErrorClass {
     TooMany,
     /// The service failed.
     Failed,
-    /// The service is busy: the same request succeeds later.
+    /// The service is busy. The same request may succeed later.
     Busy,
 }
 
-/// Defines [`ErrorCode`] by a table: the number, the name, the class of the registry, other classes
-/// that the code is answered with, and the hint.
+/// Defines [`ErrorCode`] from a table: number, name, class in the registry, other classes that the
+/// code is used with, and hint.
 macro_rules! error_codes {
     ($($variant:ident = $number:literal $name:literal $class:ident $([$($other:ident),+])?
         $hint:literal,)+) => {
-        /// The codes of GNU Taler's registry (GANA) that the service answers with.
+        /// The codes of GNU Taler's registry (GANA) that the service uses.
         ///
-        /// Programs go by the number; the hint is for people and may change. docs/codes.md has a
-        /// row for each.
+        /// Programs rely on the number. The hint is for people and may change. docs/codes.md has a
+        /// row for each code.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         #[repr(u16)]
         pub enum ErrorCode {
@@ -54,7 +54,7 @@ macro_rules! error_codes {
                 }
             }
 
-            /// What it means, in words that may change.
+            /// The description for people, which may change.
             #[must_use]
             pub const fn hint(self) -> &'static str {
                 match self {
@@ -62,7 +62,7 @@ macro_rules! error_codes {
                 }
             }
 
-            /// The classes that it is answered with; the first one is what it is without more said.
+            /// The classes that the code is used with. The first one is the default.
             #[must_use]
             pub const fn classes(self) -> &'static [ErrorClass] {
                 match self {
@@ -70,7 +70,7 @@ macro_rules! error_codes {
                 }
             }
 
-            /// The class that it has if no more is said.
+            /// The default class.
             #[must_use]
             pub const fn class(self) -> ErrorClass {
                 match self {

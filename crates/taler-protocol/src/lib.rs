@@ -1,8 +1,8 @@
-//! The words of the GNU Taler merchant protocol that belong to no transport.
+//! The parts of the GNU Taler merchant protocol that are independent of a transport.
 //!
-//! A transport answers an error of the application by [`ErrorAnswer::of`], which has the code of
-//! Taler's registry, what a client is told about it, and when it may try again. What is left to the
-//! transport is how it says so: as a status of HTTP or gRPC, which goes by the [`ErrorClass`].
+//! A transport converts an application error with [`ErrorAnswer::of`] into the code of Taler's
+//! registry, the details for the client, and the time of a retry. The transport only chooses the
+//! representation, such as an HTTP or gRPC status, which it derives from the [`ErrorClass`].
 //!
 //! ```
 //! use merchant_otp_application::Error;

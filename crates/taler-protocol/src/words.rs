@@ -5,25 +5,25 @@ use merchant_otp_domain::{AccessToken, InstanceId};
 /// The name of the protocol, by which clients recognise it.
 pub const NAME: &str = "taler-merchant";
 
-/// The version of the protocol, as libtool counts: current, revision, age.
+/// The version of the protocol in libtool notation: current, revision, age.
 ///
-/// A client of version 12 to 20 finds the OTP devices that it knows.
+/// The OTP-device endpoints are compatible with clients of versions 12 to 20.
 pub const VERSION: &str = "20:0:8";
 
-/// Which implementation of the protocol this is.
+/// The name of this implementation of the protocol.
 pub const IMPLEMENTATION: &str = concat!("urn:net:merchant-otp:server:", env!("CARGO_PKG_VERSION"));
 
-/// The id of the instance that manages the others, which a request without an instance addresses.
+/// The id of the instance that manages the others. A request that names no instance addresses it.
 pub const ADMIN: &str = InstanceId::ADMIN;
 
-/// What every access token begins with (RFC 8959).
+/// The prefix of every access token (RFC 8959).
 pub const ACCESS_TOKEN_PREFIX: &str = AccessToken::PREFIX;
 
-/// The method of authentication of an instance: a password, for which its clients get tokens.
+/// The authentication method of an instance: clients exchange a password for access tokens.
 pub const PASSWORD_METHOD: &str = "token";
 
-/// The `Timestamp` that does not come.
+/// The `Timestamp` of an event that never happens.
 pub const NEVER: &str = "never";
 
-/// The `RelativeTime` that does not end.
+/// The infinite `RelativeTime`.
 pub const FOREVER: &str = "forever";

@@ -1,4 +1,4 @@
-//! What each error of the application is answered with.
+//! The answers to the errors of the application.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use merchant_otp_application::{Error, Refusal, StorageFailure};
 use merchant_otp_domain::{MasterKeyId, Operation, OtpDeviceError, Permission};
 use merchant_otp_taler_protocol::{ErrorAnswer, ErrorClass, ErrorCode};
 
-/// A text that no client is told.
+/// A text that must not reach a client.
 const CAUSE: &str = "postgres://admin:hunter2@db";
 
 #[track_caller]
@@ -19,7 +19,7 @@ fn check(error: &Error, operation: Operation, number: u16, class: ErrorClass) ->
     answer
 }
 
-/// The operations that the mapping tells apart, and one for all else.
+/// All operations; one permission stands for all of [`Operation::Use`].
 const OPERATIONS: [Operation; 12] = [
     Operation::AddOtpDevice,
     Operation::ChangeOtpDevice,
@@ -36,7 +36,7 @@ const OPERATIONS: [Operation; 12] = [
 ];
 
 #[test]
-fn a_write_that_failed_has_a_code_of_its_own_where_a_device_is_registered() {
+fn a_failed_write_has_a_separate_code_when_a_device_is_registered() {
     for operation in OPERATIONS {
         let number = if operation == Operation::AddOtpDevice { 54 } else { 52 };
         let error = Error::Storage(StorageFailure::Write(CAUSE.into()));
@@ -46,7 +46,7 @@ fn a_write_that_failed_has_a_code_of_its_own_where_a_device_is_registered() {
 }
 
 #[test]
-fn a_deleted_instance_has_a_code_of_its_own_where_it_is_to_be_changed() {
+fn a_deleted_instance_has_a_separate_code_when_it_is_changed() {
     for operation in OPERATIONS {
         let (number, class) = match operation {
             Operation::RenameInstance => (2625, ErrorClass::Conflict),
@@ -91,7 +91,7 @@ async fn each_error_has_its_code() {
 }
 
 #[test]
-fn a_client_is_told_what_it_can_mend_and_when_to_try_again() {
+fn answers_have_details_and_the_time_of_a_retry() {
     let operation = Operation::Use(Permission::OtpDevicesWrite);
     let missing = Error::PermissionMissing(Permission::OtpDevicesWrite);
     let answer = check(&missing, operation, 16, ErrorClass::Forbidden);

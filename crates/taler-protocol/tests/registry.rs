@@ -1,12 +1,12 @@
-//! The codes against the registry of GNU Taler (GANA) and against docs/codes.md.
+//! Compares the codes with the registry of GNU Taler (GANA) and with docs/codes.md.
 //!
-//! `taler-error-codes.tsv` has the registry's codes as of 2026-10-12.
+//! `taler-error-codes.tsv` contains the registry's codes as of 2026-10-12.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use merchant_otp_taler_protocol::{ErrorClass, ErrorCode};
 
-/// What is answered with another status than that of the registry, and why.
+/// Statuses that deviate from the registry, with the reasons.
 const DEVIATIONS: &[(u16, u16, &str)] = &[
     (22, 408, "a body that does not come in time; the registry has no code for it"),
     (41, 404, "of the status of 2042, whose number was not known when 41 was chosen"),
@@ -14,7 +14,7 @@ const DEVIATIONS: &[(u16, u16, &str)] = &[
     (2015, 429, "too many log-ins; the registry has no code for it"),
 ];
 
-/// The status of HTTP that stands for a class, as in the registry.
+/// The HTTP status of a class, as in the registry.
 fn status(class: ErrorClass) -> u16 {
     match class {
         ErrorClass::Malformed => 400,
@@ -31,7 +31,7 @@ fn status(class: ErrorClass) -> u16 {
     }
 }
 
-/// Number, name and status of each code, as often as it has classes.
+/// The number, name and status of each code, once per class.
 fn answered() -> BTreeSet<(u16, &'static str, u16)> {
     let of = |code: &ErrorCode| {
         let (number, name) = (code.number(), code.name());
@@ -72,7 +72,7 @@ fn the_codes_are_in_order() {
     }
 }
 
-/// docs/codes.md has a row for each code and status, and for no other.
+/// docs/codes.md has a row for each code and status, and no other rows.
 #[test]
 fn every_code_is_documented() {
     let mut documented = BTreeSet::new();

@@ -1,4 +1,4 @@
-//! The endpoints, one module for each resource; `wire` has what is sent and received there.
+//! The endpoints, one module per resource. `wire` has the bodies of its requests and responses.
 
 pub(crate) mod access_tokens;
 pub(crate) mod config;

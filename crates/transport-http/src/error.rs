@@ -1,4 +1,4 @@
-//! Errors as answers of HTTP.
+//! Errors as HTTP responses.
 
 use std::time::Duration;
 
@@ -15,42 +15,42 @@ use utoipa::ToSchema;
 use crate::extract::body::BodyError;
 use crate::extract::json_object::JsonError;
 
-/// Why a request is not answered with a success.
+/// An error of a request.
 #[derive(Debug, Error)]
 pub(crate) enum HttpError {
     /// The use case refused or failed.
     #[error("{error}")]
     UseCase {
-        /// Why.
+        /// The error.
         error: UseCaseError,
-        /// What was to be done.
+        /// The attempted operation.
         operation: Operation,
     },
-    /// The authentication of an instance that is to be made is not what is expected.
+    /// The authentication of an instance to create is not as expected.
     #[error(transparent)]
     AuthOfNewInstance(JsonError),
-    /// The authentication of an instance that exists is not what is expected.
+    /// The authentication of an existing instance is not as expected.
     #[error(transparent)]
     Auth(JsonError),
-    /// A parameter of the query or the path cannot be read; the error names it.
+    /// A parameter of the query or the path is malformed. The error names it.
     #[error("malformed parameter: {0}")]
     Parameter(&'static str),
     /// The body cannot be read.
     #[error(transparent)]
     Body(#[from] BodyError),
-    /// The body is not the JSON that is expected.
+    /// The body is not the expected JSON.
     #[error(transparent)]
     Json(#[from] JsonError),
-    /// It is not answered in time. What it began may be done, now or later.
+    /// The request was not answered in time. Its operation may complete, now or later.
     #[error("the request took longer than {} s", deadline.as_secs())]
     Overdue {
-        /// How long it might take.
+        /// The time limit.
         deadline: Duration,
     },
-    /// Nothing is at the path.
+    /// There is no endpoint at the path.
     #[error("unknown endpoint")]
     EndpointUnknown,
-    /// Something is at the path, for other methods.
+    /// The endpoint does not support the method.
     #[error("unknown method")]
     MethodInvalid {
         /// The supported methods, as the header `Allow` lists them.
@@ -59,7 +59,7 @@ pub(crate) enum HttpError {
 }
 
 impl HttpError {
-    /// Adds to an error of a use case what was to be done.
+    /// Adds the attempted operation to an error of a use case.
     pub(crate) fn during(operation: Operation) -> impl FnOnce(UseCaseError) -> Self {
         move |error| Self::UseCase { error, operation }
     }
@@ -100,12 +100,12 @@ impl HttpError {
         }
     }
 
-    /// The code of the answer, for the log.
+    /// The code of the response, for the log.
     pub(crate) fn code(&self) -> ErrorCode {
         self.answer().code
     }
 
-    /// The field of the body that is wrong.
+    /// The invalid field of the body.
     fn field(&self) -> Option<&'static str> {
         match self {
             Self::Json(error) | Self::AuthOfNewInstance(error) | Self::Auth(error) => error.field(),
@@ -123,7 +123,7 @@ fn detailed(code: ErrorCode, detail: String) -> ErrorAnswer {
     ErrorAnswer { detail: Some(detail), ..code.into() }
 }
 
-/// The status of HTTP for a class of errors.
+/// The HTTP status of a class of errors.
 fn status(class: ErrorClass) -> StatusCode {
     match class {
         ErrorClass::Malformed => StatusCode::BAD_REQUEST,
@@ -152,7 +152,7 @@ impl ResponseError for HttpError {
             response.insert_header((ALLOW, HeaderValue::from_static(allow)));
         }
         if class == ErrorClass::Unauthorized {
-            // Not `Basic`, though a log-in takes it: browsers would ask for a password.
+            // Not `Basic`, although a log-in accepts it: browsers would ask for a password.
             response.insert_header((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
         }
         if let Some(wait) = retry_after {
@@ -164,19 +164,19 @@ impl ResponseError for HttpError {
     }
 }
 
-/// Why a request is not answered with a success; docs/codes.md lists the codes.
-// `ErrorDetail` of the protocol, with the `field` that Taler's parsers name.
+/// The error of a request. docs/codes.md lists the codes.
+// `ErrorDetail` of the protocol, with the `field` that Taler's parsers report.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ErrorDetail {
-    /// The code, by which programs go.
+    /// The error code, for programs.
     code: u16,
-    /// The same in words that may change.
+    /// A description for people. The text may change.
     hint: &'static str,
-    /// What is wrong, where a client can mend it.
+    /// What is wrong, if the client can fix it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     detail: Option<String>,
-    /// The field of the body that is wrong.
+    /// The invalid field of the body.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     field: Option<&'static str>,

@@ -1,4 +1,4 @@
-//! What handlers get out of a request: rights, bodies, parameters.
+//! Extractors of handlers: rights, bodies, parameters.
 
 pub(crate) mod authorized;
 pub(crate) mod body;

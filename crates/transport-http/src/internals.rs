@@ -1,5 +1,5 @@
-//! What fuzz targets and benchmarks call, in builds for them alone: each reads its input as that of
-//! a client.
+//! Entry points of fuzz targets and benchmarks, only in builds for them. Each function reads its
+//! input like that of a client.
 
 use actix_web::http::Uri;
 use actix_web::http::header::{AUTHORIZATION, HeaderValue};
@@ -15,7 +15,7 @@ use crate::extract::credentials::Credentials;
 use crate::extract::path::last_segment;
 use crate::extract::query::Query;
 
-/// Reads a body as each of those that there are.
+/// Reads a body as each type of request body.
 pub fn body(data: &[u8]) {
     let _device = OtpDeviceAddDetails::read(data).and_then(OtpDeviceAddDetails::into_device);
     let _change = OtpDevicePatchDetails::read(data).map(OtpDevicePatchDetails::into_change);
@@ -25,7 +25,7 @@ pub fn body(data: &[u8]) {
     let _auth = InstanceAuthConfigurationMessage::read(data);
 }
 
-/// Reads the body of a device, and says whether it is one.
+/// Reads the body of a device. Returns whether it is valid.
 #[must_use]
 pub fn device(data: &[u8]) -> bool {
     OtpDeviceAddDetails::read(data).and_then(OtpDeviceAddDetails::into_device).is_ok()
@@ -46,7 +46,7 @@ pub fn path(data: &[u8]) {
     let _purge = query.yes("purge");
 }
 
-/// Reads the headers that say who the client is.
+/// Reads the headers that identify the client.
 pub fn header(data: &[u8]) {
     let Ok(value) = HeaderValue::from_bytes(data) else {
         return;

@@ -1,11 +1,12 @@
 //! The HTTP transport: the endpoints of the GNU Taler merchant protocol, over actix-web.
 //!
-//! A transport is two calls: [`bind`] takes an address, [`Bound::run`] answers requests until a
-//! future of the caller's is done. It reads no environment, handles no signals and sets up no log.
+//! A transport consists of two calls: [`bind`] binds an address, and [`Bound::run`] serves requests
+//! until a future of the caller completes. It reads no environment variables, handles no signals
+//! and sets up no logging.
 //!
-//! Everything that HTTP and JSON say is said here and nowhere else; what is done about it is the
-//! application's. What any transport needs is in `merchant-otp-transport-kit`, the codes of errors
-//! in `merchant-otp-taler-protocol`.
+//! Everything specific to HTTP and JSON is in this crate; the behaviour is in the application. What
+//! all transports need is in `merchant-otp-transport-kit`, and the error codes are in
+//! `merchant-otp-taler-protocol`.
 
 mod endpoints;
 mod error;

@@ -1,4 +1,4 @@
-//! What wraps every request.
+//! Middleware around every request.
 
 pub(crate) mod compression;
 pub(crate) mod cors;

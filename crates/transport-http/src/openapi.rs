@@ -1,5 +1,5 @@
-//! `/openapi.json`: the description of the endpoints (OpenAPI 3.1), made from their handlers and
-//! the types of their bodies.
+//! `/openapi.json`: the description of the endpoints (OpenAPI 3.1), generated from their handlers
+//! and the types of their bodies.
 
 use std::sync::LazyLock;
 
@@ -16,14 +16,14 @@ use crate::endpoints::{access_tokens, config, health, instances, otp_devices, ta
 use crate::error::ErrorDetail;
 use crate::extract::path;
 
-/// The operations of the instance `admin`, and what only `admin` may do.
+/// The operations on the instance `admin`, and those that only `admin` may use.
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "Merchant OTP service",
-        description = "The OTP-device endpoints of a GNU Taler merchant backend. Bodies may be \
-                       compressed (`Content-Encoding: gzip` or `deflate`), and `HEAD` is known wherever \
-                       `GET` is. Unknown fields of a body are ignored."
+        description = "The OTP-device endpoints of a GNU Taler merchant backend. Request \
+                       bodies may be compressed (`Content-Encoding: gzip` or `deflate`), and \
+                       `HEAD` is supported wherever `GET` is. Unknown fields of a body are ignored."
     ),
     paths(
         otp_devices::add,
@@ -49,8 +49,8 @@ use crate::extract::path;
 )]
 struct OperationsOfAdmin;
 
-/// The description of the endpoints (OpenAPI 3.1), as JSON for people: what `/openapi.json`
-/// answers.
+/// Returns the description of the endpoints (OpenAPI 3.1) as indented JSON: the response of
+/// `/openapi.json`.
 #[must_use]
 pub fn openapi() -> String {
     pretty(&document())
@@ -112,7 +112,7 @@ fn document() -> utoipa::openapi::OpenApi {
     document
 }
 
-/// The same operations at a path that names the instance.
+/// Returns the operations of `item` for a path that names the instance.
 fn of_instance(item: &PathItem, prefix: &str, is_its_own: bool) -> PathItem {
     let mut item = item.clone();
     for operation in operations(&mut item) {
@@ -151,19 +151,19 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
 
 const FAILED: &str = "The database (51 to 56) or the service (60) failed.";
 
-/// Adds what every operation of a kind may answer, where it does not say so itself.
+/// Adds the common responses that an operation does not define itself.
 fn add_common_responses(operation: &mut Operation) {
     if operation.request_body.is_some() {
         add_response(
             operation,
             "400",
-            "The body is malformed (22), or cannot be decompressed (28).",
+            "The body is malformed (22) or cannot be decompressed (28).",
         );
-        add_response(operation, "408", "The body did not come in time (22).");
+        add_response(operation, "408", "The body did not arrive in time (22).");
         add_response(operation, "413", "The body is larger than allowed (32).");
     }
     if operation.security.is_some() {
-        add_response(operation, "401", "The credentials are missing, or not good (2015).");
+        add_response(operation, "401", "The credentials are missing or invalid (2015).");
         add_response(operation, "404", "The instance is unknown (2000) or deleted (2016).");
         add_response(operation, "500", FAILED);
         // Every token may revoke itself.
@@ -184,9 +184,9 @@ fn add_response(operation: &mut Operation, status: &str, description: &str) {
 mod tests {
     use super::*;
 
-    /// docs/openapi.json is what the service says of itself.
+    /// docs/openapi.json is up to date.
     #[test]
-    fn the_checked_in_description_is_that_of_the_code() {
+    fn the_checked_in_description_is_up_to_date() {
         let checked_in = include_str!("../../../docs/openapi.json");
         assert!(
             openapi() == checked_in,

@@ -28,30 +28,30 @@ use crate::middleware::security_headers::security_headers;
 use crate::middleware::unread_body::close_after_unread_body;
 use crate::state::State;
 
-/// The most TLS handshakes of a worker at a time.
+/// The maximum number of TLS handshakes of a worker at a time.
 const MAX_HANDSHAKES: usize = 4096;
 
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How the transport serves.
+/// The settings of the transport.
 #[derive(Clone, Debug)]
 pub struct HttpSettings {
-    /// Where it listens.
+    /// The address to listen on.
     pub listen: Listen,
     /// The limits of the service. The connections are divided among the workers, rounded up.
     pub limits: Limits,
-    /// Where the certificate is, if the server encrypts; on TCP only.
+    /// The files of the certificate, if the server encrypts. Used on TCP only.
     pub tls: Option<TlsFiles>,
-    /// Whether a proxy says in `X-Forwarded-For` or `Forwarded` who the client is.
+    /// Whether a proxy reports the address of the client in `X-Forwarded-For` or `Forwarded`.
     pub behind_proxy: bool,
-    /// The currencies that clients are told of, the default first.
+    /// The currencies in the response of `/config`, the default first.
     pub currencies: Vec<CurrencySpecification>,
-    /// The number of threads that serve, 1 to 512.
+    /// The number of worker threads, 1 to 512.
     pub workers: usize,
 }
 
-/// A server that has its address and waits to be run.
+/// A server that is bound to its address and ready to run.
 pub struct Bound {
     server: Server,
     draining: Arc<AtomicBool>,
@@ -61,28 +61,29 @@ pub struct Bound {
     _socket: Option<UnixSocket>,
 }
 
-/// Why a server cannot serve.
+/// An error of [`bind`].
 #[derive(Debug, Error)]
 pub enum BindError {
-    /// It did not get its address.
+    /// The address cannot be bound.
     #[error(transparent)]
     Address(#[from] merchant_otp_transport_kit::BindError),
     /// The HTTP library cannot use the socket.
     #[error("cannot serve on the socket")]
     Socket(#[source] io::Error),
-    /// There is no certificate to serve with.
+    /// The certificate cannot be used.
     #[error("there is no certificate to serve with")]
     Tls(#[from] TlsError),
 }
 
-/// Takes the address of the settings, or a socket that has it already.
+/// Binds the address of the settings, or uses a socket that is bound to it already.
 ///
 /// `service` is called once in each worker, on its thread and its runtime.
 ///
 /// # Errors
 ///
-/// If the address is not to be had: in use, not of this machine, or not allowed; if the socket has
-/// another one; or if there is no certificate where one is to be.
+/// [`BindError`] if the address cannot be bound (it is in use, does not belong to this machine, or
+/// is not permitted), if the socket listens on another address, or if the certificate cannot be
+/// used.
 pub fn bind(
     settings: HttpSettings,
     service: impl Fn() -> Service + Send + Sync + 'static,
@@ -91,7 +92,7 @@ pub fn bind(
     let HttpSettings { listen, limits, tls, behind_proxy, currencies, workers } = settings;
     let certificate = tls.map(Certificate::read).transpose()?;
     let Listener { socket, address, guard } = Listener::bind(listen, socket)?;
-    // A Unix socket needs none.
+    // A Unix socket needs no certificate.
     let certificate = certificate.filter(|_| matches!(socket, ListeningSocket::Tcp(_)));
     let is_tls = certificate.is_some();
     let services = Arc::new(PerWorker::new(service));
@@ -113,17 +114,17 @@ pub fn bind(
             .wrap(from_fn(log_request))
             .wrap(Compress::default())
             .wrap(from_fn(ignore_unacceptable))
-            // Outermost: what it adds to the body of an answer must reach the connection.
+            // Outermost: its wrapper of the response body must reach the connection.
             .wrap(from_fn(close_after_unread_body))
     })
     .disable_signals()
     .workers(workers)
-    // Of each worker. More clients wait in the backlog of the operating system.
+    // Per worker. Further clients wait in the backlog of the operating system.
     .max_connections(limits.max_connections.div_ceil(workers))
     .client_request_timeout(connection::HEADER_TIMEOUT)
     .keep_alive(connection::KEEP_ALIVE)
     .on_connect(move |stream, data| connection::watch(stream, data, limits.stall_timeout))
-    // Of TLS: connections that stall in their handshake must not keep others from beginning theirs.
+    // For TLS: connections that stall in their handshake must not keep others from starting theirs.
     .max_connection_rate(MAX_HANDSHAKES)
     .tls_handshake_timeout(HANDSHAKE_TIMEOUT)
     .shutdown_timeout(limits.shutdown_grace.as_secs());
@@ -140,25 +141,26 @@ pub fn bind(
 }
 
 impl Bound {
-    /// Where it listens: the port that it got, if any was asked for.
+    /// Returns the address, with the assigned port if port 0 was requested.
     #[must_use]
     pub fn listen(&self) -> &Listen {
         &self.listen
     }
 
-    /// The certificate that it shows, if it encrypts: for reading it again.
+    /// Returns the certificate, if the server encrypts: for reloading it.
     #[must_use]
     pub fn certificate(&self) -> Option<Certificate> {
         self.certificate.clone()
     }
 
-    /// Answers requests until `shutdown` is done and the requests in flight are answered.
+    /// Serves requests until `shutdown` completes, and then until the requests in flight are
+    /// answered.
     ///
-    /// No connection is taken any more once `shutdown` is done.
+    /// No connection is accepted after `shutdown` has completed.
     ///
     /// # Errors
     ///
-    /// If the threads that serve cannot be run.
+    /// If the worker threads cannot be run.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> io::Result<()> {
         let handle = self.server.handle();
         match select(pin!(self.server), pin!(shutdown)).await {

@@ -1,4 +1,4 @@
-//! What the handlers of a worker share.
+//! The state of a worker.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -10,20 +10,20 @@ use merchant_otp_transport_kit::Limits;
 
 use crate::endpoints::config::wire::CurrencySpecification;
 
-/// What the handlers of a worker share.
+/// The state that the handlers of a worker share.
 pub(crate) struct State {
     pub(crate) service: Arc<Service>,
     pub(crate) limits: Limits,
-    /// Whether a proxy says in `X-Forwarded-For` or `Forwarded` who the client is.
+    /// Whether a proxy reports the address of the client in `X-Forwarded-For` or `Forwarded`.
     pub(crate) behind_proxy: bool,
-    /// The currencies that clients are told of, the default first.
+    /// The currencies in the response of `/config`, the default first.
     pub(crate) currencies: Vec<CurrencySpecification>,
-    /// Whether the server takes no new connections any more.
+    /// Whether the server has stopped accepting connections.
     pub(crate) draining: Arc<AtomicBool>,
 }
 
 impl State {
-    /// The state of the worker that answers a request.
+    /// Returns the state of the worker that handles a request.
     pub(crate) fn of(request: &HttpRequest) -> &Self {
         #[expect(clippy::expect_used, reason = "the server registers it before the endpoints")]
         request.app_data::<Data<Self>>().expect("the state of the worker")

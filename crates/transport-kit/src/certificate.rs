@@ -1,4 +1,4 @@
-//! The certificate of a server, which can be read again.
+//! The certificate of a server, which can be reloaded.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -11,24 +11,24 @@ use rustls::sign::CertifiedKey;
 use rustls::{InconsistentKeys, ServerConfig};
 use thiserror::Error;
 
-/// Where the certificate of a server is, and its key.
+/// The files of a server's certificate and key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// The certificate and those above it, but for the root, in PEM.
+    /// The certificate chain without the root, in PEM.
     pub certificate: PathBuf,
     /// The private key of the certificate, in PEM.
     pub key: PathBuf,
 }
 
-/// Why there is no certificate to serve with.
+/// An error of a certificate or its files.
 #[derive(Debug, Error)]
 pub enum TlsError {
-    /// A file cannot be read, or holds something else.
+    /// A file cannot be read, or does not contain a certificate or key.
     #[error("{}", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The cause.
         source: pem::Error,
     },
     /// The certificate cannot be used.
@@ -36,7 +36,7 @@ pub enum TlsError {
     Unusable(#[source] rustls::Error),
 }
 
-/// The certificate that a server shows; it can be read again while the server runs.
+/// The certificate of a server. It can be reloaded while the server runs.
 #[derive(Clone, Debug)]
 pub struct Certificate(Arc<Current>);
 
@@ -57,18 +57,19 @@ impl Certificate {
         Ok(Self(Arc::new(Current { files, key })))
     }
 
-    /// Reads the files again, for the connections that come from now on.
+    /// Reads the files again. New connections use the new certificate.
     ///
     /// # Errors
     ///
-    /// [`TlsError`]; the certificate stays as it was then.
+    /// [`TlsError`]; the present certificate is kept then.
     pub fn reload(&self) -> Result<(), TlsError> {
         let key = Arc::new(certified_key(&self.0.files)?);
         *self.0.key.write().unwrap_or_else(PoisonError::into_inner) = key;
         Ok(())
     }
 
-    /// The configuration of a server that shows it: TLS 1.2 and 1.3, with the defaults of rustls.
+    /// Returns a server configuration with this certificate: TLS 1.2 and 1.3, with the defaults of
+    /// rustls.
     ///
     /// # Errors
     ///

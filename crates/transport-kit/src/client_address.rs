@@ -2,13 +2,14 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-/// The address of a client that comes through a proxy; `None` if the proxy does not say.
+/// Returns the address of a client behind a proxy; `None` if the proxy does not report it.
 ///
-/// It is the last one of `X-Forwarded-For` or of `Forwarded` (RFC 7239), which the proxy put there;
-/// those before it are what the client says. If both headers are there and differ, one of them is
-/// the client's. A header that came more than once is taken as its last one.
+/// This is the last address in `X-Forwarded-For` or `Forwarded` (RFC 7239), which the proxy
+/// appended. Earlier addresses are claims of the client. If both headers are present and differ,
+/// one of them comes from the client, and neither is used. If a header is repeated, pass its last
+/// occurrence.
 ///
-/// No crate does this: those that there are take the first address, which the client chooses.
+/// No crate does this: the available ones use the first address, which the client chooses.
 #[must_use]
 pub fn forwarded_address(forwarded_for: Option<&str>, forwarded: Option<&str>) -> Option<IpAddr> {
     let forwarded_for =
@@ -20,16 +21,17 @@ pub fn forwarded_address(forwarded_for: Option<&str>, forwarded: Option<&str>) -
     }
 }
 
-/// The address of a node, with or without a port.
+/// Parses the address of a node, with or without a port.
 fn node(text: &str) -> Option<IpAddr> {
     let address = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
     let with_port = || text.parse::<SocketAddr>().map(|address| address.ip()).ok();
     text.parse().ok().or_else(address).or_else(with_port)
 }
 
-/// The address that the last element of a `Forwarded` names by `for`.
+/// Returns the `for` address in the last element of a `Forwarded` header.
 ///
-/// What a client sent may stand in quotes in it, its `Host` for one: the separators there are none.
+/// Quoted strings may contain text of the client, such as its `Host`. Separators in them are
+/// ignored.
 fn forwarded_node(list: &str) -> Option<IpAddr> {
     let element = split_unquoted(list, ',')?.pop()?;
     let mut nodes = Vec::new();
@@ -46,7 +48,7 @@ fn forwarded_node(list: &str) -> Option<IpAddr> {
     node(unquoted.unwrap_or(value))
 }
 
-/// Splits a text where a character stands outside of quotes; `None` if a quote is not closed.
+/// Splits a text at separators outside of quotes; `None` if a quote is not closed.
 fn split_unquoted(text: &str, separator: char) -> Option<Vec<&str>> {
     let (mut parts, mut start) = (Vec::new(), 0);
     let (mut quoted, mut escaped) = (false, false);
@@ -103,7 +105,7 @@ mod tests {
         }
         let ipv6 = address(None, Some("for=\"[2001:db8::1]:80\""));
         assert_eq!(ipv6.as_deref(), Some("2001:db8::1"));
-        // What the client called the host is quoted.
+        // The host is quoted, and chosen by the client.
         for host in ["x,for=203.0.113.1", "x;for=203.0.113.1", "x\\\",for=203.0.113.1"] {
             let value = format!("for=198.51.100.1;host=\"{host}\"");
             assert_eq!(address(None, Some(&value)).as_deref(), Some("198.51.100.1"), "{value}");
@@ -119,7 +121,7 @@ mod tests {
         ] {
             assert_eq!(address(None, Some(value)), None, "{value}");
         }
-        // Both, of which one may be the client's.
+        // If both headers are present, one may come from the client.
         let both = |one, other| address(Some(one), Some(other));
         assert_eq!(both("198.51.100.1", "for=198.51.100.1").as_deref(), Some("198.51.100.1"));
         assert_eq!(both("203.0.113.1", "for=198.51.100.1"), None);

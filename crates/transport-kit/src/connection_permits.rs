@@ -6,13 +6,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Limits the connections that a transport serves at a time.
 ///
-/// A transport acquires a permit before it accepts: a client that is too many then waits in the
-/// backlog of the operating system, and costs the service nothing.
+/// A transport acquires a permit before it accepts a connection. Excess clients wait in the backlog
+/// of the operating system, and cost the service nothing.
 #[derive(Clone, Debug)]
 pub struct ConnectionPermits(Arc<Semaphore>);
 
 impl ConnectionPermits {
-    /// Permits for as many connections at a time.
+    /// Creates permits for `max_connections` connections at a time.
     #[must_use]
     pub fn new(max_connections: usize) -> Self {
         Self(Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS))))
@@ -20,12 +20,12 @@ impl ConnectionPermits {
 
     /// Waits until another connection may be served.
     pub async fn acquire(&self) -> ConnectionPermit {
-        // The semaphore is never closed: then there is a permit.
+        // The semaphore is never closed, so this is always a permit.
         ConnectionPermit { _permit: Arc::clone(&self.0).acquire_owned().await.ok() }
     }
 }
 
-/// The permit to serve one connection, until it is dropped.
+/// A permit to serve one connection, released on drop.
 #[derive(Debug)]
 pub struct ConnectionPermit {
     _permit: Option<OwnedSemaphorePermit>,

@@ -1,7 +1,7 @@
-//! What every network transport needs, without a framework.
+//! Building blocks of network transports, independent of a framework.
 //!
-//! A transport takes its address by [`Listener::bind`], encrypts with a [`Certificate`], holds a
-//! [`ConnectionPermits`] and the [`Limits`] of the service, and logs and counts each request by an
+//! A transport binds its address with [`Listener::bind`], encrypts with a [`Certificate`], keeps to
+//! [`ConnectionPermits`] and to the [`Limits`] of the service, and records each request as an
 //! [`AnsweredRequest`]. None of this depends on a wire format.
 
 mod certificate;
@@ -24,7 +24,7 @@ pub use request_id::RequestId;
 pub use request_log::{AnsweredRequest, Causes, Importance, InFlight, loggable_instance};
 pub use unix_socket::UnixSocket;
 
-/// The guide for authors of transports: its skeleton compiles.
+/// The guide for authors of transports. The skeleton in it must compile.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/adding-a-transport.md")]
 struct AddingATransport;

@@ -19,7 +19,7 @@ use thiserror::Error;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Listen {
-    /// An address and port; port 0 is any that is free.
+    /// An address and port. Port 0 selects any free port.
     Tcp(SocketAddr),
     /// A Unix socket at a path.
     Unix(PathBuf),
@@ -47,12 +47,12 @@ impl fmt::Display for Listen {
 }
 
 impl Listen {
-    /// Checks that nothing goes unencrypted over a network: what others than this machine reach
-    /// is encrypted, by the transport itself or by a proxy.
+    /// Checks that nothing is sent unencrypted over a network: an address that other machines reach
+    /// must be encrypted, by the transport itself or by a proxy.
     ///
     /// # Errors
     ///
-    /// [`ExposedError`] if it would.
+    /// [`ExposedError`] if it is not encrypted.
     pub fn check_exposure(
         &self,
         is_encrypted: bool,
@@ -68,7 +68,7 @@ impl Listen {
         }
     }
 
-    /// Whether a socket that has the other address is where this says.
+    /// Whether a socket that listens at `other` matches this address.
     pub(crate) fn admits(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Tcp(wanted), Self::Tcp(found)) => {
@@ -79,17 +79,17 @@ impl Listen {
     }
 }
 
-/// A socket that listens already, handed over by the parent process.
+/// A listening socket, bound by the transport or handed over by the parent process.
 #[derive(Debug)]
 pub enum ListeningSocket {
     /// On an address and port.
     Tcp(TcpListener),
-    /// At a path, which stays when the server ends.
+    /// At a path. Dropping the socket does not remove its file.
     Unix(UnixListener),
 }
 
 impl ListeningSocket {
-    /// Where it listens.
+    /// Returns the address that it listens on.
     pub(crate) fn address(&self) -> io::Result<Listen> {
         match self {
             Self::Tcp(listener) => Ok(Listen::Tcp(listener.local_addr()?)),
@@ -102,12 +102,12 @@ impl ListeningSocket {
     }
 }
 
-/// An address that others reach, with nothing that encrypts.
+/// An address that other machines reach, without encryption.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("others than this machine reach it, and keys and tokens would go unencrypted")]
 pub struct ExposedError;
 
-/// A text that is no [`Listen`].
+/// A text that is not a valid [`Listen`].
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("it is neither ADDRESS:PORT, such as 127.0.0.1:9966 or [::1]:9966, nor unix:PATH")]
 pub struct ListenError;
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_that_others_reach_are_encrypted() {
+    fn addresses_that_other_machines_reach_require_encryption() {
         let listen = |text: &str| text.parse::<Listen>().unwrap();
         for exposed in ["0.0.0.0:80", "[::]:80", "192.0.2.1:80"] {
             assert_eq!(listen(exposed).check_exposure(false, false), Err(ExposedError));
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_and_sockets_come_back_from_their_text() {
+    fn addresses_and_sockets_round_trip_through_text() {
         for text in ["127.0.0.1:9966", "[::1]:0", "unix:/run/merchant-otp.sock"] {
             assert_eq!(text.parse::<Listen>().unwrap().to_string(), text);
         }

@@ -1,4 +1,4 @@
-//! A socket that listens.
+//! Listening sockets.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -9,28 +9,29 @@ use thiserror::Error;
 use crate::unix_socket::UnixSocket;
 use crate::{Listen, ListeningSocket};
 
-/// The most connections that the operating system keeps waiting to be accepted.
+/// The maximum number of connections that wait in the operating system to be accepted.
 const BACKLOG: i32 = 1024;
 
-/// A socket that listens, and where.
+/// A listening socket and its address.
 #[derive(Debug)]
 pub struct Listener {
     /// The socket, for the framework of the transport.
     pub socket: ListeningSocket,
-    /// Where it listens: the port that it got, if any was asked for.
+    /// The address, with the assigned port if port 0 was requested.
     pub address: Listen,
-    /// Removes the file of a Unix socket that was made here; hold it for as long as the transport
-    /// runs.
+    /// Removes the file of a Unix socket that was created here. Hold it for as long as the
+    /// transport runs.
     pub guard: Option<UnixSocket>,
 }
 
 impl Listener {
-    /// Takes an address, or a socket that was handed over, if it listens there.
+    /// Binds an address, or uses a socket that was handed over and listens there.
     ///
     /// # Errors
     ///
-    /// If the address is not to be had: in use, not of this machine, or not allowed; or if the
-    /// socket has another one.
+    /// [`BindError::Address`] if the address cannot be bound: it is in use, does not belong to this
+    /// machine, or is not permitted. [`BindError::OtherSocket`] if the socket listens on another
+    /// address.
     pub fn bind(listen: Listen, handed_over: Option<ListeningSocket>) -> Result<Self, BindError> {
         let in_vain = |source| BindError::Address { listen: listen.clone(), source };
         if let Some(socket) = handed_over {
@@ -55,7 +56,7 @@ impl Listener {
     }
 }
 
-/// Listens on an address that a former process may have listened on just now.
+/// Listens on an address, even if a process that used it has just ended.
 fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
@@ -65,23 +66,23 @@ fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Why a transport has no address.
+/// An error of [`Listener::bind`].
 #[derive(Debug, Error)]
 pub enum BindError {
-    /// It did not get its address.
+    /// The address cannot be bound.
     #[error("cannot listen on {listen}")]
     Address {
         /// The address.
         listen: Listen,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// The socket that was handed over listens somewhere else than it is to.
+    /// The socket that was handed over listens on another address.
     #[error("the socket that was handed over listens on {found} and not on {listen}")]
     OtherSocket {
-        /// Where it is to listen.
+        /// The expected address.
         listen: Listen,
-        /// Where it does.
+        /// The actual address.
         found: Listen,
     },
 }
@@ -91,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_listener_has_the_port_that_it_got() {
+    fn a_listener_reports_the_assigned_port() {
         let any: Listen = "127.0.0.1:0".parse().unwrap();
         let listener = Listener::bind(any.clone(), None).unwrap();
         let Listen::Tcp(address) = &listener.address else { panic!("{}", listener.address) };
@@ -107,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_of_a_unix_socket_goes_with_its_guard() {
+    fn dropping_the_guard_removes_the_socket_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("otp.sock");
         let listener = Listener::bind(Listen::Unix(path.clone()), None).unwrap();

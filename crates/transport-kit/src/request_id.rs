@@ -2,18 +2,17 @@
 
 use std::fmt;
 
-/// What a request is called in the log and in its answer.
+/// The id of a request in the log and in its response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestId(String);
 
 impl RequestId {
-    /// The longest id that is taken from a proxy, in bytes.
+    /// The maximum length of an id from a proxy, in bytes.
     const MAX_BYTES: usize = 64;
 
-    /// The id that a proxy gave the request, or a random one.
+    /// Uses the id that a proxy gave the request if it is valid, or a random one.
     ///
-    /// A client that comes without a proxy must not choose what is in the log: `given` is `None`
-    /// then.
+    /// Without a proxy, `given` must be `None`: a client must not choose what is in the log.
     #[must_use]
     pub fn new(given: Option<&str>) -> Self {
         match given.filter(|id| Self::is_good(id)) {
@@ -27,16 +26,16 @@ impl RequestId {
         (1..=Self::MAX_BYTES).contains(&id.len()) && id.bytes().all(is_allowed)
     }
 
-    /// The text: 1 to 64 letters, digits, `-`, `_` and `.`.
+    /// Returns the text: 1 to 64 letters, digits, `-`, `_` and `.`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The span of the request: all that is logged in it has the id.
+    /// Returns the span of the request. Everything that is logged in it has the id.
     #[must_use]
     pub fn span(&self) -> tracing::Span {
-        // Of the highest level, so that it is there whatever is filtered.
+        // The highest level, so that no log filter disables the span.
         tracing::error_span!("request", request_id = self.0)
     }
 }
@@ -52,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_good_id_is_kept_and_another_replaced() {
+    fn a_valid_id_is_kept_and_others_are_replaced() {
         for id in ["a", "9f-A_b.c", &"x".repeat(64)] {
             assert_eq!(RequestId::new(Some(id)).as_str(), id);
         }

@@ -7,44 +7,44 @@ use std::time::Duration;
 use merchant_otp_application::Error as UseCaseError;
 use merchant_otp_taler_protocol::ErrorCode;
 
-/// A request that was answered: one line of the log, and the counters.
+/// An answered request: one line of the log, and the metrics.
 ///
-/// Nothing in it is what a client sent, but for what is known: no path, no query, no instance that
-/// does not exist.
+/// Apart from the method, it contains no text that a client chooses freely: no path, no query, and
+/// no instance that does not exist.
 pub struct AnsweredRequest<'a> {
     /// The method, for the log.
     pub method: &'a str,
-    /// The method, for the metrics: one of a few names, whatever clients send.
+    /// The method, for the metrics: one of a fixed set of labels.
     pub method_label: &'static str,
-    /// The endpoint that the request was routed to; `none` if there is none.
+    /// The endpoint that the request was routed to; `none` if no endpoint matched.
     pub route: &'a str,
     /// The instance that the request addressed, if it exists ([`loggable_instance`]).
     pub instance: Option<&'a str>,
-    /// The status, as the transport counts.
+    /// The status, as a number of the transport's protocol.
     pub status: u16,
-    /// The code that a client was told.
+    /// The error code in the response.
     pub code: Option<ErrorCode>,
-    /// Why the request was not answered with a success.
+    /// The error, if the request did not succeed.
     pub error: Option<&'a dyn Error>,
-    /// How long it took.
+    /// The time until the response began.
     pub duration: Duration,
-    /// How much it matters.
+    /// The importance, which determines the log level.
     pub importance: Importance,
 }
 
-/// How much an answered request matters to who reads the log.
+/// The importance of an answered request, which determines its log level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Importance {
-    /// Asked for all the time, such as the health of the service: `debug`.
+    /// A frequent probe, such as a health check: `debug`.
     Probe,
-    /// A success, or a mistake of a client: `info`.
+    /// A success, or an error of the client: `info`.
     Request,
     /// A failure of the service: `error`.
     Failure,
 }
 
 impl AnsweredRequest<'_> {
-    /// Writes the line, and counts.
+    /// Writes the log line and updates the metrics.
     pub fn record(&self) {
         let Self { method, route, instance, status, .. } = *self;
         let code = self.code.map(ErrorCode::number);
@@ -77,9 +77,9 @@ impl AnsweredRequest<'_> {
     }
 }
 
-/// The name of an instance for the log, by what a use case said of it.
+/// Returns the name of an instance for the log, if the result of a use case shows that it exists.
 ///
-/// What names no instance may be anything, a token in the wrong place among it.
+/// A name without an instance may be any text, such as a token in the wrong place.
 pub fn loggable_instance<'a, T>(
     named: &'a str,
     result: &Result<T, UseCaseError>,
@@ -90,11 +90,11 @@ pub fn loggable_instance<'a, T>(
     }
 }
 
-/// Counts a request as not yet answered, until it is dropped.
+/// Counts a request as in flight until dropped.
 pub struct InFlight(metrics::Gauge);
 
 impl InFlight {
-    /// A request that just came.
+    /// Starts counting a request.
     #[must_use]
     pub fn begin() -> Self {
         let gauge = metrics::gauge!("merchant_otp_requests_in_flight");
@@ -109,7 +109,7 @@ impl Drop for InFlight {
     }
 }
 
-/// An error and all its causes, on one line.
+/// Displays an error and all its causes on one line.
 pub struct Causes<'a>(pub &'a dyn Error);
 
 impl fmt::Display for Causes<'_> {

@@ -7,23 +7,23 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
-/// A socket at a path, removed when dropped if it is still there.
+/// A socket at a path. Dropping it removes the file if it is still there.
 #[derive(Debug)]
 pub struct UnixSocket {
     path: PathBuf,
     /// Device and inode.
     identity: (u64, u64),
-    /// Held for as long as the socket is: who starts at the same time does not take it away.
+    /// Held as long as the socket: a server that starts at the same time must not replace it.
     _lock: File,
 }
 
 impl UnixSocket {
-    /// Listens at a path; a socket that a dead server left behind is replaced, nothing else is.
+    /// Listens at a path. Replaces a socket that a dead server left behind, and nothing else.
     pub(crate) fn bind(path: &Path) -> io::Result<(Self, UnixListener)> {
         let lock = lock(path)?;
         remove_abandoned(path)?;
-        // Made beside its place and moved there with its permissions: for the user and group of the
-        // service, such as a proxy that is in the group.
+        // The socket is created beside its path and moved there once it has its permissions: for
+        // the user and group of the service, such as a proxy that is in the group.
         let new = with_suffix(path, ".new");
         match fs::remove_file(&new) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -47,7 +47,8 @@ impl Drop for UnixSocket {
     }
 }
 
-/// Locks a file beside the socket, which stays: removing it would let two servers lock two files.
+/// Locks a file beside the socket. The file is never removed: otherwise two servers could lock two
+/// files.
 fn lock(path: &Path) -> io::Result<File> {
     let options = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).clone();
     let file = options.open(with_suffix(path, ".lock"))?;

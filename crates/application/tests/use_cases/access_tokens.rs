@@ -1,4 +1,4 @@
-//! Access tokens, and what they allow.
+//! Access tokens and their permissions.
 
 use std::sync::atomic::Ordering;
 
@@ -23,7 +23,7 @@ async fn an_unknown_instance_is_reported_before_the_credentials() {
 }
 
 #[tokio::test]
-async fn credentials_that_are_not_good_are_refused() {
+async fn invalid_credentials_are_refused() {
     let fixture = fixture().await;
     let refused = fixture.authorize(None).await;
     assert!(matches!(refused, Err(Error::Unauthorized(Refusal::Missing))));
@@ -39,7 +39,7 @@ async fn credentials_that_are_not_good_are_refused() {
 }
 
 #[tokio::test]
-async fn a_token_is_good_until_its_last_second() {
+async fn a_token_is_valid_until_its_last_second() {
     let fixture = fixture().await;
     let token = fixture.token(Scope::All, Lifetime::Seconds(60)).await;
     fixture.clock.0.store(1_059, Ordering::Relaxed);
@@ -74,7 +74,7 @@ async fn only_a_scope_with_the_permission_grants_it() {
 }
 
 #[tokio::test]
-async fn a_grant_is_good_for_its_permission_alone() {
+async fn a_grant_allows_only_its_permission() {
     let fixture = fixture().await;
     let token = fixture.token(Scope::All, Lifetime::Forever).await;
     let read = fixture.authorize_for(&fixture.shop, Some(&token), Permission::OtpDevicesRead).await;
@@ -103,7 +103,7 @@ async fn a_revoked_token_is_refused() {
 }
 
 #[tokio::test]
-async fn a_log_out_revokes_one_token_alone() {
+async fn a_log_out_revokes_only_its_token() {
     let fixture = fixture().await;
     let token = fixture.token(Scope::OrderSimple, Lifetime::Forever).await;
     let other = fixture.token(Scope::All, Lifetime::Forever).await;
@@ -140,7 +140,7 @@ async fn a_token_is_refreshed_within_its_scope() {
 }
 
 #[tokio::test]
-async fn tokens_that_expired_long_ago_are_forgotten() {
+async fn tokens_that_expired_long_ago_are_removed() {
     let fixture = fixture().await;
     let month = 30 * 86_400;
     fixture.token(Scope::All, Lifetime::Seconds(0)).await;
@@ -154,7 +154,7 @@ async fn tokens_that_expired_long_ago_are_forgotten() {
 }
 
 #[tokio::test]
-async fn a_token_lives_a_day_if_nothing_else_is_said() {
+async fn a_token_is_valid_for_a_day_by_default() {
     let fixture = fixture().await;
     let log_in = Operator::of(&fixture.service).log_in(&fixture.shop).await.unwrap();
     let scope = TokenScope { scope: Scope::All, refreshable: false };

@@ -67,11 +67,11 @@ async fn the_trail_has_the_actor_of_each_change() {
     let other = device("Other", KEY, OtpAlgorithm::TotpWithoutPrice, 0);
     let id = till.id().clone();
     fixture.service.add_otp_device(&grant, till.clone()).await.unwrap();
-    // The same once more changes nothing.
+    // Adding the same device again changes nothing.
     fixture.service.add_otp_device(&grant, till).await.unwrap();
     assert!(fixture.service.add_otp_device(&grant, other).await.is_err());
     fixture.service.remove_otp_device(&grant, &id).await.unwrap();
-    // What is not there may be a secret in the wrong place.
+    // The id is not recorded: if there is no such device, it may be a secret in the wrong place.
     assert!(fixture.service.remove_otp_device(&grant, &id).await.is_err());
     fixture.set_password("right").await;
     fixture.log_in("shop", "right", 1).await.unwrap();
@@ -135,7 +135,7 @@ async fn a_flood_of_refusals_does_not_flood_the_trail() {
         fixture.refuse(&made_up).await;
     }
     assert_eq!(fixture.trail().await.len() - before, 60);
-    // Refusals of known clients have a quota of their own.
+    // Refusals of authenticated clients have a separate quota.
     fixture.refuse(&reader).await;
     advance(Duration::from_secs(1)).await;
     fixture.refuse(&made_up).await;
@@ -165,7 +165,7 @@ async fn a_flood_over_many_instances_does_not_flood_the_trail_either() {
         recorded += fixture.trail().await.len() - 1;
     }
     assert_eq!(recorded, 300);
-    // Refusals of known clients have a quota of their own.
+    // Refusals of authenticated clients have a separate quota.
     let before = fixture.trail().await.len();
     let reader = fixture.token(Scope::ReadOnly, Lifetime::Forever).await;
     fixture.refuse(&reader).await;
@@ -173,7 +173,7 @@ async fn a_flood_over_many_instances_does_not_flood_the_trail_either() {
 }
 
 #[tokio::test]
-async fn old_events_are_forgotten() {
+async fn old_events_are_removed() {
     let fixture = fixture().await;
     fixture.clock.0.store(2_000, Ordering::Relaxed);
     for _ in 0..1_500 {
@@ -181,7 +181,7 @@ async fn old_events_are_forgotten() {
     }
     fixture.clock.0.store(3_000, Ordering::Relaxed);
     fixture.set_password("right").await;
-    // Older than at 2000 is what was done at 1000.
+    // Only the event at time 1000 is more than 1000 seconds old.
     assert_eq!(fixture.service.remove_old_audit_events(1_000).await.unwrap(), 1);
     assert_eq!(fixture.service.remove_old_audit_events(999).await.unwrap(), 1_500);
     assert_eq!(fixture.told().await, ["operator, -: instance.set-password - done"]);

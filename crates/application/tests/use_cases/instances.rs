@@ -13,7 +13,7 @@ use merchant_otp_domain::{
 use crate::{ManualClock, device, fixture, instance, new_token, presented, service};
 
 #[tokio::test]
-async fn a_removed_instance_takes_its_grants_with_it() {
+async fn grants_of_a_purged_instance_are_refused() {
     let fixture = fixture().await;
     let token = fixture.token(Scope::All, Lifetime::Forever).await;
     let grant = fixture.authorize(Some(&token)).await.unwrap();
@@ -27,7 +27,7 @@ async fn a_removed_instance_takes_its_grants_with_it() {
 }
 
 #[tokio::test]
-async fn an_instance_is_made_once() {
+async fn an_instance_is_created_once() {
     let fixture = fixture().await;
     fixture.add_instance(instance("shop", "Shop"), None).await.unwrap();
     let renamed = fixture.add_instance(instance("shop", "Another"), None).await;
@@ -45,7 +45,7 @@ async fn an_instance_is_made_once() {
 }
 
 #[tokio::test]
-async fn a_deleted_instance_is_of_no_use_until_it_is_purged() {
+async fn a_deleted_instance_is_unusable_until_it_is_purged() {
     let fixture = fixture().await;
     fixture.set_password("right").await;
     let token = fixture.token(Scope::All, Lifetime::Forever).await;
@@ -77,11 +77,11 @@ async fn a_deleted_instance_is_of_no_use_until_it_is_purged() {
 }
 
 #[tokio::test]
-async fn a_right_to_manage_is_that_of_admin() {
+async fn only_admin_may_manage_instances() {
     let fixture = fixture().await;
     let manage = async |token: &AccessToken, permission| {
         let token = token.expose();
-        // The instance that is addressed does not matter.
+        // The addressed instance does not matter.
         let presented = presented(&fixture.shop, Some(&token));
         fixture.service.authorize_management(presented, permission).await
     };
@@ -104,7 +104,7 @@ async fn a_right_to_manage_is_that_of_admin() {
     };
     let shop = fixture.service.instance(&read_one("shop").await.unwrap()).await.unwrap();
     assert_eq!(shop, instance("shop", "Shop"));
-    // Whether the instance exists is not looked at, but for a text that can be no id.
+    // The instance need not exist, but its id must be valid.
     assert_eq!(read_one("unknown").await.unwrap().instance().as_str(), "unknown");
     assert!(matches!(read_one("no id").await, Err(Error::InstanceUnknown)));
     let refused = manage(&readonly, Permission::InstancesWrite).await;

@@ -1,4 +1,4 @@
-//! Log-in by a password.
+//! Log-in with a password.
 
 use merchant_otp_application::{Error, Refusal};
 use merchant_otp_domain::{Scope, TokenScope};
@@ -19,14 +19,14 @@ async fn the_password_of_the_instance_logs_in() {
 }
 
 #[tokio::test]
-async fn an_instance_without_a_password_refuses_as_one_with_it() {
+async fn an_instance_without_a_password_refuses_like_one_with_a_password() {
     let fixture = fixture().await;
     let refused = fixture.log_in("shop", "password", 1).await;
     assert!(matches!(refused, Err(Error::Unauthorized(Refusal::Password))));
 }
 
 #[tokio::test]
-async fn failed_log_ins_are_slowed_and_good_ones_are_not() {
+async fn failed_log_ins_are_limited_and_successful_ones_are_not() {
     let fixture = fixture().await;
     fixture.set_password("right").await;
     for _ in 0..9 {
@@ -37,7 +37,7 @@ async fn failed_log_ins_are_slowed_and_good_ones_are_not() {
         fixture.log_in("shop", "right", 1).await.unwrap();
     }
     assert!(matches!(fixture.log_in("shop", "wrong", 1).await, Err(Error::Unauthorized(_))));
-    // The right one too: a guess must not be told from others.
+    // The right password is refused too: a response must not reveal a correct guess.
     for password in ["wrong", "right"] {
         let refused = fixture.log_in("shop", password, 1).await;
         assert!(matches!(refused, Err(Error::TooManyLogIns { .. })));

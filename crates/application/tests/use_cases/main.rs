@@ -1,4 +1,4 @@
-//! The use cases, on the reference adapter and a clock that stands still.
+//! The use cases, on the reference adapter and a manual clock.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod access_tokens;
@@ -51,7 +51,7 @@ async fn fixture() -> Fixture {
     Fixture { service: Arc::new(service), clock, shop: shop.id }
 }
 
-/// What a client presents whose address is not known.
+/// What a client with an unknown address presents.
 fn presented<'a>(instance: &'a InstanceId, token: Option<&'a str>) -> Presented<'a> {
     Presented { instance: instance.as_str(), token, address: None }
 }
@@ -112,7 +112,7 @@ impl Fixture {
         self.service.log_in_with_token(presented(&self.shop, Some(&token))).await
     }
 
-    /// A right of the operator on the shop.
+    /// Grants the operator a permission on the shop.
     fn operator(&self, permission: Permission) -> Grant {
         Operator::of(&self.service).grant_unchecked(self.shop.clone(), permission)
     }
@@ -127,7 +127,7 @@ impl Fixture {
         self.service.set_password(&grant, Password::parse(password).unwrap()).await.unwrap();
     }
 
-    /// Logs in from an address; answers the token's scope.
+    /// Logs in from an address. Returns the scope of the token.
     async fn log_in(&self, user: &str, password: &str, host: u8) -> Result<TokenScope, Error> {
         let password = Password::parse(password).unwrap();
         let address = Some([192, 0, 2, host].into());

@@ -11,7 +11,8 @@ use tokio::time::advance;
 
 use crate::{Fixture, fixture};
 
-/// More devices than a page has: of a hundred bytes, and every tenth as long as one can be.
+/// More devices than fit into a page. Ten descriptions have the maximum length, the others 100
+/// bytes.
 const DEVICES: usize = 1500;
 
 async fn add_devices(fixture: &Fixture) -> Vec<OtpDevice> {
@@ -57,19 +58,19 @@ async fn the_pages_have_every_device_and_a_bounded_size() {
     }
     assert!(listed.iter().map(|one| &one.id).eq(devices.iter().map(OtpDevice::id)));
     assert!(sizes.contains(&1000) && sizes[0] < 1000, "{sizes:?}");
-    // The end stays the end.
+    // After the end, `next` keeps returning `None`.
     assert!(pages.next().await.unwrap().is_none());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_breaks_off_when_the_right_is_gone() {
+async fn a_list_fails_when_the_token_is_revoked() {
     let fixture = fixture().await;
     add_devices(&fixture).await;
     let (mut pages, revoke) = pages(&fixture).await;
     assert!(pages.next().await.unwrap().is_some());
     let serial = merchant_otp_domain::AccessTokenSerial::new(1).unwrap();
     fixture.service.revoke_access_token(&revoke, serial).await.unwrap();
-    // The right was looked up less than a second ago.
+    // The right was looked up less than a second ago, and is not looked up again.
     advance(Duration::from_millis(900)).await;
     assert!(pages.next().await.unwrap().is_some());
     advance(Duration::from_millis(200)).await;
@@ -78,7 +79,7 @@ async fn a_list_breaks_off_when_the_right_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_breaks_off_when_the_instance_is_gone() {
+async fn a_list_fails_when_the_instance_is_purged() {
     let fixture = fixture().await;
     add_devices(&fixture).await;
     let (mut pages, _) = pages(&fixture).await;
@@ -90,7 +91,7 @@ async fn a_list_breaks_off_when_the_instance_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_goes_on_while_the_right_holds() {
+async fn a_list_continues_while_the_token_is_valid() {
     let fixture = fixture().await;
     add_devices(&fixture).await;
     let (mut pages, _) = pages(&fixture).await;
@@ -100,7 +101,7 @@ async fn a_list_goes_on_while_the_right_holds() {
         advance(Duration::from_secs(2)).await;
     }
     assert_eq!(listed, DEVICES);
-    // The operator's right needs no token.
+    // A right of the operator has no token to look up again.
     let read = fixture.operator(Permission::OtpDevicesRead);
     let mut pages = fixture.service.otp_devices(read).await.unwrap();
     advance(Duration::from_secs(2)).await;

@@ -10,7 +10,7 @@ use merchant_otp_domain::{
 use crate::{device, fixture};
 
 #[tokio::test]
-async fn the_same_details_again_are_a_success_and_others_a_conflict() {
+async fn adding_the_same_details_again_succeeds_and_other_details_conflict() {
     let fixture = fixture().await;
     let token = fixture.token(Scope::All, Lifetime::Forever).await;
     let grant = fixture.authorize(Some(&token)).await.unwrap();
@@ -49,7 +49,7 @@ async fn a_device_is_read_with_its_codes_now_or_at_another_time() {
 }
 
 #[tokio::test]
-async fn changes_leave_the_rest_as_it_is() {
+async fn changes_keep_the_other_fields() {
     let fixture = fixture().await;
     let token = fixture.token(Scope::All, Lifetime::Forever).await;
     let grant = fixture.authorize(Some(&token)).await.unwrap();
@@ -99,7 +99,7 @@ async fn an_unknown_device_is_not_found() {
     assert_eq!(pages.next().await.unwrap(), None);
 }
 
-/// Each of many concurrent changes of one device is made, to what the others left.
+/// Many concurrent changes of a device are applied one after another.
 #[tokio::test(start_paused = true)]
 async fn concurrent_changes_of_a_device_all_succeed() {
     let fixture = fixture().await;

@@ -1,4 +1,4 @@
-//! `[/instances/$INSTANCE]/private/token` and `…/private/tokens[/$SERIAL]`: log-in and its tokens
+//! `[/instances/$INSTANCE]/private/token` and `…/private/tokens[/$SERIAL]`: access tokens.
 
 pub(crate) mod wire;
 
@@ -17,22 +17,24 @@ use crate::extract::presented::{note_instance, presented};
 use crate::extract::query::Query;
 use crate::state::State;
 
-/// `POST` on `token`: makes an access token for a password or a refreshable token.
+/// `POST` on `token`: issues an access token for a password or a refreshable token.
 #[utoipa::path(
     post,
     path = "/private/token",
     operation_id = "log_in",
     tag = tags::ACCESS_TOKENS,
-    summary = "Make an access token",
-    description = "In exchange for the password of the instance (Basic, with the id of the instance as \
-                   name) or a refreshable access token of it that may do as much.",
+    summary = "Issue an access token",
+    description = "In exchange for the password of the instance (Basic, with the id of the \
+                   instance as the user name), or for a refreshable access token whose scope \
+                   covers the new one.",
     security(("password" = []), ("access_token" = [])),
     request_body = LoginTokenRequest,
     responses(
         (status = 200, description = "The access token.", body = LoginTokenSuccessResponse),
         (
             status = 429,
-            description = "Too many log-ins failed (2015); `Retry-After` tells how long to wait.",
+            description = "Too many log-ins failed, or too many passwords are being hashed (2015). \
+                           `Retry-After` is the time to wait.",
             body = ErrorDetail
         ),
     )
@@ -48,13 +50,13 @@ pub(crate) async fn log_in(
     Ok(HttpResponse::Ok().json(LoginTokenSuccessResponse::new(&token, &issued)))
 }
 
-/// `DELETE` on `token`: revokes the token that is presented.
+/// `DELETE` on `token`: revokes the presented token.
 #[utoipa::path(
     delete,
     path = "/private/token",
     operation_id = "log_out",
     tag = tags::ACCESS_TOKENS,
-    summary = "Revoke the access token that is presented",
+    summary = "Revoke the presented access token",
     security(("access_token" = [])),
     responses((status = 204, description = "The access token is revoked."))
 )]
@@ -69,26 +71,28 @@ pub(crate) async fn log_out(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// `GET` on `tokens`: lists the access tokens, newest first if nothing else is asked for.
+/// `GET` on `tokens`: lists the access tokens, newest first by default.
 #[utoipa::path(
     get,
     path = "/private/tokens",
     operation_id = "list_access_tokens",
     tag = tags::ACCESS_TOKENS,
     summary = "List the access tokens",
-    description = "Expired ones included, without their secrets.",
+    description = "Includes expired access tokens. Secrets are not returned.",
     security(("access_token" = [])),
     params(
         (
             "limit" = Option<i64>,
             Query,
-            description = "How many at the most, up to 1024: in ascending order of their serials, or \
-                           if negative in descending order; -20 if absent."
+            description = "The maximum number of access tokens, up to 1024: in ascending order of \
+                           their serials if positive, in descending order if negative; -20 if \
+                           absent."
         ),
         (
             "offset" = Option<u64>,
             Query,
-            description = "The serial to begin after, or if `limit` is negative, before.",
+            description = "The serial after which the list begins; before which, if `limit` is \
+                           negative.",
             format = "uint64",
             maximum = 18_446_744_073_709_551_615_u64
         ),
@@ -121,7 +125,7 @@ pub(crate) async fn list(
     tag = tags::ACCESS_TOKENS,
     summary = "Revoke an access token",
     security(("access_token" = [])),
-    params(("serial" = i64, Path, description = "The number of the access token.", minimum = 1)),
+    params(("serial" = i64, Path, description = "The serial of the access token.", minimum = 1)),
     responses(
         (status = 204, description = "The access token is revoked."),
         (status = 400, description = "The serial is malformed (26).", body = ErrorDetail),
@@ -147,9 +151,9 @@ pub(crate) async fn revoke(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// The page of a list that `limit` and `offset` ask for, and how many tokens it has at the most.
+/// Returns the page that `limit` and `offset` request, and its maximum number of tokens.
 ///
-/// A negative limit goes down from the offset; both do not include it.
+/// A negative limit lists downwards from the offset. The offset itself is always excluded.
 fn page(query: &Query) -> Result<(AccessTokenPage, u16), HttpError> {
     const DEFAULT_LIMIT: i64 = -20;
     const MAX_LIMIT: u64 = 1024;

@@ -1,4 +1,4 @@
-//! `[/instances/$INSTANCE]/config`: what the service is, for clients that look before they ask.
+//! `[/instances/$INSTANCE]/config`: the version of the protocol and the currencies.
 
 pub(crate) mod wire;
 
@@ -20,8 +20,8 @@ use crate::state::State;
     path = "/config",
     operation_id = "show_version",
     tag = tags::SERVICE,
-    summary = "Tell the version of the protocol and the currencies",
-    responses((status = 200, description = "The version.", body = MerchantVersionResponse))
+    summary = "Show the version of the protocol and the currencies",
+    responses((status = 200, description = "The configuration.", body = MerchantVersionResponse))
 )]
 pub(crate) async fn show(
     state: Data<State>,

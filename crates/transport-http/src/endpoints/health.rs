@@ -9,30 +9,31 @@ use merchant_otp_transport_kit::Causes;
 use crate::endpoints::tags;
 use crate::state::State;
 
-/// `GET`: shows that the process answers, without a look at the database.
+/// `GET`: reports that the process responds, without accessing the database.
 #[utoipa::path(
     get,
     path = "/healthz",
     operation_id = "show_liveness",
     tag = tags::SERVICE,
-    summary = "Tell that the service is alive",
-    responses((status = 204, description = "It answers."))
+    summary = "Check that the service is alive",
+    responses((status = 204, description = "The service is alive."))
 )]
 pub(crate) async fn live() -> HttpResponse {
     HttpResponse::NoContent().finish()
 }
 
-/// `GET`: shows whether requests can be answered.
+/// `GET`: reports whether requests can be answered.
 #[utoipa::path(
     get,
     path = "/readyz",
     operation_id = "show_readiness",
     tag = tags::SERVICE,
-    summary = "Tell whether the service can do its work",
-    description = "Its database answers and has the schema that is needed, and it is not draining.",
+    summary = "Check that the service is ready",
+    description = "The database responds and has the expected schema, and the service is not \
+                   draining.",
     responses(
-        (status = 204, description = "It can."),
-        (status = 503, description = "It cannot, now."),
+        (status = 204, description = "The service is ready."),
+        (status = 503, description = "The service is not ready."),
     )
 )]
 pub(crate) async fn ready(state: Data<State>) -> HttpResponse {

@@ -1,4 +1,4 @@
-//! `/management/instances[/$INSTANCE]` and `[/instances/$INSTANCE]/private`: instances themselves
+//! `/management/instances[/$INSTANCE]` and `[/instances/$INSTANCE]/private`: instances.
 
 pub(crate) mod wire;
 
@@ -20,28 +20,28 @@ use crate::state::State;
 
 const READ: Operation = Operation::Use(Permission::InstancesRead);
 
-/// `POST` on all: makes an instance.
+/// `POST` on all: creates an instance.
 #[utoipa::path(
     post,
     path = "/management/instances",
     operation_id = "add_instance",
     tag = tags::INSTANCES,
-    summary = "Make an instance",
-    description = "The same once more is a success, and changes nothing. Of the protocol's \
-                   InstanceConfigurationMessage only these fields are kept.",
+    summary = "Create an instance",
+    description = "Creating the same instance again succeeds and changes nothing. Other fields of \
+                   the protocol's InstanceConfigurationMessage are ignored.",
     security(("access_token" = [])),
     request_body = InstanceConfigurationMessage,
     responses(
-        (status = 204, description = "The instance is there."),
+        (status = 204, description = "The instance exists."),
         (
             status = 400,
-            description = "The body is malformed (22), or its `auth` is (2601).",
+            description = "The body is malformed (22), or its `auth` is malformed (2601).",
             body = ErrorDetail
         ),
         (
             status = 409,
-            description = "An instance with this id and another name or password is there (2600), or a \
-                           deleted one (2603).",
+            description = "An instance with this id and another name or password exists (2600), or \
+                           a deleted instance has this id (2603).",
             body = ErrorDetail
         ),
         (status = 429, description = tags::TOO_MANY_PASSWORDS, body = ErrorDetail),
@@ -64,7 +64,7 @@ pub(crate) async fn add(
     operation_id = "list_instances",
     tag = tags::INSTANCES,
     summary = "List the instances",
-    description = "Deleted ones included, ordered by the bytes of their ids.",
+    description = "Includes deleted instances. Ordered by the bytes of their ids.",
     security(("access_token" = [])),
     responses((status = 200, description = "The instances.", body = InstancesResponse))
 )]
@@ -83,7 +83,8 @@ pub(crate) async fn list(
     operation_id = "show_instance",
     tag = tags::INSTANCES,
     summary = "Show an instance",
-    description = "Its name; the other fields are those that clients of the protocol expect, and empty.",
+    description = "Returns the name. The other fields have fixed values, which clients of the \
+                   protocol expect.",
     security(("access_token" = [])),
     responses((status = 200, description = "The instance.", body = QueryInstancesResponse))
 )]
@@ -95,15 +96,15 @@ pub(crate) async fn show(
     Ok(HttpResponse::Ok().json(QueryInstancesResponse::from(&found)))
 }
 
-/// `PATCH` on one: gives an instance another name.
+/// `PATCH` on one: renames an instance.
 #[utoipa::path(
     patch,
     path = "/private",
     operation_id = "change_instance",
     tag = tags::INSTANCES,
     summary = "Rename an instance",
-    description = "Of the protocol's InstanceReconfigurationMessage only this field is kept; if it is \
-                   absent or null, the name stays as it is.",
+    description = "If the name is absent or null, it is not changed. Other fields of the \
+                   protocol's InstanceReconfigurationMessage are ignored.",
     security(("access_token" = [])),
     request_body = InstanceReconfigurationMessage,
     responses(
@@ -123,24 +124,24 @@ pub(crate) async fn change(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// `DELETE` on one: deletes an instance, or with `purge=YES` removes all there is of it.
+/// `DELETE` on one: deletes an instance; removes it with its data if `purge` is `YES`.
 #[utoipa::path(
     delete,
     path = "/private",
     operation_id = "remove_instance",
     tag = tags::INSTANCES,
     summary = "Delete or purge an instance",
-    description = "An instance that is deleted keeps its id and its devices, and is of no use until it \
-                   is purged: by `admin`, below /management.",
+    description = "A deleted instance keeps its id and its devices, but cannot be used. Only \
+                   `admin` can purge it then, below /management.",
     security(("access_token" = [])),
     params((
         "purge" = Option<String>,
         Query,
-        description = "`YES` to remove all there is of the instance.",
+        description = "`YES` to remove the instance with its devices and access tokens.",
         pattern = "^(YES|NO)$"
     )),
     responses(
-        (status = 204, description = "The instance is deleted, or purged."),
+        (status = 204, description = "The instance is deleted or purged."),
         (status = 400, description = "A parameter is malformed (26).", body = ErrorDetail),
     )
 )]
@@ -166,14 +167,14 @@ pub(crate) async fn remove(
     operation_id = "set_password",
     tag = tags::INSTANCES,
     summary = "Change the password of an instance",
-    description = "Access tokens that were made before stay valid.",
+    description = "Access tokens that were issued before stay valid.",
     security(("access_token" = [])),
     request_body = InstanceAuthConfigurationMessage,
     responses(
         (status = 204, description = "The instance has the password."),
         (
             status = 400,
-            description = "The body is malformed (22), or not the authentication that is expected \
+            description = "The body is malformed (22), or the authentication is not as expected \
                            (2602).",
             body = ErrorDetail
         ),

@@ -1,4 +1,4 @@
-//! `[/instances/$INSTANCE]/private/otp-devices[/$DEVICE_ID]`
+//! `[/instances/$INSTANCE]/private/otp-devices[/$DEVICE_ID]`: OTP devices.
 
 pub(crate) mod wire;
 
@@ -29,14 +29,14 @@ const READ: Operation = Operation::Use(Permission::OtpDevicesRead);
     operation_id = "add_otp_device",
     tag = tags::OTP_DEVICES,
     summary = "Register a device",
-    description = "The same details once more are a success, and change nothing.",
+    description = "Registering the same details again succeeds and changes nothing.",
     security(("access_token" = [])),
     request_body = OtpDeviceAddDetails,
     responses(
         (status = 204, description = "The device is registered."),
         (
             status = 409,
-            description = "A device with this id and other details is there (2851).",
+            description = "A device with this id and other details exists (2851).",
             body = ErrorDetail
         ),
     )
@@ -51,14 +51,14 @@ pub(crate) async fn add(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// `GET` on all: lists the devices, page by page as the client takes them.
+/// `GET` on all: lists the devices, page by page as the client reads them.
 #[utoipa::path(
     get,
     path = "/private/otp-devices",
     operation_id = "list_otp_devices",
     tag = tags::OTP_DEVICES,
     summary = "List the devices",
-    description = "Ordered by the bytes of their ids. A long list is sent while it is read.",
+    description = "Ordered by the bytes of their ids. A long list is streamed.",
     security(("access_token" = [])),
     responses((status = 200, description = "The devices.", body = wire::OtpDeviceSummaryResponse))
 )]
@@ -70,7 +70,7 @@ pub(crate) async fn list(
     Ok(HttpResponse::Ok().content_type(ContentType::json()).streaming(stream(pages)))
 }
 
-/// `HEAD` on all: as `GET`, without reading on.
+/// `HEAD` on all: like `GET`, but reads only the first page.
 pub(crate) async fn list_head(
     state: Data<State>,
     right: Authorized<OtpDevicesRead>,
@@ -86,15 +86,15 @@ pub(crate) async fn list_head(
     operation_id = "show_otp_device",
     tag = tags::OTP_DEVICES,
     summary = "Show a device and its codes",
-    description = "Its key is never told. The codes are those of a time, and for a device that hashes \
-                   the price in, of a price.",
+    description = "The key is never returned. The codes are those for a point in time, and for a \
+                   price if the algorithm of the device includes it.",
     security(("access_token" = [])),
     params(
         ("device" = String, Path, description = "The id of the device.", min_length = 1),
         (
             "faketime" = Option<u64>,
             Query,
-            description = "Another time than now, in seconds since the epoch.",
+            description = "The time of the codes, in seconds since the epoch; now if absent.",
             maximum = 9_007_199_254_740_991_u64
         ),
         (
@@ -130,7 +130,7 @@ pub(crate) async fn show(
     operation_id = "change_otp_device",
     tag = tags::OTP_DEVICES,
     summary = "Change a device",
-    description = "What is absent or null stays as it is.",
+    description = "Fields that are absent or null are not changed.",
     security(("access_token" = [])),
     params(("device" = String, Path, description = "The id of the device.", min_length = 1)),
     request_body = OtpDevicePatchDetails,
@@ -176,7 +176,7 @@ pub(crate) async fn remove(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// The device that a path names by its last segment; what can be no id is that of no device.
+/// Returns the device id in the last segment of the path. An invalid id is an unknown device.
 fn device_id(request: &HttpRequest) -> Result<OtpDeviceId, HttpError> {
     path::last_segment(request)
         .and_then(|segment| OtpDeviceId::parse(segment).ok())
@@ -186,9 +186,9 @@ fn device_id(request: &HttpRequest) -> Result<OtpDeviceId, HttpError> {
 const NO_DEVICE: &str =
     "The instance is unknown (2000) or deleted (2016), or has no such device (2021).";
 
-/// An `OtpDeviceSummaryResponse` of the protocol, written page by page.
+/// Streams an `OtpDeviceSummaryResponse` of the protocol, page by page.
 ///
-/// If a page cannot be read, the response breaks off, which no client takes for a complete list.
+/// If a page cannot be read, the response is cut off: no client takes it for a complete list.
 fn stream(pages: OtpDevicePages) -> impl Stream<Item = Result<Bytes, HttpError>> {
     enum Position {
         Start,

@@ -19,7 +19,7 @@ use crate::openapi;
 
 /// Registers the endpoints.
 pub(crate) fn configure(service: &mut ServiceConfig) {
-    // The name that the instance `admin` had in the protocol before. Only what there is below it is
+    // The former name of the instance `admin` in the protocol. Only known paths below it are
     // redirected, so that no `Location` leads to another host.
     for path in ["/config", "/private", "/private/{tail}*"] {
         let path = format!("/instances/{}{path}", InstanceId::FORMER_ADMIN);
@@ -120,7 +120,7 @@ pub(crate) fn configure(service: &mut ServiceConfig) {
     service.default_service(web::to(|| ready(Err::<&'static str, _>(HttpError::EndpointUnknown))));
 }
 
-/// A resource at a path, whose requests are answered in time.
+/// A resource at a path, whose requests have a deadline.
 fn resource(
     path: impl Into<String>,
 ) -> Resource<
@@ -135,26 +135,27 @@ fn resource(
     Resource::new(path.into()).wrap(from_fn(answer_in_time))
 }
 
-/// The two paths of a resource of an instance: of the instance `admin`, and of a named one.
+/// The two paths of a resource of an instance: that of the instance `admin`, and that of a named
+/// one.
 fn of_instance(tail: &str) -> [String; 2] {
     [tail.to_owned(), format!("/instances/{{{}}}{tail}", path::INSTANCE)]
 }
 
-/// The three paths of an instance itself: the two of the instance, and that of those who manage it.
+/// The three paths of an instance itself: the two of the instance, and the management path.
 fn of_instance_or_managed(tail: &str) -> [String; 3] {
     let [admin, named] = of_instance(&format!("/private{tail}"));
     [admin, named, format!("/management/instances/{{{}}}{tail}", path::INSTANCE)]
 }
 
-/// Answers the methods that a resource does not know.
+/// Answers methods that a resource does not support.
 fn method_invalid(allow: &'static str) -> Route {
     web::to(move || ready(Err::<&'static str, _>(HttpError::MethodInvalid { allow })))
 }
 
-/// Redirects to the same path without the instance, query and all.
+/// Redirects to the same path without the instance, and with the same query.
 async fn redirect_to_admin(request: HttpRequest) -> Result<HttpResponse, HttpError> {
     let path = request.uri().path_and_query().map_or("", PathAndQuery::as_str);
-    // The router takes `%64efault` for the same; no client writes that.
+    // The router matches `%64efault` too. No client sends that, and it is not redirected.
     let location = path
         .strip_prefix("/instances/")
         .and_then(|path| path.strip_prefix(InstanceId::FORMER_ADMIN))

@@ -1,4 +1,4 @@
-//! What the description of several endpoints says.
+//! Texts that the descriptions of several endpoints share.
 
 pub(crate) const OTP_DEVICES: &str = "OTP devices";
 pub(crate) const ACCESS_TOKENS: &str = "Access tokens";
@@ -6,4 +6,4 @@ pub(crate) const INSTANCES: &str = "Instances";
 pub(crate) const SERVICE: &str = "Service";
 
 pub(crate) const TOO_MANY_PASSWORDS: &str =
-    "Too many passwords are worked on (2015); `Retry-After` tells how long to wait.";
+    "Too many passwords are being hashed (2015). `Retry-After` is the time to wait.";

@@ -1,4 +1,4 @@
-//! Times as the protocol writes them (`Timestamp` and `RelativeTime` of `api-common`).
+//! The time formats of the protocol (`Timestamp` and `RelativeTime` of `api-common`).
 
 use merchant_otp_domain::{Expiration, Lifetime, Timestamp};
 use merchant_otp_taler_protocol::{FOREVER, NEVER};
@@ -24,7 +24,7 @@ enum Seconds {
     Never(&'static str),
 }
 
-/// For how long something is.
+/// A duration.
 #[derive(Serialize, ToSchema)]
 #[schema(as = RelativeTime)]
 pub(crate) struct RelativeTimeJson {
@@ -34,7 +34,7 @@ pub(crate) struct RelativeTimeJson {
 }
 
 impl RelativeTimeJson {
-    /// No time at all.
+    /// A duration of zero.
     pub(crate) const ZERO: Self = Self { d_us: 0 };
 }
 
@@ -71,12 +71,12 @@ impl From<Expiration> for TimestampJson {
     }
 }
 
-/// The name of the one field of a `RelativeTime`.
+/// The name of the only field of a `RelativeTime`.
 pub(crate) const MICROSECONDS: &str = "d_us";
 
 /// Reads a `RelativeTime`: `{"d_us": …}`, microseconds below 2^53 or `"forever"`.
 ///
-/// A part of a second counts as a whole one: nothing ends before it was asked to.
+/// Fractions of a second are rounded up, so that no lifetime is shorter than requested.
 pub(crate) fn lifetime(mut time: JsonObject) -> Result<Lifetime, JsonError> {
     const MAX_MICROSECONDS: u64 = 1 << 53;
     let value = time.required(MICROSECONDS)?;

@@ -1,4 +1,4 @@
-//! The rights of a request, as extractors: a handler that takes one runs only if its client has it.
+//! Rights as extractors: a handler that takes one runs only if the client has the right.
 
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -40,13 +40,13 @@ permissions! {
     TokensWrite
 }
 
-/// A right that is looked up by what the client of a request presents.
+/// A right that is looked up with what the client of a request presents.
 pub(crate) trait Right: Sized + 'static {
     fn of(state: &State, request: &HttpRequest) -> impl Future<Output = Result<Self, HttpError>>;
 }
 
-/// The right to a permission on the instance that a request addresses: a right of the instance
-/// itself, or below `/management` one of `admin`.
+/// A permission on the addressed instance, held by the instance itself, or below `/management` by
+/// `admin`.
 pub(crate) struct Authorized<P> {
     pub(crate) grant: Grant,
     permission: PhantomData<P>,
@@ -66,7 +66,7 @@ impl<P: RequiredPermission> Right for Authorized<P> {
     }
 }
 
-/// The right to a permission on all instances.
+/// A permission on all instances.
 pub(crate) struct AuthorizedToManage<P> {
     pub(crate) grant: ManagementGrant,
     permission: PhantomData<P>,
@@ -84,8 +84,9 @@ impl<P: RequiredPermission> Right for AuthorizedToManage<P> {
 
 /// A right, and the body of the request.
 ///
-/// The right is looked up before the body is read, so that no client without it keeps the service
-/// reading; and again if the body arrived late, since the right may have been taken away meanwhile.
+/// The right is looked up before the body is read, so that a client without it cannot keep the
+/// service reading. It is looked up again if the body arrived late, since it may have been revoked
+/// in the meantime.
 pub(crate) struct WithBody<R> {
     pub(crate) right: R,
     pub(crate) body: Zeroizing<Vec<u8>>,

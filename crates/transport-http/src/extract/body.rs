@@ -16,38 +16,38 @@ use zeroize::Zeroizing;
 
 /// Progress of a request body; stored in the extensions of the request.
 pub(crate) enum BodyProgress {
-    /// It arrives, as fast as the client sends it.
+    /// The body is being received.
     Receiving,
-    /// It is complete since then.
+    /// The body has been complete since this time.
     Complete(Instant),
 }
 
-/// Why a request body cannot be read.
+/// An error of reading a request body.
 #[derive(Debug, Error)]
 pub(crate) enum BodyError {
-    /// Larger than the limit, as it came or decompressed.
+    /// The body is larger than the limit, as received or decompressed.
     #[error("the body exceeds the limit")]
     TooLarge,
-    /// Not what its `Content-Encoding` says.
+    /// The body does not match its `Content-Encoding`.
     #[error("the body cannot be decompressed")]
     Compression(#[source] std::io::Error),
-    /// It ended early, or its chunks are malformed.
+    /// The body ended early, or its chunks are malformed.
     #[error("the body broke off")]
     Broken(#[source] PayloadError),
-    /// It did not come in time.
+    /// The body did not arrive in time.
     #[error("the body did not come within {} s", deadline.as_secs())]
     Late {
-        /// How long it might take.
+        /// The time limit.
         deadline: Duration,
     },
 }
 
-/// A body that arrives within this time was not waited for.
+/// A body that takes longer than this to arrive is late.
 const IMMEDIATE: Duration = Duration::from_millis(100);
 
-/// The body of a request. It may hold secrets, so our copies of it are wiped.
+/// The body of a request. It may contain secrets, so our copies of it are wiped.
 pub(crate) struct Body {
-    /// What was received, decompressed.
+    /// The received bytes, decompressed.
     pub(crate) bytes: Zeroizing<Vec<u8>>,
     /// Whether it arrived so late that authorization must be checked again.
     pub(crate) arrived_late: bool,
@@ -71,7 +71,7 @@ pub(crate) async fn read(
     request.extensions_mut().insert(BodyProgress::Complete(Instant::now()));
     let mut bytes = received.unwrap_or(Err(BodyError::Late { deadline }))?;
     if let Some(compression) = Compression::of(request) {
-        // Inflating keeps a processor busy: not on the thread that answers the others.
+        // Inflating is CPU-bound, so it must not run on the worker's thread.
         bytes = web::block(move || inflate(compression, &bytes, limit))
             .await
             .map_err(|stopped| BodyError::Compression(std::io::Error::other(stopped)))??;
@@ -79,7 +79,7 @@ pub(crate) async fn read(
     Ok(Body { bytes, arrived_late: begin.elapsed() > IMMEDIATE })
 }
 
-/// Receives what the client sends.
+/// Receives a body of at most `limit` bytes.
 async fn receive(mut payload: Payload, limit: usize) -> Result<Zeroizing<Vec<u8>>, BodyError> {
     let mut body = Zeroizing::new(Vec::new());
     while let Some(chunk) = payload.next().await {
@@ -103,7 +103,7 @@ fn append(body: &mut Zeroizing<Vec<u8>>, chunk: &[u8], limit: usize) -> Result<(
     Ok(())
 }
 
-/// A `Content-Encoding` that is understood; others are ignored, as the C backend does.
+/// A supported `Content-Encoding`. Others are ignored, as the C backend does.
 #[derive(Clone, Copy)]
 enum Compression {
     Deflate,
@@ -123,7 +123,7 @@ impl Compression {
     }
 }
 
-/// Decompresses up to the limit, and no more than a buffer beyond it, however much there is.
+/// Decompresses up to the limit, and at most one buffer beyond it.
 fn inflate(
     compression: Compression,
     compressed: &[u8],
@@ -132,7 +132,7 @@ fn inflate(
     let decoder: &mut dyn Read = match compression {
         Compression::Gzip => &mut MultiGzDecoder::new(compressed),
         Compression::Deflate if has_zlib_header(compressed) => &mut ZlibDecoder::new(compressed),
-        // Some clients mean the bare format (RFC 1951) by `deflate`.
+        // Some clients send the raw format (RFC 1951) as `deflate`.
         Compression::Deflate => &mut DeflateDecoder::new(compressed),
     };
     let mut body = Zeroizing::new(Vec::new());

@@ -8,10 +8,10 @@ use merchant_otp_transport_kit::forwarded_address;
 const FORWARDED_FOR: &str = "X-Forwarded-For";
 const FORWARDED: &str = "Forwarded";
 
-/// The address of the client of a request; `None` if it is not known.
+/// Returns the address of the client of a request; `None` if it is not known.
 ///
-/// Behind a proxy it is what the proxy says ([`forwarded_address`]). Without one it is the other
-/// end of the connection, which a Unix socket does not know.
+/// Behind a proxy, the proxy reports it ([`forwarded_address`]). Otherwise it is the peer address
+/// of the connection, which a Unix socket does not have.
 pub(crate) fn client_address(request: &HttpRequest, behind_proxy: bool) -> Option<IpAddr> {
     if !behind_proxy {
         return request.peer_addr().map(|address| address.ip());
@@ -35,10 +35,10 @@ mod tests {
     }
 
     #[test]
-    fn a_client_cannot_say_who_it_is() {
+    fn a_client_cannot_choose_its_address() {
         let headers = [(FORWARDED_FOR, "203.0.113.1"), (FORWARDED, "for=203.0.113.1")];
         assert_eq!(address(&headers, false).as_deref(), Some("192.0.2.7"));
-        // Of several headers of a name the last one is that of the proxy.
+        // If a header is repeated, the last one comes from the proxy.
         let two = [(FORWARDED_FOR, "203.0.113.1"), (FORWARDED_FOR, "198.51.100.1")];
         assert_eq!(address(&two, true).as_deref(), Some("198.51.100.1"));
         let two = [(FORWARDED, "for=203.0.113.1"), (FORWARDED, "for=198.51.100.1")];

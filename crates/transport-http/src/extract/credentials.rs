@@ -6,9 +6,9 @@ use data_encoding::BASE64;
 use merchant_otp_domain::Password;
 use zeroize::Zeroizing;
 
-/// What a client presents in the header `Authorization`.
+/// The credentials in the header `Authorization`.
 pub(crate) enum Credentials<'a> {
-    /// `Bearer` with a text (RFC 6750), which is an access token or is not.
+    /// `Bearer` with a text (RFC 6750), which need not be a valid access token.
     Token(&'a str),
     /// `Basic` with a name and a password in Base64 (RFC 7617).
     Password {
@@ -20,10 +20,10 @@ pub(crate) enum Credentials<'a> {
 }
 
 impl<'a> Credentials<'a> {
-    /// The credentials of a request.
+    /// Reads the credentials of a request.
     ///
     /// The scheme may be in any case, with any number of blanks after it (RFC 9110 section 11.4).
-    /// `None` if there is no such header, more than one, or one that cannot be read.
+    /// `None` if the header is absent, repeated or malformed.
     pub(crate) fn of(request: &'a HttpRequest) -> Option<Self> {
         let mut headers = request.headers().get_all(AUTHORIZATION);
         let (Some(header), None) = (headers.next(), headers.next()) else {
@@ -40,7 +40,7 @@ impl<'a> Credentials<'a> {
         }
     }
 
-    /// The name and the password in Base64: UTF-8, with the first colon between them.
+    /// Decodes a name and a password from Base64: UTF-8, separated by the first colon.
     fn password(base64: &str) -> Option<Self> {
         let bytes = Zeroizing::new(BASE64.decode(base64.as_bytes()).ok()?);
         let (user, password) = str::from_utf8(&bytes).ok()?.split_once(':')?;
@@ -49,7 +49,7 @@ impl<'a> Credentials<'a> {
     }
 }
 
-/// The text of the access token that a request presents.
+/// Returns the text of the access token that a request presents.
 pub(crate) fn bearer_token(request: &HttpRequest) -> Option<&str> {
     match Credentials::of(request) {
         Some(Credentials::Token(token)) => Some(token),
@@ -96,7 +96,7 @@ mod tests {
         assert_eq!(bearer_token(&twice), None);
     }
 
-    /// The user whose password is right, if it is.
+    /// Returns the user, if the password is `right`.
     fn user(header: &str, right: &str) -> Option<String> {
         match Credentials::of(&request(&[header]))? {
             Credentials::Password { user, password } => {

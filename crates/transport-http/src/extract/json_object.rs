@@ -1,8 +1,8 @@
-//! Objects of JSON as the C libraries of Taler read them.
+//! JSON objects, as Taler's C libraries read them.
 //!
-//! Only the fields that are asked for are kept, and of nested objects only those of the same names:
-//! unknown fields are skipped at any depth, and arrays are never built. Of duplicate fields the
-//! last wins, `null` counts as absent. No error quotes a value: a field may hold a secret.
+//! Only known fields are kept, in nested objects too. Unknown fields are skipped at any depth, and
+//! arrays are never built. The last of duplicate fields wins, and `null` counts as absent. No error
+//! quotes a value: a field may contain a secret.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,29 +11,29 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-/// Why a text is not the object that is expected.
+/// An error of reading a JSON object.
 #[derive(Debug, Error)]
 pub(crate) enum JsonError {
-    /// Not JSON, or no object.
+    /// The body is not JSON, or not an object.
     #[error("the body is not a JSON object")]
     Malformed,
-    /// A field is missing, or of the wrong type, or its value is not allowed.
+    /// A field is missing, has the wrong type, or has a value that is not allowed.
     #[error("{reason}")]
     Field {
-        /// Its name.
+        /// The name of the field.
         name: &'static str,
-        /// What is wrong with it.
+        /// The reason.
         reason: Cow<'static, str>,
     },
 }
 
 impl JsonError {
-    /// A value that the domain refuses, for the reason that it gives.
+    /// Converts the domain's error about the value of a field.
     pub(crate) fn refused<E: std::error::Error>(name: &'static str) -> impl FnOnce(E) -> Self {
         move |error| Self::Field { name, reason: error.to_string().into() }
     }
 
-    /// The field that is wrong, if it is one.
+    /// Returns the name of the invalid field, if there is one.
     pub(crate) fn field(&self) -> Option<&'static str> {
         match self {
             Self::Malformed => None,
@@ -42,7 +42,7 @@ impl JsonError {
     }
 }
 
-/// A value of JSON; text may be a secret, so it is wiped when dropped.
+/// A JSON value. Text may be a secret, so it is wiped on drop.
 pub(crate) enum Value {
     /// An integer from −2^63 to 2^63 − 1.
     Integer(i64),
@@ -57,7 +57,7 @@ pub(crate) enum Value {
 }
 
 impl Value {
-    /// The string that the field of this name has to be.
+    /// Returns the string, or an error about the field `name`.
     pub(crate) fn text(&self, name: &'static str) -> Result<&str, JsonError> {
         match self {
             Self::Text(text) => Ok(text),
@@ -67,7 +67,7 @@ impl Value {
         }
     }
 
-    /// The integer that the field of this name has to be.
+    /// Returns the integer, or an error about the field `name`.
     pub(crate) fn integer(&self, name: &'static str) -> Result<i64, JsonError> {
         match self {
             Self::Integer(integer) => Ok(*integer),
@@ -78,7 +78,7 @@ impl Value {
         }
     }
 
-    /// The truth value that the field of this name has to be.
+    /// Returns the boolean, or an error about the field `name`.
     pub(crate) fn boolean(&self, name: &'static str) -> Result<bool, JsonError> {
         match self {
             Self::Boolean(boolean) => Ok(*boolean),
@@ -88,7 +88,7 @@ impl Value {
         }
     }
 
-    /// The object that the field of this name has to be.
+    /// Returns the object, or an error about the field `name`.
     pub(crate) fn object(self, name: &'static str) -> Result<JsonObject, JsonError> {
         match self {
             Self::Object(object) => Ok(object),
@@ -103,7 +103,7 @@ impl Value {
 pub(crate) struct JsonObject(Vec<(&'static str, Value)>);
 
 impl JsonObject {
-    /// Reads an object and keeps the fields of these names.
+    /// Parses an object and keeps the known fields.
     pub(crate) fn parse(json: &[u8], known: &'static [&'static str]) -> Result<Self, JsonError> {
         let mut deserializer = serde_json::Deserializer::from_slice(json);
         let fields =
@@ -112,18 +112,18 @@ impl JsonObject {
         Ok(fields)
     }
 
-    /// Takes a field out; `None` if it is missing or `null`.
+    /// Removes and returns a field; `None` if it is missing or `null`.
     pub(crate) fn take(&mut self, name: &'static str) -> Option<Value> {
         let position = self.0.iter().position(|(field, _)| *field == name)?;
         Some(self.0.swap_remove(position).1)
     }
 
-    /// Takes a mandatory field out.
+    /// Removes and returns a mandatory field.
     pub(crate) fn required(&mut self, name: &'static str) -> Result<Value, JsonError> {
         self.take(name).ok_or(JsonError::Field { name, reason: "the field is missing".into() })
     }
 
-    /// Takes a mandatory string out.
+    /// Removes and returns a mandatory string.
     pub(crate) fn text(&mut self, name: &'static str) -> Result<Zeroizing<String>, JsonError> {
         self.required(name)?.text(name).map(|text| Zeroizing::new(text.to_owned()))
     }
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn nested_objects_keep_the_fields_of_the_same_names() {
+    fn nested_objects_keep_the_known_fields_too() {
         let mut outer = JsonObject::parse(
             br#"{"integer": {"other": {"text": 1}, "text": "a", "integer": null}, "text": true}"#,
             KNOWN,
@@ -256,7 +256,7 @@ mod tests {
         let mut inner = outer.required("integer").unwrap().object("integer").unwrap();
         assert_eq!(inner.text("text").unwrap().as_str(), "a");
         assert!(inner.take("integer").is_none());
-        // Deeper than any body is: no object, and no overflow of the stack.
+        // Excessive nesting is malformed, and does not overflow the stack.
         let deep = format!("{}1{}", r#"{"text":"#.repeat(100_000), "}".repeat(100_000));
         assert!(matches!(parse(&deep), Err(JsonError::Malformed)));
     }
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn integers_are_integers_of_64_bits() {
+    fn integers_have_64_bits() {
         for value in [0, 1, -1, i64::MAX, i64::MIN] {
             assert_eq!(integer(&format!(r#"{{"integer": {value}}}"#)).unwrap(), Some(value));
         }
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_that_are_no_object_are_malformed() {
+    fn texts_that_are_not_an_object_are_malformed() {
         for json in [
             "",
             " ",
@@ -324,18 +324,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_text_comes_back(value in any::<String>()) {
+        fn every_text_round_trips(value in any::<String>()) {
             let json = serde_json::json!({ "before": [1, {"text": 2}], "text": value });
             prop_assert_eq!(text(&json.to_string()), value);
         }
 
         #[test]
-        fn any_bytes_are_answered_without_a_panic(json in any::<Vec<u8>>()) {
+        fn any_bytes_are_parsed_without_a_panic(json in any::<Vec<u8>>()) {
             let _either_is_fine = JsonObject::parse(&json, KNOWN);
         }
 
         #[test]
-        fn anything_like_json_is_answered_without_a_panic(
+        fn anything_like_json_is_parsed_without_a_panic(
             json in r#"[\[\]{}:," a0-9eE.tfn\\u-]{0,60}"#,
         ) {
             let _either_is_fine = parse(&json);

@@ -14,10 +14,11 @@ use crate::extract::credentials::Credentials;
 use crate::extract::presented::{note_instance, presented};
 use crate::state::State;
 
-/// The largest body of a log-in, in bytes: it is read before the credentials are checked.
+/// The maximum size of the body of a log-in, in bytes. It is read before the credentials are
+/// checked.
 const MAX_BODY_BYTES: usize = 16 * 1024;
 
-/// A log-in by the password of an instance or a refreshable access token, and the body of the
+/// A log-in with the password of an instance or a refreshable access token, and the body of the
 /// request.
 pub(crate) struct LoggedIn {
     pub(crate) log_in: LogIn,
@@ -34,7 +35,7 @@ impl LoggedIn {
         let Some(credentials) = Credentials::of(request) else {
             return Err(HttpError::during(Operation::LogIn)(Error::Unauthorized(Refusal::Missing)));
         };
-        // The body first: credentials that were good while it arrived may no longer be.
+        // Read the body first: the credentials may become invalid while it arrives.
         let limit = state.limits.max_body_bytes.min(MAX_BODY_BYTES);
         let body = body::read(request, payload, limit, state.limits.body_deadline).await?.bytes;
         let log_in = match credentials {

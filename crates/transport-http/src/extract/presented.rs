@@ -1,4 +1,4 @@
-//! What the client of a request presents.
+//! The instance, token and address that the client of a request presents.
 
 use actix_web::{HttpMessage, HttpRequest};
 use merchant_otp_application::{Error, Presented};
@@ -9,7 +9,7 @@ use crate::extract::credentials::bearer_token;
 use crate::extract::path;
 use crate::state::State;
 
-/// What the client of a request presents.
+/// Returns what the client of a request presents.
 pub(crate) fn presented<'a>(state: &State, request: &'a HttpRequest) -> Presented<'a> {
     Presented {
         instance: path::instance(request),
@@ -18,7 +18,7 @@ pub(crate) fn presented<'a>(state: &State, request: &'a HttpRequest) -> Presente
     }
 }
 
-/// Keeps the name of an instance for the log, if a use case found it; returns its result.
+/// Keeps the name of an instance for the log, if a use case found it. Returns the result unchanged.
 pub(crate) fn note_instance<T>(
     request: &HttpRequest,
     named: &str,
@@ -30,5 +30,5 @@ pub(crate) fn note_instance<T>(
     result
 }
 
-/// The instance that a request addresses, and which exists; in the extensions of the request.
+/// The existing instance that a request addresses; stored in the extensions of the request.
 pub(crate) struct KnownInstance(pub(crate) String);

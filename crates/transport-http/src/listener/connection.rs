@@ -1,4 +1,4 @@
-//! Connections of stalled clients.
+//! Closing of connections whose client stalls.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -27,8 +27,8 @@ const POLL_INTERVAL: Duration = Duration::from_secs(10);
 /// Closes a connection whose client stalls.
 ///
 /// actix-http does so for the head of the first request, and for idle connections. It would wait
-/// forever for the head of a later request that arrives in part, and for a client that does not
-/// read its response: here the socket is shut down then, and actix-http drops the connection.
+/// forever for the rest of the head of a later request, and for a client that does not read its
+/// response. In these cases the socket is shut down here, and actix-http drops the connection.
 pub(crate) struct Connection {
     /// A duplicate of the socket; the connection is closed when both are.
     socket: Socket,
@@ -39,11 +39,11 @@ pub(crate) struct Connection {
 /// What a connection waits for.
 #[derive(Clone, Copy)]
 enum WaitsFor {
-    /// The next request, since then.
+    /// The next request, since this time.
     Request(Instant),
-    /// The service itself.
+    /// The service, to produce the response.
     Answer,
-    /// The client, to read more of a response, since then.
+    /// The client, to read more of a response, since this time.
     Client(Instant),
 }
 
@@ -61,7 +61,7 @@ pub(crate) fn watch(stream: &dyn Any, data: &mut Extensions, stall_timeout: Dura
     let socket = match socket {
         Ok(socket) => socket,
         Err(error) => {
-            // No descriptor is left. The connection is served, and not watched.
+            // No file descriptor is left. The connection is served, but not watched.
             tracing::warn!(cause = &error as &dyn std::error::Error, "connection not watched");
             return;
         }
@@ -94,28 +94,28 @@ async fn close_stalled(connection: Weak<Connection>, stall_timeout: Duration) {
             return;
         }
         drop(open);
-        // What it waits for may change at any time.
+        // `waits_for` may change at any time.
         sleep(rest.min(stall_timeout)).await;
     }
 }
 
-/// A request that is being answered, until this is dropped.
+/// Marks the request of a connection as being answered, until dropped.
 pub(crate) struct ActiveResponse(Rc<Connection>);
 
 impl ActiveResponse {
-    /// Begins with a request, if its connection is watched.
+    /// Marks a request, if its connection is watched.
     pub(crate) fn begin(request: &ServiceRequest) -> Option<Self> {
         let connection = Rc::clone(request.request().conn_data::<Rc<Connection>>()?);
         connection.waits_for.set(WaitsFor::Answer);
         Some(Self(connection))
     }
 
-    /// The service works on the next chunk.
+    /// Records that the service works on the next chunk.
     pub(crate) fn work(&self) {
         self.0.waits_for.set(WaitsFor::Answer);
     }
 
-    /// A chunk was written; the next one is asked for when the client has read enough.
+    /// Records that a chunk was written. The next one is requested when the client has read enough.
     pub(crate) fn chunk_written(&self) {
         self.0.waits_for.set(WaitsFor::Client(Instant::now()));
     }

@@ -6,9 +6,8 @@ use std::thread::{self, ThreadId};
 
 /// One value for each worker thread.
 ///
-/// actix-web calls the factory of an application in each worker once per listening socket; what a
-/// worker has once, such as its connections to the database, must not depend on the number of
-/// sockets.
+/// actix-web calls the application factory in each worker once per listening socket. A value that a
+/// worker needs once, such as its database connections, must not depend on the number of sockets.
 pub(crate) struct PerWorker<T> {
     make: Box<dyn Fn() -> T + Send + Sync>,
     made: Mutex<HashMap<ThreadId, Weak<T>>>,
@@ -19,10 +18,10 @@ impl<T> PerWorker<T> {
         Self { make: Box::new(make), made: Mutex::default() }
     }
 
-    /// The value of the calling thread, made if there is none.
+    /// Returns the value of the calling thread, created on first use.
     pub(crate) fn of_this_thread(&self) -> Arc<T> {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        // Those of workers that ended.
+        // Remove the values of workers that ended.
         made.retain(|_, value| value.strong_count() > 0);
         let thread = thread::current().id();
         if let Some(value) = made.get(&thread).and_then(Weak::upgrade) {

@@ -6,10 +6,10 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{ACCEPT_ENCODING, AcceptEncoding, Encoding, Header};
 use actix_web::middleware::Next;
 
-/// Passes over an `Accept-Encoding` that accepts none of what there is.
+/// Ignores an `Accept-Encoding` that accepts none of the available encodings.
 ///
-/// A client that refuses an answer as it is gets it nevertheless (RFC 9110 section 12.5.3 allows
-/// it), and not an error for each request.
+/// The client then gets a response without an encoding (RFC 9110 section 12.5.3 allows it), and not
+/// an error for each request.
 pub(crate) async fn ignore_unacceptable(
     mut request: ServiceRequest,
     next: Next<impl MessageBody>,

@@ -10,13 +10,14 @@ use actix_web::http::header::{
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse};
 
-/// Lets pages of every origin use the endpoints, and answers their preflights (Fetch standard).
+/// Allows pages of every origin to use the endpoints, and answers their preflight requests (Fetch
+/// standard).
 ///
-/// No client is recognised by anything that a browser sends by itself: a page has to hold a token.
+/// Nothing that a browser sends by itself identifies a client: a page needs an access token.
 ///
-/// `actix-cors` is not used: there is one fixed answer for every origin, method and header, which
-/// it would compute from lists for each request, and its preflights do not allow what is not
-/// listed.
+/// `actix-cors` is not used: one fixed response serves every origin, method and header.
+/// `actix-cors` would compute it from lists for each request, and refuse preflight requests for
+/// unlisted values.
 pub(crate) async fn allow_every_origin(
     request: ServiceRequest,
     next: Next<impl MessageBody>,

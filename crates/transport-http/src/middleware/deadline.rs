@@ -12,13 +12,12 @@ use crate::error::HttpError;
 use crate::extract::body::BodyProgress;
 use crate::state::State;
 
-/// Answers a request that takes too long with an error; the work that it started is completed
-/// anyway.
+/// Answers a request that takes too long with an error. The work that it started still completes.
 ///
-/// The time in which the body arrives is not counted: it is the client's, and has a limit of its
-/// own. Of a streamed response, the head has to be ready in time.
+/// The time in which the body arrives is not counted: it depends on the client, and has a separate
+/// limit. For a streamed response, the head must be ready in time.
 ///
-/// It wraps each resource, so that the request log knows the route.
+/// It wraps each resource, so that the request log contains the route.
 pub(crate) async fn answer_in_time(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,

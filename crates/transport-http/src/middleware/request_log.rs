@@ -15,14 +15,13 @@ use crate::error::HttpError;
 use crate::extract::presented::KnownInstance;
 use crate::state::State;
 
-/// The header that names a request, in its answer and where a proxy names it.
+/// The header with the request id, in the response and in requests from a proxy.
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Writes one line to the log for each answer, an error with its causes, and counts it.
+/// Logs each response on one line, with the causes of an error, and counts it.
 ///
-/// Neither the path nor the query is written as the client sent it: only what the router
-/// recognised. Everything that is logged meanwhile has the id of the request, which the answer has
-/// too.
+/// The path and the query of the client are not logged, only the route that the router recognised.
+/// Everything that is logged during the request has its id, which the response has too.
 pub(crate) async fn log_request(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
@@ -63,7 +62,7 @@ async fn answer(
         error: error.map(HttpError::cause),
         duration: start.elapsed(),
         importance: match route {
-            // The health is logged where it fails.
+            // A failed health check is logged where it fails.
             "/healthz" | "/readyz" => Importance::Probe,
             _ if status.is_server_error() => Importance::Failure,
             _ => Importance::Request,
@@ -74,7 +73,7 @@ async fn answer(
     Ok(response)
 }
 
-/// The method as a label of the metrics: there are few, whatever clients send.
+/// Returns the method as a label of the metrics. Clients may send any method; the labels are few.
 fn method_label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",

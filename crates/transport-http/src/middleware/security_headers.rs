@@ -5,10 +5,10 @@ use actix_web::http::header::{
 };
 use actix_web::middleware::DefaultHeaders;
 
-/// Headers that restrict what browsers and caches do with an answer.
+/// Headers that restrict what browsers and caches do with a response.
 ///
-/// An API shows nothing in a page, and an answer is for the client that asked. A browser that came
-/// by TLS must not come without it.
+/// An API shows nothing in a page, and a response is only for the client that sent the request. A
+/// browser that connected with TLS must not connect without it later.
 pub(crate) fn security_headers(is_tls: bool) -> DefaultHeaders {
     let headers = DefaultHeaders::new()
         .add((X_CONTENT_TYPE_OPTIONS, "nosniff"))

@@ -1,4 +1,4 @@
-//! Answers that come before the end of the body.
+//! Responses that are sent before the end of the request body.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -16,11 +16,11 @@ use futures_util::Stream;
 
 use crate::listener::connection::ActiveResponse;
 
-/// Closes the connection after an answer that came before the end of the request's body.
+/// Closes the connection after a response that was sent before the end of the request body.
 ///
-/// actix-http does so by itself when the length of the body was announced, or when the body is
-/// still referenced; a chunked one that is not is read to its end first, however far that is. So
-/// the body of the answer references it.
+/// actix-http does so by itself if the length of the body was announced, or if the body is still
+/// referenced. It reads an unreferenced chunked body to its end first, however long that is. So the
+/// response body keeps a reference to the request body.
 pub(crate) async fn close_after_unread_body(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -39,7 +39,8 @@ pub(crate) async fn close_after_unread_body(
     }))
 }
 
-/// Whether the rest of a body is there already: then it is skipped, and the connection is kept.
+/// Skips the rest of a body that has arrived already. Returns whether it has ended: the connection
+/// can be kept then.
 async fn has_ended(payload: &RefCell<Payload>) -> bool {
     const MAX_SKIPPED: usize = 64 * 1024;
     let (mut skipped, mut yielded) = (0, false);
@@ -49,7 +50,7 @@ async fn has_ended(payload: &RefCell<Payload>) -> bool {
         match next.await {
             Poll::Ready(None) => return true,
             Poll::Ready(Some(Ok(chunk))) => skipped += chunk.len(),
-            // Once round the loop, in which the connection hands over what came with the head.
+            // Yield once: the connection then hands over what arrived with the head.
             Poll::Pending if !yielded => {
                 yield_once().await;
                 yielded = true;
@@ -84,15 +85,14 @@ impl Stream for SharedPayload {
     }
 }
 
-/// The largest chunk of an answer that is written at a time, in bytes: a client that takes this
-/// much in time is not too slow.
+/// The maximum size of a response chunk, in bytes. A client that reads this much in time is not too
+/// slow.
 const CHUNK: usize = 16 * 1024;
 
-/// The body of an answer, which references that of its request if it was not read, and reports its
-/// progress.
+/// A response body that reports its progress, and references the request body if that was not read.
 pub(crate) struct Answer {
     body: BoxBody,
-    /// What is left of the last part of the body.
+    /// The rest of the last part of the body.
     rest: Bytes,
     _unread: Option<Rc<RefCell<Payload>>>,
     active: Option<ActiveResponse>,

@@ -1,5 +1,4 @@
-//! The skeleton of docs/adding-a-transport.md serves over the reference storage, on several
-//! threads.
+//! Runs the skeleton of docs/adding-a-transport.md on the reference storage, with several threads.
 #![expect(
     clippy::unwrap_used,
     unreachable_pub,

@@ -1,4 +1,4 @@
-//! What is sent and received of access tokens.
+//! The bodies of requests and responses about access tokens.
 
 use merchant_otp_application::{IssuedAccessToken, NewAccessToken, StoredAccessToken};
 use merchant_otp_domain::{AccessTokenDescription, Lifetime, TokenScope};
@@ -8,18 +8,18 @@ use utoipa::ToSchema;
 use crate::endpoints::time::{MICROSECONDS, RelativeTimeJson, TimestampJson, lifetime};
 use crate::extract::json_object::{JsonError, JsonObject, Value};
 
-/// An access token that was made just now.
+/// A newly issued access token.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct LoginTokenSuccessResponse<'a> {
-    /// The token again, by the name that it had before v19.
+    /// The token again, under its field name before v19.
     token: &'a str,
-    /// The token: it is told only now.
+    /// The token. It cannot be retrieved later.
     access_token: &'a str,
-    /// What it allows.
+    /// The scope of the token.
     scope: &'static str,
-    /// Until when it is good.
+    /// When the token expires.
     expiration: TimestampJson,
-    /// Whether it may be exchanged for a new one.
+    /// Whether the token can be exchanged for a new one.
     refreshable: bool,
 }
 
@@ -48,21 +48,21 @@ impl<'a> From<&'a [StoredAccessToken]> for TokenInfos<'a> {
     }
 }
 
-/// What is known of an access token.
+/// An access token in a list.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct TokenInfo<'a> {
-    /// When it was made.
+    /// When the token was issued.
     creation_time: TimestampJson,
-    /// Until when it is good.
+    /// When the token expires.
     expiration: TimestampJson,
-    /// What it allows.
+    /// The scope of the token.
     scope: &'static str,
-    /// Whether it may be exchanged for a new one.
+    /// Whether the token can be exchanged for a new one.
     refreshable: bool,
-    /// What it is for; absent if nothing was said.
+    /// The purpose of the token; absent if none was given.
     #[serde(skip_serializing_if = "str::is_empty")]
     description: &'a str,
-    /// Its number, to revoke it by.
+    /// The serial of the token, for revoking it.
     serial: i64,
 }
 
@@ -84,22 +84,23 @@ const DURATION: &str = "duration";
 const DESCRIPTION: &str = "description";
 const REFRESHABLE: &str = "refreshable";
 
-/// What an access token is to be.
+/// The properties of a new access token.
 #[derive(ToSchema)]
 pub(crate) struct LoginTokenRequest {
-    /// What it is to allow.
+    /// The scope of the token.
     #[schema(
         value_type = String,
         pattern = "^(readonly|write|all|order-(simple|pos|mgmt|full))(:refreshable)?$"
     )]
     scope: TokenScope,
-    /// For how long it is to be good; for a day if it is absent.
+    /// The lifetime of the token; a day if absent.
     #[schema(value_type = Option<RelativeTimeJson>)]
     duration: Option<Lifetime>,
-    /// What it is for.
+    /// The purpose of the token.
     #[schema(value_type = Option<String>, max_length = 1024, pattern = r"^[^\x00]*$")]
     description: Option<AccessTokenDescription>,
-    /// What the suffix of the scope said before v19.
+    /// Whether the token is refreshable. Clients before v19 send this instead of the suffix
+    /// `:refreshable` of the scope.
     refreshable: Option<bool>,
 }
 

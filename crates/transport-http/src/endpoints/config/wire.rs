@@ -1,47 +1,47 @@
-//! What is sent of the service.
+//! The body of the response of `/config`.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// How amounts of a currency are shown: `CurrencySpecification` of the protocol.
+/// How to display amounts of a currency: `CurrencySpecification` of the protocol.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CurrencySpecification {
-    /// Its code, such as `EUR`.
+    /// The code, such as `EUR`.
     pub currency: String,
-    /// Its name for people, such as `Euro`.
+    /// The display name, such as `Euro`.
     pub name: String,
-    /// How many fractional digits a person may type.
+    /// The number of fractional digits that a user may enter.
     pub num_fractional_input_digits: u8,
-    /// How many fractional digits are shown in normal size.
+    /// The number of fractional digits that are displayed in normal size.
     pub num_fractional_normal_digits: u8,
-    /// How many fractional digits are shown even if they are zero.
+    /// The number of fractional digits that are displayed even if they are zero.
     pub num_fractional_trailing_zero_digits: u8,
-    /// Names of powers of ten of its unit; `0` is the unit itself.
+    /// The names of powers of ten of the unit; `0` is the unit itself.
     pub alt_unit_names: BTreeMap<String, String>,
 }
 
-/// What the service is.
+/// The version of the protocol, and the currencies.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct MerchantVersionResponse<'a> {
-    /// The version of the protocol, as libtool counts: current, revision, age.
+    /// The version of the protocol in libtool notation: current, revision, age.
     pub(crate) version: &'static str,
-    /// `taler-merchant`, the name of the protocol.
+    /// The name of the protocol: `taler-merchant`.
     pub(crate) name: &'static str,
-    /// Which implementation of it this is.
+    /// The name of this implementation of the protocol.
     pub(crate) implementation: &'static str,
     /// The default currency.
     pub(crate) currency: &'a str,
-    /// How amounts of the currencies are shown.
+    /// How to display amounts, by currency.
     #[schema(value_type = BTreeMap<String, CurrencySpecification>)]
     pub(crate) currencies: BTreeMap<&'a str, &'a CurrencySpecification>,
     /// Empty: the service takes no payments.
     #[schema(value_type = Vec<Object>)]
     pub(crate) exchanges: [(); 0],
-    /// Never.
+    /// Always `false`.
     pub(crate) have_self_provisioning: bool,
-    /// Never.
+    /// Always `false`.
     pub(crate) have_donau: bool,
 }

@@ -1,4 +1,4 @@
-//! What is sent and received of instances.
+//! The bodies of requests and responses about instances.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::endpoints::time::RelativeTimeJson;
 use crate::error::HttpError;
 use crate::extract::json_object::{JsonError, JsonObject};
 
-/// The service signs nothing: it has no key, and clients want a string.
+/// The service signs nothing and has no key, but clients expect a string.
 const NO_KEY: &str = "";
 
 /// The instances.
@@ -39,23 +39,23 @@ impl<'a> From<&'a [ListedInstance]> for InstancesResponse<'a> {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Instance)]
 pub(crate) struct InstanceEntry<'a> {
-    /// Its name in URLs.
+    /// The name in URLs.
     id: &'a str,
-    /// Its name for people.
+    /// The display name.
     name: &'a str,
     /// Empty: the service has no keys.
     merchant_pub: &'static str,
     /// Empty: the service takes no payments.
     #[schema(value_type = Vec<String>)]
     payment_targets: [&'static str; 0],
-    /// Whether it is deleted: kept, and of no use until it is purged.
+    /// Whether the instance is deleted: kept, but unusable.
     deleted: bool,
 }
 
-/// An instance, as far as the service knows it.
+/// The properties of an instance.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct QueryInstancesResponse<'a> {
-    /// Its name for people.
+    /// The display name.
     name: &'a str,
     /// Empty: the service has no keys.
     merchant_pub: &'static str,
@@ -65,15 +65,15 @@ pub(crate) struct QueryInstancesResponse<'a> {
     /// Empty.
     #[schema(value_type = Object)]
     jurisdiction: BTreeMap<&'static str, &'static str>,
-    /// Never.
+    /// Always `false`.
     use_stefan: bool,
-    /// None.
+    /// Always zero.
     default_pay_delay: RelativeTimeJson,
-    /// None.
+    /// Always zero.
     default_refund_delay: RelativeTimeJson,
-    /// None.
+    /// Always zero.
     default_wire_transfer_delay: RelativeTimeJson,
-    /// How its clients log in.
+    /// How clients log in.
     auth: AuthMethod,
 }
 
@@ -96,7 +96,7 @@ impl<'a> From<&'a Instance> for QueryInstancesResponse<'a> {
 /// How the clients of an instance log in.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct AuthMethod {
-    /// By a password, for which they get tokens.
+    /// Always `token`: clients exchange a password for access tokens.
     method: &'static str,
 }
 
@@ -106,10 +106,10 @@ const AUTH: &str = "auth";
 const METHOD: &str = "method";
 const PASSWORD: &str = "password";
 
-/// An instance that is to be made.
+/// An instance to create.
 #[derive(ToSchema)]
 pub(crate) struct InstanceConfigurationMessage {
-    /// Its name in URLs.
+    /// The name in URLs.
     #[schema(
         value_type = String,
         min_length = 2,
@@ -117,7 +117,7 @@ pub(crate) struct InstanceConfigurationMessage {
         pattern = "^[A-Za-z0-9][A-Za-z0-9_.@-]+$"
     )]
     id: InstanceId,
-    /// Its name for people: 1 to 1024 bytes without control characters.
+    /// The display name: 1 to 1024 bytes without control characters.
     #[schema(
         value_type = String,
         min_length = 1,
@@ -125,7 +125,7 @@ pub(crate) struct InstanceConfigurationMessage {
         pattern = r"^[^\x00-\x1f\x7f-\x9f]+$"
     )]
     name: InstanceName,
-    /// How its clients log in.
+    /// How clients log in.
     auth: InstanceAuthConfigurationMessage,
 }
 
@@ -140,16 +140,16 @@ impl InstanceConfigurationMessage {
         Ok(Self { id, name, auth: auth.map_err(HttpError::AuthOfNewInstance)? })
     }
 
-    /// The instance, and its password.
+    /// Returns the instance and its password.
     pub(crate) fn into_instance(self) -> (Instance, Password) {
         (Instance { id: self.id, name: self.name }, self.auth.password)
     }
 }
 
-/// What is to be different about an instance.
+/// A change of an instance.
 #[derive(ToSchema)]
 pub(crate) struct InstanceReconfigurationMessage {
-    /// Its name for people.
+    /// The display name.
     #[schema(
         value_type = Option<String>,
         min_length = 1,
@@ -171,7 +171,7 @@ impl InstanceReconfigurationMessage {
 /// How the clients of an instance log in (protocol v19).
 #[derive(ToSchema)]
 pub(crate) struct InstanceAuthConfigurationMessage {
-    /// `token`: by a password, for which they get tokens.
+    /// `token`: clients exchange a password for access tokens.
     #[schema(value_type = String, pattern = "^token$")]
     #[expect(dead_code, reason = "there is one method")]
     method: (),

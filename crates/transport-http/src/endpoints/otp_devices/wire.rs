@@ -1,4 +1,4 @@
-//! What is sent and received of devices.
+//! The bodies of requests and responses about devices.
 
 use merchant_otp_application::OtpDeviceAt;
 use merchant_otp_domain::{
@@ -20,16 +20,16 @@ const COUNTER: &str = "otp_ctr";
 /// A device with its codes.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct OtpDeviceDetails<'a> {
-    /// What people call it.
+    /// The description for people.
     device_description: &'a str,
-    /// How its codes are computed: 0, 1 or 2.
+    /// The algorithm of the codes: 0, 1 or 2.
     otp_algorithm: u8,
-    /// Its counter, which no algorithm uses.
+    /// The counter. No algorithm uses it.
     otp_ctr: i64,
     /// The time that the codes are for, in seconds since the epoch.
     otp_timestamp: u64,
-    /// The codes of the two steps before the time, its own, and the two after, one a line; absent
-    /// if there are none.
+    /// The codes of the time's step, the two steps before it and the two after it, in order, one
+    /// per line; absent if there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, pattern = "^[0-9]{8}(\n[0-9]{8}){4}$")]
     otp_code: Option<String>,
@@ -47,7 +47,7 @@ impl<'a> From<&'a OtpDeviceAt> for OtpDeviceDetails<'a> {
     }
 }
 
-/// The devices of an instance. It is written piece by piece, and not as a whole.
+/// The devices of an instance. A long list is streamed.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "the schema of what is written page by page")]
 pub(crate) struct OtpDeviceSummaryResponse<'a> {
@@ -58,9 +58,9 @@ pub(crate) struct OtpDeviceSummaryResponse<'a> {
 /// A device in a list.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct OtpDeviceEntry<'a> {
-    /// Its id.
+    /// The id.
     otp_device_id: &'a str,
-    /// What people call it.
+    /// The description for people.
     device_description: &'a str,
 }
 
@@ -84,7 +84,7 @@ impl OtpDeviceEntry<'_> {
 #[derive(ToSchema)]
 #[expect(clippy::struct_field_names, reason = "the names of the protocol")]
 pub(crate) struct OtpDeviceAddDetails {
-    /// Its id, unique in the instance: 1 to 255 bytes without slashes and control characters.
+    /// The id, unique in the instance: 1 to 255 bytes without slashes and control characters.
     #[schema(
         value_type = String,
         min_length = 1,
@@ -92,16 +92,16 @@ pub(crate) struct OtpDeviceAddDetails {
         pattern = r"^(?!\.{1,2}$)[^/\x00-\x1f\x7f-\x9f]+$"
     )]
     otp_device_id: OtpDeviceId,
-    /// What people call it: up to 64 KiB without NUL.
+    /// The description for people: up to 64 KiB without NUL.
     #[schema(value_type = String, max_length = 65_536, pattern = r"^[^\x00]*$")]
     otp_device_description: OtpDeviceDescription,
-    /// Its key in Base32 of RFC 3548; not empty unless the algorithm is `NONE`.
+    /// The key in Base32 (RFC 3548); not empty unless the algorithm is `NONE`.
     #[schema(value_type = String, pattern = "^[A-Za-z2-7]{0,206}={0,6}$")]
     otp_key: OtpKey,
-    /// How its codes are computed.
+    /// The algorithm of the codes.
     #[schema(schema_with = algorithm_schema)]
     otp_algorithm: OtpAlgorithm,
-    /// The counter of a counter-based device; 0 if it is absent.
+    /// The counter of a counter-based device; 0 if absent.
     #[schema(value_type = Option<i64>, minimum = 0)]
     otp_ctr: Option<OtpCounter>,
 }
@@ -131,17 +131,17 @@ impl OtpDeviceAddDetails {
     }
 }
 
-/// What is to be different about a device.
+/// A change of a device.
 #[derive(ToSchema)]
 #[expect(clippy::struct_field_names, reason = "the names of the protocol")]
 pub(crate) struct OtpDevicePatchDetails {
-    /// What people call it.
+    /// The description for people.
     #[schema(value_type = Option<String>, max_length = 65_536, pattern = r"^[^\x00]*$")]
     otp_device_description: Option<OtpDeviceDescription>,
-    /// Its key in Base32 of RFC 3548.
+    /// The key in Base32 (RFC 3548).
     #[schema(value_type = Option<String>, pattern = "^[A-Za-z2-7]{0,206}={0,6}$")]
     otp_key: Option<OtpKey>,
-    /// How its codes are computed.
+    /// The algorithm of the codes.
     #[schema(schema_with = optional_algorithm_schema, required = false)]
     otp_algorithm: Option<OtpAlgorithm>,
     /// The counter of a counter-based device.
