@@ -1,4 +1,4 @@
-//! Names the folder of migrations: without it, a new migration is not compiled in.
+//! Rebuilds the crate when the folder of migrations changes, so that new ones are compiled in.
 
 fn main() {
     println!("cargo::rerun-if-changed=../../migrations/sqlite");

@@ -15,7 +15,7 @@ use crate::samples::{
     EVENT, all_tokens, digest, instance, stored_instance, stored_token, token_info,
 };
 
-/// A stored token is found by its digest, with its serial.
+/// A stored token is found by its digest and returned with its serial.
 pub async fn a_token_is_found_by_its_digest(fixture: &Fixture) {
     let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
@@ -27,7 +27,7 @@ pub async fn a_token_is_found_by_its_digest(fixture: &Fixture) {
     assert_eq!(other, AccessTokenLookup::NotFound);
 }
 
-/// Tokens that are looked up at once get their own answers.
+/// Concurrent look-ups each get their own result.
 pub async fn tokens_of_one_moment_are_not_mixed_up(fixture: &Fixture) {
     let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
@@ -67,7 +67,7 @@ pub async fn tokens_of_one_moment_are_not_mixed_up(fixture: &Fixture) {
     lookups.join_all().await;
 }
 
-/// An instance finds, lists and removes its own tokens only.
+/// An instance finds, lists and removes only its own tokens.
 pub async fn a_token_of_another_instance_is_unknown(fixture: &Fixture) {
     let stores = &fixture.stores();
     let owner = stored_instance(stores, "owner").await;
@@ -81,7 +81,7 @@ pub async fn a_token_of_another_instance_is_unknown(fixture: &Fixture) {
     assert!(matches!(found, AccessTokenLookup::Found(_)));
 }
 
-/// Scope, times and description come back as they were stored.
+/// Scope, times and description are returned as they were stored.
 pub async fn everything_known_of_a_token_comes_back(fixture: &Fixture) {
     let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
@@ -119,7 +119,7 @@ pub async fn everything_known_of_a_token_comes_back(fixture: &Fixture) {
     }
 }
 
-/// A serial is larger than all before it, also after the tokens before it are gone.
+/// A new serial is larger than all earlier ones, even after their tokens are removed.
 pub async fn serials_grow_and_are_never_used_again(fixture: &Fixture) {
     let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
@@ -138,7 +138,7 @@ pub async fn serials_grow_and_are_never_used_again(fixture: &Fixture) {
     assert!(stored_token(stores, &other, 5).await > fourth);
 }
 
-/// All tokens of the instance are listed, expired ones included.
+/// All tokens of an instance are listed, including expired ones.
 pub async fn tokens_are_listed_in_the_order_of_their_serials(fixture: &Fixture) {
     let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
@@ -158,7 +158,7 @@ pub async fn tokens_are_listed_in_the_order_of_their_serials(fixture: &Fixture) 
     assert_eq!(listed, expected);
 }
 
-/// A page has the tokens after a serial, or those before one in the opposite order.
+/// A page contains the tokens after a serial, or the tokens before one in descending order.
 pub async fn tokens_are_listed_in_pages(fixture: &Fixture) {
     let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
@@ -185,7 +185,7 @@ pub async fn tokens_are_listed_in_pages(fixture: &Fixture) {
     assert_eq!(page(AccessTokenPage::Before(i64::MIN), 3).await, []);
 }
 
-/// Removing a token is final, and removes no other.
+/// A removed token stays removed, and no other token is removed.
 pub async fn a_removed_token_is_never_found_again(fixture: &Fixture) {
     let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
@@ -199,7 +199,7 @@ pub async fn a_removed_token_is_never_found_again(fixture: &Fixture) {
     assert!(matches!(kept, AccessTokenLookup::Found(_)));
 }
 
-/// Tokens go that expire before a point in time, of the instance alone.
+/// Only the instance's tokens that expire before the given time are removed.
 pub async fn tokens_that_expired_are_removed(fixture: &Fixture) {
     let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
@@ -222,7 +222,7 @@ pub async fn tokens_that_expired_are_removed(fixture: &Fixture) {
     assert_eq!(stores.access_tokens.remove_expired(&nobody, at(100)).await.unwrap(), 0);
 }
 
-/// A digest that the instance has already is a failed write; another instance may have the same.
+/// Inserting a digest twice into one instance is a failed write; two instances may share a digest.
 pub async fn a_digest_is_stored_once_per_instance(fixture: &Fixture) {
     let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;

@@ -31,7 +31,7 @@ async fn events(stores: &Stores, instance: &str) -> Vec<AuditEvent> {
     trail(stores, instance).await.into_iter().map(|stored| stored.event).collect()
 }
 
-/// Every actor, outcome and operation comes back, with all there is to it.
+/// Events with every actor and outcome are returned with all their details.
 pub async fn an_event_comes_back(fixture: &Fixture) {
     let stores = &fixture.stores();
     let serial = |number| AccessTokenSerial::new(number).unwrap();
@@ -64,7 +64,7 @@ pub async fn an_event_comes_back(fixture: &Fixture) {
     assert_eq!(events(stores, "shop").await, appended);
 }
 
-/// Each change is in the trail, as its event says, and no change is in it twice.
+/// Each change appends its event to the trail exactly once.
 pub async fn a_change_appends_its_event(fixture: &Fixture) {
     let stores = &fixture.stores();
     let mut expected = Vec::new();
@@ -98,14 +98,14 @@ pub async fn a_change_appends_its_event(fixture: &Fixture) {
     let purged = event(Operation::PurgeInstance);
     assert!(stores.instances.remove(id, &purged).await.unwrap());
 
-    // The serial is known when the token is stored.
+    // The store adds the serial, which is assigned when the token is stored.
     expected[3].access_token = Some(serial);
     assert_eq!(events(stores, "shop").await, expected);
     let serials: Vec<_> = trail(stores, "shop").await.iter().map(|one| one.serial).collect();
     assert!(serials[0] >= 1 && serials.is_sorted_by(|a, b| a < b), "{serials:?}");
 }
 
-/// What is there already, or not there, is in no event.
+/// Inserting something that exists, or changing something that does not, appends no event.
 pub async fn an_operation_without_effect_appends_no_event(fixture: &Fixture) {
     let stores = &fixture.stores();
     let shop = instance("shop");
@@ -132,7 +132,7 @@ pub async fn an_operation_without_effect_appends_no_event(fixture: &Fixture) {
     assert_eq!(events(stores, "shop").await, []);
 }
 
-/// Of several insertions of one device at once, the one that stores it is in the trail.
+/// Of concurrent insertions of one device, only the one that stores it is in the trail.
 pub async fn one_of_concurrent_changes_appends_its_event(fixture: &Fixture) {
     let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
@@ -151,7 +151,7 @@ pub async fn one_of_concurrent_changes_appends_its_event(fixture: &Fixture) {
     assert_eq!(events(stores, "shop").await, done);
 }
 
-/// Pages of an instance, by time and then as they were appended, whatever others append.
+/// Events of an instance are listed in pages, by time and then in the order of appending.
 pub async fn events_are_listed_by_time_in_pages(fixture: &Fixture) {
     let stores = &fixture.stores();
     for (instance, seconds, unrecorded) in
@@ -179,7 +179,7 @@ pub async fn events_are_listed_by_time_in_pages(fixture: &Fixture) {
     assert_eq!(events(stores, "nobody").await, []);
 }
 
-/// Purging an instance, and making another of its id, leaves its trail.
+/// The trail is kept when an instance is purged and when another one with its id is created.
 pub async fn events_outlive_their_instance(fixture: &Fixture) {
     let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
@@ -190,8 +190,7 @@ pub async fn events_outlive_their_instance(fixture: &Fixture) {
     assert_eq!(events(stores, "shop").await, [kept]);
 }
 
-/// Events older than a point in time are removed instance by instance, the oldest first, in
-/// batches.
+/// Events older than a given time are removed instance by instance, oldest first, in batches.
 pub async fn old_events_are_removed(fixture: &Fixture) {
     let stores = &fixture.stores();
     for seconds in 1..=10 {
@@ -199,7 +198,7 @@ pub async fn old_events_are_removed(fixture: &Fixture) {
         let event = AuditEvent { time: time(seconds), ..event_of(instance, Operation::LogIn) };
         stores.audit.append(event).await.unwrap();
     }
-    // Appended late: the order of removal is that of the times.
+    // Appended late: events are removed in the order of their times.
     let late = AuditEvent { time: time(1), ..event_of("shop", Operation::LogIn) };
     stores.audit.append(late).await.unwrap();
     let remove = async |seconds, after: Option<&str>, limit| {
@@ -222,14 +221,14 @@ pub async fn old_events_are_removed(fixture: &Fixture) {
     assert_eq!(remove(8, Some("other"), 2).await, removed("shop", 2));
     assert_eq!(remove(8, Some("shop"), 2).await, None);
     assert_eq!((seconds("shop").await, seconds("other").await), (vec![8, 10], vec![9]));
-    // An instance without events is passed over.
+    // An instance without events is skipped.
     assert_eq!(remove(100, None, 2).await, removed("other", 1));
     assert_eq!(remove(100, None, 1).await, removed("shop", 1));
     assert_eq!(remove(100, None, 2).await, removed("shop", 1));
     assert_eq!(remove(100, None, 2).await, None);
 }
 
-/// An instance that was purged is walked too.
+/// Old events are also removed if their instance was purged.
 pub async fn old_events_of_purged_instances_are_removed(fixture: &Fixture) {
     let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;

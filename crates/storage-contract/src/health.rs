@@ -1,8 +1,8 @@
-//! Cases of the health of a store.
+//! Cases of the health check.
 
 use crate::Fixture;
 
-/// A new database has the schema that is needed, and answers.
+/// The check succeeds on a new, migrated database.
 pub async fn a_database_that_works_is_healthy(fixture: &Fixture) {
     let stores = &fixture.stores();
     stores.health.check().await.unwrap();

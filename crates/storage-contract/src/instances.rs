@@ -34,7 +34,7 @@ async fn insert(
     }
 }
 
-/// A second insertion of an id answers with the first instance and changes nothing.
+/// A second insertion of an id returns the first instance and changes nothing.
 pub async fn an_instance_is_stored_once(fixture: &Fixture) {
     let stores = &fixture.stores();
     let first = instance("shop");
@@ -49,7 +49,7 @@ pub async fn an_instance_is_stored_once(fixture: &Fixture) {
     assert_eq!(find(stores, &first.id).await, Some(expected));
 }
 
-/// A password is stored with its instance or later, and replaced.
+/// A password is stored with its instance or later, and can be replaced.
 pub async fn a_password_comes_back(fixture: &Fixture) {
     let stores = &fixture.stores();
     let shop = instance("shop");
@@ -73,7 +73,7 @@ pub async fn a_password_comes_back(fixture: &Fixture) {
     assert_eq!(untouched.password, None);
 }
 
-/// An instance gets another name, and keeps the rest.
+/// Renaming an instance changes only its name.
 pub async fn an_instance_is_renamed(fixture: &Fixture) {
     let stores = &fixture.stores();
     let shop = instance("shop");
@@ -91,7 +91,7 @@ pub async fn an_instance_is_renamed(fixture: &Fixture) {
     assert!(find(stores, &other).await.is_some());
 }
 
-/// A deleted instance is known as such, has no password, and is no longer changed.
+/// A deleted instance is reported as deleted, has no password and cannot be changed.
 pub async fn a_deleted_instance_is_kept_and_of_no_use(fixture: &Fixture) {
     let stores = &fixture.stores();
     let shop = instance("shop");
@@ -129,7 +129,7 @@ pub async fn a_deleted_instance_is_kept_and_of_no_use(fixture: &Fixture) {
     assert_eq!(all_tokens(stores, &shop.id).await, []);
 }
 
-/// Of several insertions of one id at once, one stores its instance and the others see that one.
+/// Of concurrent insertions of one id, one stores its instance and the others return that instance.
 pub async fn exactly_one_of_concurrent_instances_wins(fixture: &Fixture) {
     let stores = &fixture.stores();
     let mut tasks = JoinSet::new();
@@ -152,7 +152,7 @@ pub async fn exactly_one_of_concurrent_instances_wins(fixture: &Fixture) {
     assert!(seen.iter().all(|existing| existing.instance == *winner));
 }
 
-/// Instances are listed by the bytes of their ids, whatever the locale of the database.
+/// Instances are listed in byte order of their ids, regardless of the database's locale.
 pub async fn instances_are_listed_in_the_order_of_their_bytes(fixture: &Fixture) {
     let stores = &fixture.stores();
     assert_eq!(list(stores).await, []);
@@ -164,7 +164,8 @@ pub async fn instances_are_listed_in_the_order_of_their_bytes(fixture: &Fixture)
     assert_eq!(list(stores).await, expected);
 }
 
-/// Ids are compared byte for byte; what is not there is not found, changed or removed.
+/// Ids are compared byte for byte: an instance that does not exist is not found, changed or
+/// removed.
 pub async fn an_unknown_instance_is_not_found(fixture: &Fixture) {
     let stores = &fixture.stores();
     stored_instance(stores, "shop").await;
@@ -182,7 +183,7 @@ pub async fn an_unknown_instance_is_not_found(fixture: &Fixture) {
     assert_eq!(found, Some(without_password(shop)));
 }
 
-/// With an instance, its devices and tokens go, and only its own.
+/// Removing an instance removes its devices and tokens, and no others.
 pub async fn removing_an_instance_removes_its_devices_and_tokens(fixture: &Fixture) {
     let stores = &fixture.stores();
     let gone = stored_instance(stores, "gone").await;
@@ -210,7 +211,8 @@ pub async fn removing_an_instance_removes_its_devices_and_tokens(fixture: &Fixtu
     assert_eq!(insertion, OtpDeviceInsertion::Exists(device("till", "")));
 }
 
-/// Insertions that race with the removal of their instance are stored and removed, or refused.
+/// Insertions that race with the removal of their instance are stored and removed with it, or
+/// refused.
 pub async fn removing_an_instance_leaves_no_orphans_under_load(fixture: &Fixture) {
     let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
@@ -242,7 +244,7 @@ pub async fn removing_an_instance_leaves_no_orphans_under_load(fixture: &Fixture
     }
 }
 
-/// An instance that is made again after it was removed is another one, and has another serial.
+/// An instance that is created again after its removal is a different one, with a new serial.
 pub async fn an_instance_gets_a_serial_that_is_never_reused(fixture: &Fixture) {
     let stores = &fixture.stores();
     let serial = async |id: &str| {

@@ -1,17 +1,17 @@
 //! The contract that every storage adapter of the merchant OTP service passes.
 //!
-//! Each case is a public function over the stores of a new and empty database. An adapter runs all
-//! cases by one line in its tests:
+//! Each case is a public function that runs on the stores of a new and empty database. An adapter
+//! runs all cases with one macro call in its tests:
 //!
-//! ```
+//! ```rust
 //! use merchant_otp_storage_contract::Fixture;
-//! // In place of an adapter of your own.
+//! // Replace this with your own adapter.
 //! use merchant_otp_storage_memory::MemoryBackend;
 //!
 //! merchant_otp_storage_contract::storage_contract!(async || {
 //!     // A new and empty database, migrated.
 //!     let backend = MemoryBackend::default();
-//!     // The same database once more, as another process opens it.
+//!     // The same database, opened again as by another process.
 //!     let second = backend.clone();
 //!     Fixture::new(backend, move || second.clone())
 //! });
@@ -27,10 +27,10 @@
 //! # );
 //! ```
 //!
-//! The macro makes two tests of each case: one on a multi-threaded runtime whose threads share one
-//! set of stores, and one on a runtime of a single thread, as an HTTP worker has.
+//! The macro generates two tests per case: one on a multi-threaded runtime whose threads share one
+//! set of stores, and one on a single-threaded runtime, like that of an HTTP worker.
 //!
-//! A rule that holds for every store belongs here and nowhere else.
+//! Tests of rules that hold for every store belong here, and not in an adapter.
 #![expect(clippy::missing_panics_doc, reason = "a case fails by panicking")]
 #![expect(
     clippy::indexing_slicing,
@@ -54,7 +54,7 @@ use std::sync::Arc;
 use merchant_otp_ports::{StorageBackend, Stores};
 use tokio::runtime::Builder;
 
-/// A new and empty database, and what keeps it alive.
+/// A new and empty database, with a guard that keeps it alive.
 pub struct Fixture {
     backend: Arc<dyn StorageBackend>,
     second: Box<dyn Fn() -> Arc<dyn StorageBackend> + Send + Sync>,
@@ -63,10 +63,9 @@ pub struct Fixture {
 }
 
 impl Fixture {
-    /// A migrated database with nothing to clean up.
+    /// Creates a fixture of a migrated database that needs no cleanup.
     ///
-    /// `second` opens the same database once more, as another process would: with connections of
-    /// its own.
+    /// `second` opens the same database again, with its own connections, as another process would.
     #[must_use]
     pub fn new<B: StorageBackend>(
         backend: B,
@@ -75,7 +74,8 @@ impl Fixture {
         Self::with_guard(backend, second, ())
     }
 
-    /// A database with something that must live as long as it does, such as a temporary directory.
+    /// Creates a fixture with a guard that must live as long as the database, such as a temporary
+    /// directory.
     #[must_use]
     pub fn with_guard<B: StorageBackend>(
         backend: B,
@@ -89,29 +89,29 @@ impl Fixture {
         }
     }
 
-    /// A set of stores, as often as asked.
+    /// Returns a new set of stores. May be called repeatedly.
     #[must_use]
     pub fn stores(&self) -> Stores {
         self.backend.stores()
     }
 
-    /// The view of another process on the same database.
+    /// Opens the same database again, as another process would, and returns its stores.
     #[must_use]
     pub fn second(&self) -> Stores {
         (self.second)().stores()
     }
 }
 
-/// Which runtime a case runs on.
+/// The runtime that a case runs on.
 #[derive(Clone, Copy, Debug)]
 pub enum Threads {
-    /// Two threads, which share one set of stores.
+    /// Two worker threads that share one set of stores.
     Many,
-    /// One thread, as in an HTTP worker.
+    /// One thread, like an HTTP worker.
     One,
 }
 
-/// Runs one case on a runtime of its own.
+/// Runs a case on a new runtime.
 pub fn run(threads: Threads, case: impl Future<Output = ()>) {
     let runtime = match threads {
         Threads::Many => Builder::new_multi_thread().worker_threads(2).enable_all().build(),
@@ -120,7 +120,7 @@ pub fn run(threads: Threads, case: impl Future<Output = ()>) {
     runtime.unwrap().block_on(case);
 }
 
-/// Makes two tests of each case; takes an async closure that makes a [`Fixture`].
+/// Generates two tests per case. Takes an async closure that creates a [`Fixture`].
 #[macro_export]
 macro_rules! storage_contract {
     ($fixture:expr) => {

@@ -24,7 +24,7 @@ async fn insert(
     stores.otp_devices.insert(instance, device.clone(), &EVENT).await.unwrap()
 }
 
-/// The stored device of an id.
+/// Returns the device with an id, which must exist.
 async fn stored(stores: &Stores, instance: &InstanceId, id: &str) -> SealedOtpDevice {
     find(stores, instance, id).await.unwrap()
 }
@@ -33,7 +33,7 @@ async fn find(stores: &Stores, instance: &InstanceId, id: &str) -> Option<Sealed
     stores.otp_devices.find(instance, &OtpDeviceId::parse(id).unwrap()).await.unwrap()
 }
 
-/// A second insertion of an id answers with the first device and changes nothing.
+/// A second insertion of an id returns the first device and changes nothing.
 pub async fn a_device_is_stored_once(fixture: &Fixture) {
     let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
@@ -45,7 +45,7 @@ pub async fn a_device_is_stored_once(fixture: &Fixture) {
     }
 }
 
-/// Sealed keys of every length and every byte come back.
+/// Sealed keys of any length and with any bytes are returned unchanged.
 pub async fn keys_come_back_bit_for_bit(fixture: &Fixture) {
     let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
@@ -59,7 +59,7 @@ pub async fn keys_come_back_bit_for_bit(fixture: &Fixture) {
     }
 }
 
-/// Descriptions, algorithms and counters come back, at their limits too.
+/// Descriptions, algorithms and counters are returned unchanged, including values at their limits.
 pub async fn every_detail_comes_back(fixture: &Fixture) {
     let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
@@ -76,7 +76,7 @@ pub async fn every_detail_comes_back(fixture: &Fixture) {
     }
 }
 
-/// Case, accents, normalization and blanks all make different ids.
+/// Ids that differ only in case, accents, normalization or blanks are different ids.
 pub async fn ids_are_compared_byte_for_byte(fixture: &Fixture) {
     let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
@@ -111,7 +111,7 @@ pub async fn ids_are_compared_byte_for_byte(fixture: &Fixture) {
     }
 }
 
-/// The same id in two instances is two devices.
+/// The same id in two instances denotes two devices.
 pub async fn instances_do_not_see_each_others_devices(fixture: &Fixture) {
     let stores = &fixture.stores();
     let [one, other] = ["one", "other"].map(|id| stored_instance(stores, id));
@@ -123,7 +123,7 @@ pub async fn instances_do_not_see_each_others_devices(fixture: &Fixture) {
     assert_eq!(stored(stores, &other, "till").await, theirs);
 }
 
-/// A device is stored for instances that are there, compared byte for byte.
+/// A device is stored only if its instance exists; the instance's id is compared byte for byte.
 pub async fn an_unknown_instance_takes_no_devices(fixture: &Fixture) {
     let stores = &fixture.stores();
     stored_instance(stores, "shop").await;
@@ -133,7 +133,7 @@ pub async fn an_unknown_instance_takes_no_devices(fixture: &Fixture) {
     }
 }
 
-/// Of several insertions of one id at once, one stores its device and the others see that one.
+/// Of concurrent insertions of one id, one stores its device and the others return that device.
 pub async fn exactly_one_of_concurrent_devices_wins(fixture: &Fixture) {
     let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
@@ -157,7 +157,7 @@ pub async fn exactly_one_of_concurrent_devices_wins(fixture: &Fixture) {
     assert!(seen.iter().all(|existing| existing == winner));
 }
 
-/// Insertions of different ids at once do not get in each other's way.
+/// Concurrent insertions of different ids do not interfere with each other.
 pub async fn concurrent_devices_of_different_ids_are_all_stored(fixture: &Fixture) {
     let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
@@ -171,8 +171,8 @@ pub async fn concurrent_devices_of_different_ids_are_all_stored(fixture: &Fixtur
     assert_eq!(insertions, vec![OtpDeviceInsertion::Stored; 64]);
 }
 
-/// What is stored at once, and looked up at once, keeps its details and its event, and gets its own
-/// answer.
+/// Concurrently stored devices keep their details and events; concurrent look-ups each get their
+/// own result.
 pub async fn devices_of_one_moment_are_not_mixed_up(fixture: &Fixture) {
     let stores = &fixture.stores();
     let shops = [stored_instance(stores, "one").await, stored_instance(stores, "two").await];
@@ -224,7 +224,7 @@ pub async fn devices_of_one_moment_are_not_mixed_up(fixture: &Fixture) {
     }
 }
 
-/// Callers that give up at any moment leave whole devices or none, and the store in order.
+/// A caller that is dropped at any moment leaves a complete device or none, and a working store.
 pub async fn a_dropped_caller_leaves_all_or_nothing(fixture: &Fixture) {
     let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
@@ -244,7 +244,7 @@ pub async fn a_dropped_caller_leaves_all_or_nothing(fixture: &Fixture) {
     }
 }
 
-/// What is not there is not found, not replaced and not removed.
+/// A device that does not exist is not found, replaced or removed.
 pub async fn an_unknown_device_is_not_found(fixture: &Fixture) {
     let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
@@ -258,7 +258,7 @@ pub async fn an_unknown_device_is_not_found(fixture: &Fixture) {
     assert_eq!(stored(stores, &shop, "till").await, device("till", ""));
 }
 
-/// Devices are listed page by page by the bytes of their ids, whatever the locale of the database.
+/// Devices are listed page by page in byte order of their ids, regardless of the database's locale.
 pub async fn devices_are_listed_in_the_order_of_their_bytes(fixture: &Fixture) {
     let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
@@ -293,7 +293,7 @@ pub async fn devices_are_listed_in_the_order_of_their_bytes(fixture: &Fixture) {
     assert_eq!(stores.otp_devices.list(&unknown, None, 9, u32::MAX).await.unwrap(), []);
 }
 
-/// A page has as many devices as fit its bytes, and one at least.
+/// A page contains the devices that fit into its size in bytes, and at least one.
 pub async fn a_page_of_devices_has_a_size_in_bytes(fixture: &Fixture) {
     let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
@@ -330,7 +330,7 @@ pub async fn a_page_of_devices_has_a_size_in_bytes(fixture: &Fixture) {
     assert_eq!(page(Some("ü"), 9, 1).await, Vec::<String>::new());
 }
 
-/// A replacement takes effect if the device is still as it was, in every detail.
+/// A device is replaced only if every detail of it is unchanged.
 pub async fn a_device_is_replaced_if_it_is_unchanged(fixture: &Fixture) {
     let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
@@ -362,7 +362,7 @@ pub async fn a_device_is_replaced_if_it_is_unchanged(fixture: &Fixture) {
     assert_eq!(stored(stores, &other, "till").await, original);
 }
 
-/// Of several replacements of one device at once, one takes effect.
+/// Of concurrent replacements of one device, exactly one takes effect.
 pub async fn exactly_one_of_concurrent_replacements_wins(fixture: &Fixture) {
     let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
@@ -381,7 +381,7 @@ pub async fn exactly_one_of_concurrent_replacements_wins(fixture: &Fixture) {
     assert_eq!(winners, [stored(stores, &shop, "till").await]);
 }
 
-/// Removing a device is final, and removes no other.
+/// A removed device stays removed, and no other device is removed.
 pub async fn a_removed_device_is_gone(fixture: &Fixture) {
     let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;

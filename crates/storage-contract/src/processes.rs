@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use crate::Fixture;
 use crate::samples::{EVENT, device, digest, stored_instance, stored_token};
 
-/// What one process stored, another one finds at once.
+/// A process sees the changes of another process at once.
 pub async fn another_process_sees_what_is_stored(fixture: &Fixture) {
     let (first, second) = (fixture.stores(), fixture.second());
     let shop = stored_instance(&first, "shop").await;
@@ -21,7 +21,7 @@ pub async fn another_process_sees_what_is_stored(fixture: &Fixture) {
     assert_eq!(second.otp_devices.find(&shop, &till.id).await.unwrap(), None);
 }
 
-/// A token that one process removed, no other process finds, even if it found it before.
+/// A process does not find a token that another process removed, even if it found the token before.
 pub async fn a_revocation_of_another_process_is_final(fixture: &Fixture) {
     let (first, second) = (fixture.stores(), fixture.second());
     let shop = stored_instance(&first, "shop").await;
@@ -59,7 +59,7 @@ pub async fn exactly_one_of_two_processes_stores_a_device(fixture: &Fixture) {
     assert!(seen.iter().all(|existing| existing == winner));
 }
 
-/// Many sets of stores of one process, more than it has connections, work on the same database.
+/// Many sets of stores of one process, more than it has connections, use the same database.
 pub async fn sets_of_one_process_share_the_database(fixture: &Fixture) {
     let sets: Vec<_> = (0..16).map(|_| fixture.stores()).collect();
     let shop = stored_instance(&sets[0], "shop").await;

@@ -20,25 +20,25 @@ pub(crate) fn instance(id: &str) -> Instance {
     }
 }
 
-/// A stored instance without a password, as [`unnumbered`] leaves it.
+/// The stored form of an instance without a password, as [`unnumbered`] returns it.
 pub(crate) fn without_password(instance: Instance) -> StoredInstance {
     StoredInstance { serial: 0, instance, password: None, deleted: false }
 }
 
-/// A stored instance without its serial, which the database chooses.
+/// Replaces the serial of a stored instance, which the database assigns, with 0.
 pub(crate) fn unnumbered(stored: StoredInstance) -> StoredInstance {
     assert!(stored.serial >= 1, "{stored:?}");
     StoredInstance { serial: 0, ..stored }
 }
 
-/// The hash of a password, distinguished by its salt.
+/// A password hash whose salt consists of `number`.
 pub(crate) fn password_hash(number: u8) -> PasswordHash {
     let salt = data_encoding::BASE64_NOPAD.encode(&[number; 16]);
     let hash = data_encoding::BASE64_NOPAD.encode(&[0; 32]);
     PasswordHash::parse(format!("$argon2id$v=19$m=47104,t=1,p=1${salt}${hash}")).unwrap()
 }
 
-/// An instance that is in the store.
+/// Stores an instance and returns its id.
 pub(crate) async fn stored_instance(stores: &Stores, id: &str) -> InstanceId {
     let instance = instance(id);
     let insertion = stores.instances.insert(instance.clone(), None, &EVENT).await.unwrap();
@@ -46,7 +46,7 @@ pub(crate) async fn stored_instance(stores: &Stores, id: &str) -> InstanceId {
     instance.id
 }
 
-/// An event where it does not matter which.
+/// The event of changes whose event a case does not check.
 pub(crate) static EVENT: LazyLock<AuditEvent> =
     LazyLock::new(|| event_of("anywhere", Operation::AddInstance));
 
@@ -78,7 +78,7 @@ pub(crate) fn token_info() -> AccessTokenInfo {
     }
 }
 
-/// A token that is in the store; answers its serial.
+/// Stores an access token and returns its serial.
 pub(crate) async fn stored_token(
     stores: &Stores,
     instance: &InstanceId,
@@ -97,7 +97,7 @@ pub(crate) async fn all_tokens(stores: &Stores, instance: &InstanceId) -> Vec<St
     stores.access_tokens.list(instance, AccessTokenPage::After(0), u16::MAX).await.unwrap()
 }
 
-/// A sealed key: of a master key of this number, with something sealed of another.
+/// A sealed key whose master-key id and ciphertext consist of the given numbers.
 pub(crate) fn sealed_key(master_key: u8, number: u8) -> SealedOtpKey {
     SealedOtpKey::new([[master_key; 8].as_slice(), &[number; 60]].concat()).unwrap()
 }

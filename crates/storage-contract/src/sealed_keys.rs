@@ -6,7 +6,7 @@ use merchant_otp_ports::{DeviceKey, KeyReplacement, Stores};
 use crate::Fixture;
 use crate::samples::{EVENT, device_with_key, instance, sealed_key, stored_instance};
 
-/// Devices that are in the store, by instance and id, with sealed keys of the master key 1.
+/// Stores devices, given by instance and id, with keys sealed by master key 1; returns the keys.
 async fn stored_keys(stores: &Stores, devices: &[(&str, &str)]) -> Vec<DeviceKey> {
     let mut keys = Vec::new();
     for (number, (instance_id, id)) in (0..).zip(devices) {
@@ -21,7 +21,7 @@ async fn stored_keys(stores: &Stores, devices: &[(&str, &str)]) -> Vec<DeviceKey
     keys
 }
 
-/// What is to replace a key: the same number, sealed by the master key 2.
+/// A request to replace a key with one that is sealed by master key 2.
 fn replacement(current: &DeviceKey, number: u8) -> KeyReplacement {
     KeyReplacement { current: current.clone(), replacement: sealed_key(2, number) }
 }
@@ -30,7 +30,7 @@ async fn all(stores: &Stores) -> Vec<DeviceKey> {
     stores.sealed_keys.list(None, u16::MAX).await.unwrap()
 }
 
-/// The keys of all instances come page by page, by the bytes of the ids.
+/// The keys of all instances are listed page by page, in byte order of their ids.
 pub async fn keys_are_listed_in_the_order_of_their_places(fixture: &Fixture) {
     let stores = &fixture.stores();
     assert_eq!(all(stores).await, []);
@@ -63,13 +63,13 @@ pub async fn keys_are_listed_in_the_order_of_their_places(fixture: &Fixture) {
         }
         assert_eq!(listed, keys);
     }
-    // What the page began after may be gone.
+    // The key that a page starts after need not exist.
     let gone: (InstanceId, OtpDeviceId) = (instance("a-2").id, keys[0].device.clone());
     let page = stores.sealed_keys.list(Some((&gone.0, &gone.1)), 1).await.unwrap();
     assert_eq!(page[0].instance.as_str(), "a.1");
 }
 
-/// Keys are replaced where they are still those that were read, and their devices keep the rest.
+/// Keys are replaced only if they are unchanged; the other details of their devices are kept.
 pub async fn keys_are_replaced_if_they_are_unchanged(fixture: &Fixture) {
     let stores = &fixture.stores();
     let keys = stored_keys(stores, &[("shop", "a"), ("shop", "b"), ("other", "a")]).await;
@@ -93,12 +93,12 @@ pub async fn keys_are_replaced_if_they_are_unchanged(fixture: &Fixture) {
     assert_eq!(stores.sealed_keys.replace(Vec::new()).await.unwrap(), 0);
     let device = stores.otp_devices.find(&a.instance, &a.device).await.unwrap().unwrap();
     assert_eq!(device, device_with_key("a", "", sealed_key(2, 7)));
-    // A replacement of the device that began before finds that it was changed.
+    // A replacement of the device that read the old key detects the change.
     let before = device_with_key("a", "", a.key.clone());
     assert!(!stores.otp_devices.replace(&a.instance, &before, &before, &EVENT).await.unwrap());
 }
 
-/// There is one check value of a master key, the first one.
+/// The store keeps one key check value per master key: the first one added.
 pub async fn a_sample_is_kept_for_each_master_key(fixture: &Fixture) {
     let stores = &fixture.stores();
     let store = &stores.sealed_keys;

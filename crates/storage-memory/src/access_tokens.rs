@@ -1,4 +1,4 @@
-//! The access tokens.
+//! Access tokens in memory.
 
 use async_trait::async_trait;
 use merchant_otp_domain::{
@@ -63,7 +63,7 @@ impl AccessTokenStore for Memory {
     ) -> StoreResult<Vec<StoredAccessToken>> {
         let contents = self.lock();
         let owner = contents.instances.get(instance);
-        // Ordered by serial: they were pushed in that order.
+        // In order of their serials, because they were pushed in that order.
         let tokens = owner.into_iter().flat_map(|owner| &owner.access_tokens);
         let mut tokens: Vec<_> = tokens.map(|(_, token)| token.clone()).collect();
         match page {

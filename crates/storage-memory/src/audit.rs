@@ -1,4 +1,4 @@
-//! The audit trail.
+//! The audit trail in memory.
 
 use async_trait::async_trait;
 use merchant_otp_domain::{AuditEvent, InstanceId, Timestamp};

@@ -1,4 +1,4 @@
-//! The health of the stores.
+//! The health check, which always succeeds.
 
 use async_trait::async_trait;
 use merchant_otp_ports::{StoreHealth, StoreResult};

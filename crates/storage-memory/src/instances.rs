@@ -1,4 +1,4 @@
-//! The instances.
+//! Instances in memory.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
-//! The reference storage adapter: keeps everything in memory.
+//! The reference storage adapter, which keeps all data in memory.
 //!
-//! It shows in a few lines what the ports mean, and the layers above are tested on it. It is not
-//! meant for production: what is acknowledged is lost when the process ends.
+//! It implements the ports in a few lines, and tests of the layers above use it as their store. It
+//! is not meant for production: all data is lost when the process ends.
 
 mod access_tokens;
 mod audit;
@@ -23,13 +23,13 @@ use merchant_otp_ports::{
     BackendError, StorageBackend, StoredAccessToken, StoredAuditEvent, StoredInstance, Stores,
 };
 
-/// New and empty stores.
+/// Creates a new and empty database and returns its stores.
 #[must_use]
 pub fn open() -> Stores {
     MemoryBackend::default().stores()
 }
 
-/// A database in memory. Clones share it, as two processes share a database server.
+/// A database in memory. Clones share its data, like processes that share a database server.
 #[derive(Clone, Default)]
 pub struct MemoryBackend(Arc<Memory>);
 
@@ -93,12 +93,13 @@ struct InstanceContents {
 }
 
 impl Memory {
-    /// All contents, for one unit of work; no unit of work panics halfway.
+    /// Locks all contents for one unit of work. Poisoning is ignored, because no unit of work
+    /// panics halfway.
     fn lock(&self) -> MutexGuard<'_, Contents> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes an instance that is not deleted; returns whether there is one.
+    /// Changes an instance that exists and is not deleted; returns whether it was changed.
     fn change(
         &self,
         id: &InstanceId,

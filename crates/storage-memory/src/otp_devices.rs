@@ -1,4 +1,4 @@
-//! The OTP devices.
+//! OTP devices in memory.
 
 use std::ops::Bound;
 

@@ -1,4 +1,4 @@
-//! The sealed keys.
+//! Sealed keys and key check values in memory.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The adapter passes the contract of storage adapters.
+//! Runs the storage contract on the in-memory adapter.
 
 use merchant_otp_storage_contract::Fixture;
 use merchant_otp_storage_memory::MemoryBackend;

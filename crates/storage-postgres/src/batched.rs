@@ -1,6 +1,6 @@
-//! What the batchers execute: one statement for all requests of a batch.
+//! The execution of batches: one statement for all requests of a batch.
 //!
-//! A round trip costs much here, and a row little.
+//! On PostgreSQL a round trip is expensive and a row is cheap.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ptr;
@@ -22,13 +22,13 @@ use crate::statements::{
     InsertOtpDevices,
 };
 
-/// What a device is found by: its instance and its id.
+/// The key of a device: its instance and its id.
 pub(crate) type DeviceKey = (InstanceId, OtpDeviceId);
 
-/// Stores the devices that do not exist, and their events, in one transaction; then looks up, on
-/// another connection, the existing ones that the others conflict with.
+/// Stores the devices that do not exist, with their events, in one transaction. Then looks up, on
+/// another connection, the existing devices that the others conflict with.
 ///
-/// Of several with the same id the first one is stored, and the others conflict with it.
+/// If several devices have the same id, the first one is stored and the others conflict with it.
 pub(crate) async fn insert_devices(
     writer: Executor,
     connection: Object<AsyncPgConnection>,
@@ -47,7 +47,8 @@ pub(crate) async fn insert_devices(
                 rows => InsertOtpDevices::of(rows).load(connection).await,
             };
             match conflicts {
-                // Alone: otherwise it fails the batch, and then itself.
+                // Only for a single request: in a larger batch the error fails the batch, and its
+                // requests are then executed one by one.
                 Err(Error::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _))
                     if rows.len() == 1 =>
                 {
@@ -79,10 +80,9 @@ pub(crate) async fn insert_devices(
     Ok(devices.iter().map(result).collect())
 }
 
-/// The first request of each key.
+/// Returns the first request of each key.
 ///
-/// Ordered by key, so that concurrent writers of the same keys do not wait for each other in a
-/// circle.
+/// The requests are ordered by key, so that concurrent writers of the same keys do not deadlock.
 fn first_by_key(devices: &[DeviceToInsert]) -> BTreeMap<(&str, &str), &DeviceToInsert> {
     let mut first_by_key = BTreeMap::new();
     for device in devices {
@@ -95,7 +95,7 @@ fn key(device: &DeviceToInsert) -> (&str, &str) {
     (device.instance.as_str(), device.device.id.as_str())
 }
 
-/// What the requests of these keys result in, which conflict with devices that exist.
+/// Looks up the existing devices that requests conflict with; returns the results by key.
 async fn existing_devices(
     reader: Executor,
     conflicts: &[DeviceKey],
@@ -109,7 +109,7 @@ async fn existing_devices(
             .into_iter()
             .map(|found| found.and_then(|found| conflicting_device(found).map_err(failed)))
             .collect(),
-        // The devices of the batch that were stored are committed: only these are to be repeated.
+        // The stored devices of the batch are committed; only these requests must be retried.
         Err(error) => {
             let error = StoreError::Contention(error.into());
             conflicts.iter().map(|_| Err(error.clone())).collect()
@@ -119,7 +119,7 @@ async fn existing_devices(
     keys.zip(results).collect()
 }
 
-/// Finds devices, equal requests once.
+/// Finds devices. Equal requests are looked up once.
 pub(crate) async fn look_up_devices(
     reader: Executor,
     connection: Object<AsyncPgConnection>,
@@ -156,7 +156,7 @@ async fn find_devices(
     Ok(by_request(found, keys.len(), None))
 }
 
-/// Finds access tokens, equal requests once.
+/// Finds access tokens. Equal requests are looked up once.
 pub(crate) async fn look_up_tokens(
     reader: Executor,
     connection: Object<AsyncPgConnection>,
@@ -188,7 +188,8 @@ pub(crate) async fn look_up_tokens(
     Ok(requests.fan_out(&found))
 }
 
-/// The results of requests in their order, from rows with the numbers of their requests, from 1.
+/// Returns the results of requests in their order, given rows with the numbers of their requests,
+/// from 1. A request without a row gets `none`.
 fn by_request<A: Clone>(
     rows: impl Iterator<Item = (i64, Result<A, Cause>)>,
     requests: usize,

@@ -18,10 +18,11 @@ use crate::url::PostgresUrl;
 
 /// The settings of every session.
 ///
-/// Waiting for a lock or a statement is bounded; a lock that is not granted in time is contention,
-/// which the application retries. An acknowledged write is durable whatever the default of the
-/// server is. Statements are planned once: each has one good plan, and planning again for other
-/// values costs as much as executing it. Citus has no distributed plan without the values.
+/// Waits for locks and statements are bounded; a lock that is not granted in time is contention,
+/// which the application retries. Acknowledged writes are durable regardless of the server's
+/// default. Statements are planned once: each has one good plan, and planning again for other
+/// values costs as much as the execution. Citus is exempt, because its distributed plans depend on
+/// the values.
 const SETTINGS: &str = "
     SET lock_timeout = '1s';
     SET statement_timeout = '10s';
@@ -33,23 +34,23 @@ const SETTINGS: &str = "
         WHERE current_setting('synchronous_commit') = 'off';
 ";
 
-/// The settings, besides [`SETTINGS`], of a session that looks rows up by their keys.
+/// The settings, in addition to [`SETTINGS`], of a session that looks up rows by key.
 ///
-/// A plan is kept until the next `ANALYZE`, and most are made while a table is small. Without these
-/// a small table would be read as a whole, and still be when it has grown.
+/// A plan is kept until the next `ANALYZE`, and most plans are made while a table is small. Without
+/// these settings such a plan would scan the whole table, even after the table has grown.
 pub(crate) const LOOKUP_SETTINGS: &str =
     "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;";
 
-/// How long opening a session may take, TLS, log-in and settings included: `connect_timeout` of the
-/// URL covers the connection alone.
+/// How long opening a session may take, including TLS, log-in and settings. `connect_timeout` in
+/// the URL covers only the connection.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Makes the server report errors in English, if it lets this role: diesel passes on the texts of
-/// errors but not their codes, and contention is recognised by its text.
+/// Makes the server report errors in English, if the role may set this. diesel exposes the texts of
+/// errors but not their codes, so contention is recognised by its text.
 const ENGLISH: &str = "SET lc_messages = 'C'";
 
-/// The texts of `deadlock_detected` (40P01) and `lock_not_available` (55P03); the last one is that
-/// of a deadlock over several workers of Citus (40P01).
+/// The texts of `deadlock_detected` (40P01) and `lock_not_available` (55P03). The last one is a
+/// deadlock across several Citus workers (40P01).
 const CONTENTION: [&str; 4] = [
     "deadlock detected",
     "canceling statement due to lock timeout",
@@ -62,12 +63,12 @@ pub(crate) fn is_contention(information: &dyn DatabaseErrorInformation) -> bool 
     CONTENTION.iter().any(|text| information.message().starts_with(text))
 }
 
-/// The server of a database, and how sessions with it are opened.
+/// A database server; opens sessions on it.
 #[derive(Clone)]
 pub(crate) struct Server {
     url: PostgresUrl,
-    /// When the server was last found not to respond, by whichever pool. Sessions from before may
-    /// lead to a frozen server, and are given up.
+    /// When any pool last found that the server does not respond. Sessions that were opened before
+    /// may lead to a frozen server and are closed.
     unresponsive_at: Arc<Mutex<Option<Instant>>>,
 }
 
@@ -76,7 +77,7 @@ impl Server {
         Ok(Self { url: PostgresUrl::parse(url)?, unresponsive_at: Arc::default() })
     }
 
-    /// Opens a session with some more settings, whose socket and whose task are on `runtime`.
+    /// Opens a session with additional settings. Its socket and its task are on `runtime`.
     pub(crate) async fn connect(
         &self,
         settings: &'static str,
@@ -88,7 +89,7 @@ impl Server {
     }
 
     async fn connect_here(&self, settings: &str) -> Result<AsyncPgConnection, Cause> {
-        // Certificates are read from files.
+        // Blocking, because certificates are read from files.
         let verification = self.url.verification.clone();
         let tls = spawn_blocking(move || tls::connector(&verification)).await??;
         let (client, connection) = self.url.config.connect(tls).await?;
@@ -104,15 +105,16 @@ impl Server {
         Ok(AsyncPgConnection::try_from(client).await?)
     }
 
-    /// Whether a session that was opened at this time may lead to a server that does not respond.
+    /// Whether a session that was opened at `opened_at` may lead to a server that does not respond.
     pub(crate) fn is_suspect(&self, opened_at: Instant) -> bool {
         *self.lock() >= Some(opened_at)
     }
 
-    /// Gives up all sessions that are open, as one that was opened at this time did not respond.
+    /// Marks all open sessions as suspect, because one that was opened at `opened_at` did not
+    /// respond.
     pub(crate) fn mark_unresponsive(&self, opened_at: Instant) {
         let mut unresponsive_at = self.lock();
-        // Of several sessions from the same time the first one counts.
+        // A session that was opened before the last mark is suspect already.
         if *unresponsive_at < Some(opened_at) {
             *unresponsive_at = Some(Instant::now());
             tracing::warn!("database not responding; closing its connections");
@@ -124,7 +126,7 @@ impl Server {
     }
 }
 
-/// The text of an error with its causes, for libraries that keep a text only.
+/// Formats an error with its causes, for libraries that keep only a text.
 pub(crate) fn chain(error: &dyn Error) -> String {
     let causes = successors(Some(error), |error| (*error).source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")

@@ -1,4 +1,4 @@
-//! The connection pool, and how units of work run on it.
+//! The connection pool and the execution of units of work on it.
 
 use std::time::Duration;
 
@@ -24,8 +24,8 @@ use tokio::time::timeout;
 
 use crate::connect::{Server, chain, is_contention};
 
-/// How long a unit of work may take: then the server does not respond. Its own timeouts are
-/// shorter.
+/// How long a unit of work may take before the server counts as not responding. The timeouts of the
+/// session are shorter.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Executes units of work on pooled connections.
@@ -37,12 +37,12 @@ pub(crate) struct Executor {
 }
 
 impl Executor {
-    /// A pool of at most `connections` connections with the given settings, opened when they are
-    /// needed.
+    /// Creates a pool of at most `connections` connections with the given settings, which are
+    /// opened on demand. Their tasks run on the current tokio runtime.
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime, on which the bytes of the connections are moved.
+    /// If called outside of a tokio runtime.
     pub(crate) fn new(server: &Server, connections: u16, settings: &'static str) -> Self {
         let (server, runtime) = (server.clone(), Handle::current());
         let mut config = ManagerConfig::default();
@@ -65,7 +65,7 @@ impl Executor {
         });
         let pool = Pool::builder(AsyncDieselConnectionManager::new_with_config("", config))
             .max_size(connections.into())
-            // A few warm connections serve a quiet shop.
+            // Under low load, LIFO uses the same few warm connections.
             .queue_mode(QueueMode::Lifo)
             .pre_recycle(discard_suspect)
             .runtime(Runtime::Tokio1)
@@ -75,7 +75,7 @@ impl Executor {
         Self { pool, server, runtime }
     }
 
-    /// The rows of a query, as values of the domain.
+    /// Loads the rows of a query and converts them to domain values.
     pub(crate) async fn fetch<Row: Send + 'static, T>(
         &self,
         query: impl LoadQuery<'static, AsyncPgConnection, Row> + Send + 'static,
@@ -87,7 +87,7 @@ impl Executor {
         rows.await?.into_iter().map(|row| value(row).map_err(corrupt)).collect()
     }
 
-    /// The number of rows that a statement changed.
+    /// Executes a statement and returns the number of changed rows.
     pub(crate) async fn write(
         &self,
         statement: impl QueryFragment<Pg> + QueryId + Send + 'static,
@@ -98,9 +98,9 @@ impl Executor {
         .await
     }
 
-    /// Executes a unit of work to its end, even if the caller is dropped.
+    /// Executes a unit of work to completion, even if the caller is dropped.
     ///
-    /// `late` is the failure if it takes too long.
+    /// `late` makes the failure of a unit of work that takes too long.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         late: fn(Error) -> Failure,
@@ -117,9 +117,9 @@ impl Executor {
         task.await.map_err(task_error)?
     }
 
-    /// Executes a unit of work on a connection, for a caller that is not dropped.
+    /// Executes a unit of work on a connection. The caller must not be dropped meanwhile.
     ///
-    /// `late` is the failure if it takes too long.
+    /// `late` makes the failure of a unit of work that takes too long.
     pub(crate) async fn run_on<T>(
         &self,
         mut connection: Object<AsyncPgConnection>,
@@ -133,7 +133,7 @@ impl Executor {
             Err(late(Error::DatabaseError(DatabaseErrorKind::ClosedConnection, text)))
         });
         let result = result.map_err(failed);
-        // After a failure the connection may be broken, or still busy.
+        // After a failure the connection may be broken or still busy.
         if matches!(result, Err(StoreError::Read(_) | StoreError::Write(_))) {
             drop(Object::take(connection));
         }
@@ -150,12 +150,12 @@ impl Acquire for Executor {
     }
 }
 
-/// The error of a failed unit of work, or of one of its rows.
+/// Maps the failure of a unit of work, or of one of its rows, to a store error.
 pub(crate) fn failed(failure: Failure) -> StoreError {
     store_error(failure, is_contention)
 }
 
-/// The error of a row that is no value of the domain.
+/// The error of a row that is not a valid domain value.
 pub(crate) fn corrupt(cause: Cause) -> StoreError {
     failed(Failure::Corrupt(cause))
 }

@@ -1,7 +1,7 @@
-//! The storage adapter for production: PostgreSQL, also on Citus.
+//! The storage adapter for production: PostgreSQL, including Citus.
 //!
-//! diesel over the client of tokio-postgres: no libpq, so the build needs no library of the system,
-//! and TLS is rustls.
+//! diesel runs on the client of tokio-postgres instead of libpq, so the build needs no system
+//! library. TLS is provided by rustls.
 
 mod batched;
 mod connect;
@@ -37,49 +37,49 @@ pub use crate::url::PostgresUrlError;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
 
-/// The advisory lock of a migration: one process migrates at a time.
+/// The advisory lock of migrations, which lets one process migrate at a time.
 const MIGRATION_LOCK: i64 = i64::from_be_bytes(*b"mrch-otp");
 
-/// The connections of a set of stores: one looks up, and one writes.
+/// The connections of a set of stores: one for look-ups and one for writes.
 const CONNECTIONS_PER_SET: u16 = 2;
 
 /// A PostgreSQL database.
 ///
 /// Each set of stores has two connections on the runtime of its thread, one for look-ups and one
-/// for insertions of devices. Everything that is rare shares one pool, on the runtime that the
-/// backend was opened on, which must outlive the stores.
+/// for insertions of devices. All other operations share one pool on the runtime on which the
+/// backend was opened. That runtime must outlive the stores.
 pub struct PostgresBackend {
     server: Server,
     shared: Executor,
     sets: Arc<Semaphore>,
 }
 
-/// How a [`PostgresBackend`] works.
+/// The settings of a [`PostgresBackend`].
 #[derive(Clone, Copy, Debug)]
 pub struct PostgresSettings {
-    /// The most connections, [`PostgresBackend::MIN_CONNECTIONS`] and up.
+    /// The maximum number of connections, at least [`PostgresBackend::MIN_CONNECTIONS`].
     pub connections: u16,
-    /// How many sets of stores have connections of their own, 1 to [`PostgresBackend::max_sets`]:
-    /// as many as there are threads that serve. Further sets use the shared pool.
+    /// The number of sets of stores with their own connections, 1 to [`PostgresBackend::max_sets`]:
+    /// one per serving thread. Further sets use the shared pool.
     pub sets: u16,
 }
 
 impl PostgresBackend {
-    /// The fewest connections: two of one set, and one for everything else.
+    /// The minimum number of connections: two for one set, and one for everything else.
     pub const MIN_CONNECTIONS: u16 = CONNECTIONS_PER_SET + 1;
 
-    /// How many sets of stores can have connections of their own, with one left for everything
-    /// else.
+    /// The maximum number of sets of stores with their own connections, which leaves one connection
+    /// for everything else.
     #[must_use]
     pub const fn max_sets(connections: u16) -> u16 {
         connections.saturating_sub(1) / CONNECTIONS_PER_SET
     }
 
-    /// The database at a URL.
+    /// Returns the backend of the database at a URL. Nothing is connected yet.
     ///
-    /// The URL is that of libpq: `postgres://USER:PASSWORD@HOST:PORT/DATABASE?PARAMETER=VALUE&…`,
-    /// with `sslmode` (`disable`, `prefer`, `require`, `verify-full`) and `sslrootcert` among the
-    /// parameters. Nothing is connected yet.
+    /// The URL has libpq's form, `postgres://USER:PASSWORD@HOST:PORT/DATABASE?PARAMETER=VALUE&…`.
+    /// Its parameters include `sslmode` (`disable`, `prefer`, `require`, `verify-full`) and
+    /// `sslrootcert`.
     ///
     /// # Errors
     ///
@@ -87,7 +87,7 @@ impl PostgresBackend {
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime.
+    /// If called outside of a tokio runtime.
     pub fn open(url: &str, settings: PostgresSettings) -> Result<Self, PostgresUrlError> {
         let PostgresSettings { connections, sets } = settings;
         let connections = connections.max(Self::MIN_CONNECTIONS);
@@ -117,8 +117,8 @@ impl StorageBackend for PostgresBackend {
 
     async fn migrate(&self) -> Result<Vec<String>, BackendError> {
         let mut connection = connect(&self.server).await?;
-        // Writes nothing if none are pending: a role that may not change the schema can use the
-        // database.
+        // Write nothing if no migrations are pending, so that a role that may not change the schema
+        // can use the database.
         if pending(&mut connection).await?.is_empty() {
             return Ok(Vec::new());
         }
@@ -130,8 +130,8 @@ impl StorageBackend for PostgresBackend {
                  TEMPLATE template0"
             )));
         }
-        // Migrations may take long, also those of another process that this one waits for. The lock
-        // is released with the session.
+        // Migrations may take long, including those of another process that this one waits for. The
+        // lock is released with the session.
         let lock = format!(
             "SET lock_timeout = 0; SET statement_timeout = 0;
              SELECT pg_advisory_lock({MIGRATION_LOCK})"
@@ -159,7 +159,7 @@ impl StorageBackend for PostgresBackend {
     }
 }
 
-/// A connection of its own, for migrations.
+/// Opens a separate connection for migrations.
 async fn connect(server: &Server) -> Result<AsyncPgConnection, BackendError> {
     server.connect("", &Handle::current()).await.map_err(BackendError::Unavailable)
 }
@@ -180,9 +180,9 @@ async fn pending(connection: &mut AsyncPgConnection) -> Result<Vec<String>, Back
     Ok(pending_migrations::<Pg>(&MIGRATIONS, &applied))
 }
 
-/// A statement that failed: perhaps because the session is not its own.
+/// Maps the error of a failed statement, and recognises a connection pooler in the wrong mode.
 fn failed(error: diesel::result::Error) -> BackendError {
-    // The texts of 26000 and 42P05: diesel hides the codes.
+    // The texts of 26000 and 42P05, because diesel does not expose the codes.
     let text = error.to_string();
     let prepared = text.starts_with("prepared statement ");
     if prepared && (text.ends_with(" does not exist") || text.ends_with(" already exists")) {

@@ -1,7 +1,7 @@
-//! The statements of the batches, each for one request and for many.
+//! The statements of the batches, each with one variant for a single request and one for many.
 //!
-//! A statement over arrays costs the database more than one over values: a lone request does not
-//! pay for it. Look-ups are plain joins of tables that are co-located by instance, which Citus can
+//! A statement over arrays costs the database more than one over values, so a single request uses
+//! the latter. Look-ups are plain joins of tables that are co-located by instance, which Citus can
 //! distribute.
 
 use diesel::pg::Pg;
@@ -13,8 +13,8 @@ use merchant_otp_storage_sql::rows::{DeviceToInsert, NewOtpDeviceRow};
 
 /// Defines a statement that diesel prepares once per connection.
 ///
-/// `diesel::sql_query` is prepared at each execution; this has a static id, as its text never
-/// changes. The fields, each with its type in SQL, are bound in place of the `$`.
+/// `diesel::sql_query` is prepared at each execution; this statement has a static id, because its
+/// text is constant. The fields, each with its SQL type, replace the `$` in their order.
 macro_rules! statement {
     (
         $(#[$doc:meta])*
@@ -49,7 +49,7 @@ macro_rules! statement {
 }
 
 statement!(
-    /// The device of an instance and an id, as number 1.
+    /// Finds the device with an id in an instance, as the row of request number 1.
     FindOtpDevice { instance: &'a str => Text, device: &'a str => Text }
         -> (BigInt, (Text, Text, Binary, SmallInt, BigInt)),
     "SELECT 1::bigint, device_id, description, sealed_key, algorithm, counter \
@@ -57,7 +57,7 @@ statement!(
 );
 
 statement!(
-    /// The devices of instances and ids, each with the number of its request, from 1.
+    /// Finds the devices with ids in instances, each with the number of its request, from 1.
     FindOtpDevices { instances: Vec<&'a str> => Array<Text>, devices: Vec<&'a str> => Array<Text> }
         -> (BigInt, (Text, Text, Binary, SmallInt, BigInt)),
     "SELECT asked.number, found.device_id, found.description, found.sealed_key, \
@@ -68,7 +68,8 @@ statement!(
 );
 
 statement!(
-    /// Whether an instance is deleted, and its access token of a digest, as number 1.
+    /// Finds out whether an instance is deleted, and its access token with a digest, as the row of
+    /// request number 1.
     FindAccessToken { digest: &'a [u8] => Binary, instance: &'a str => Text }
         -> (BigInt, Bool, Nullable<(BigInt, Text, BigInt, Nullable<BigInt>, Text)>),
     "SELECT 1::bigint, instances.deleted, found.serial, found.scope, found.created_at, \
@@ -79,7 +80,7 @@ statement!(
 );
 
 statement!(
-    /// [`FindAccessToken`] for many, each with the number of its request, from 1.
+    /// [`FindAccessToken`] for many requests, each row with the number of its request, from 1.
     FindAccessTokens { instances: Vec<&'a str> => Array<Text>, digests: Vec<&'a [u8]> => Array<Binary> }
         -> (BigInt, Bool, Nullable<(BigInt, Text, BigInt, Nullable<BigInt>, Text)>),
     "SELECT asked.number, instances.deleted, found.serial, found.scope, found.created_at, \
@@ -91,8 +92,8 @@ statement!(
 );
 
 statement!(
-    /// Stores a device that does not exist, and its event; affects one row if it did, and none
-    /// otherwise.
+    /// Stores a device and its event unless the device exists; affects one row if it was stored and
+    /// none otherwise.
     InsertOtpDevice {
         instance_id: &'a str => Text,
         device_id: &'a str => Text,
@@ -147,10 +148,10 @@ impl<'a> From<&'a DeviceToInsert> for InsertOtpDevice<'a> {
 }
 
 statement!(
-    /// Stores the devices that do not exist, and their events; returns the instances and ids of the
-    /// others.
+    /// Stores the devices that do not exist, with their events; returns the instances and ids of
+    /// the others.
     ///
-    /// The columns of the devices and of their events, row for row.
+    /// Each field is a column of the devices or of their events, with one element per request.
     InsertOtpDevices {
         instances: Vec<&'a str> => Array<Text>,
         devices: Vec<&'a str> => Array<Text>,
@@ -191,7 +192,7 @@ statement!(
 );
 
 impl<'a> InsertOtpDevices<'a> {
-    /// The columns of rows.
+    /// Transposes rows to columns.
     pub(crate) fn of(rows: &'a [InsertOtpDevice<'a>]) -> Self {
         Self {
             instances: rows.iter().map(|row| row.instance_id).collect(),

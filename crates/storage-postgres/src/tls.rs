@@ -1,4 +1,4 @@
-//! TLS to PostgreSQL.
+//! TLS connections to PostgreSQL.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,18 +11,18 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// What the certificate of the server has to prove.
+/// The verification of the server's certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verification {
-    /// Nothing: `prefer` and `require` encrypt, and that is all libpq makes of them too.
+    /// No verification: `prefer` and `require` only encrypt, as in libpq.
     None,
-    /// That the server is the host of the URL, to a root that the system trusts.
+    /// The certificate is for the host of the URL, with a root that the system trusts.
     SystemRoots,
-    /// That the server is the host of the URL, to a root in this file (PEM).
+    /// The certificate is for the host of the URL, with a root in this file (PEM).
     RootCertificate(PathBuf),
 }
 
-/// How to make TLS connections; reads the roots anew, so that a renewed file needs no restart.
+/// Creates a TLS connector. Reads the roots each time, so that a renewed file needs no restart.
 pub(crate) fn connector(verification: &Verification) -> Result<MakeRustlsConnect, Cause> {
     let provider = Arc::new(ring::default_provider());
     let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -47,7 +47,8 @@ pub(crate) fn connector(verification: &Verification) -> Result<MakeRustlsConnect
     Ok(MakeRustlsConnect::new(config.with_no_client_auth()))
 }
 
-/// Without a root every certificate would be refused, as if it were the server's fault.
+/// Rejects an empty store, with which every certificate would be refused as if the server were at
+/// fault.
 fn not_empty(roots: RootCertStore) -> Result<RootCertStore, Cause> {
     if roots.is_empty() {
         return Err(
@@ -59,8 +60,8 @@ fn not_empty(roots: RootCertStore) -> Result<RootCertStore, Cause> {
     Ok(roots)
 }
 
-/// Accepts every certificate, as `sslmode=require` of libpq does: this protects against listeners,
-/// and not against an impostor. The signatures of the handshake are checked nevertheless.
+/// Accepts every certificate, like libpq's `sslmode=require`. This protects against eavesdropping
+/// but not against impersonation. The signatures of the handshake are verified nevertheless.
 #[derive(Debug)]
 struct NoVerification(Arc<CryptoProvider>);
 

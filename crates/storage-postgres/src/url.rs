@@ -12,19 +12,19 @@ use tokio_postgres::config::SslMode;
 
 use crate::tls::Verification;
 
-/// How long connecting may take, if the URL does not say.
+/// How long connecting may take, unless the URL sets it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long sent data may stay without an answer of the other machine, if the URL does not say.
+/// How long sent data may remain unacknowledged, unless the URL sets it.
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// After how long without a word the other machine is asked whether it is there, how often and at
-/// what intervals until it is given up, if the URL does not say.
+/// TCP keepalive, unless the URL sets it: the idle time before the first probe, the interval
+/// between probes, and the number of unanswered probes after which the connection is closed.
 const KEEPALIVES_IDLE: Duration = Duration::from_secs(30);
 const KEEPALIVES_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVES: u32 = 3;
 
-/// The address of the database, and how the connection to it is protected. `Debug` shows neither.
+/// The address of a database and the verification of its server. `Debug` shows neither.
 #[derive(Clone)]
 pub(crate) struct PostgresUrl {
     pub(crate) config: Config,
@@ -37,22 +37,22 @@ impl fmt::Debug for PostgresUrl {
     }
 }
 
-/// Why a text is no URL of a database; quotes nothing of it.
+/// The reason why a text is not a valid database URL. Does not quote the text.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum PostgresUrlError {
-    /// Not of the form of libpq.
+    /// The URL does not have libpq's form.
     #[error("it is not of the form postgres://USER:PASSWORD@HOST:PORT/DATABASE?PARAMETER=VALUE")]
     Malformed,
-    /// A mode that libpq may know and this adapter does not.
+    /// This adapter does not support the `sslmode`, although libpq may.
     #[error("its sslmode is none of disable, prefer, require, verify-full")]
     SslMode,
-    /// A certificate without a mode that looks at it would pretend to protect.
+    /// A root certificate was given without a mode that uses it, which would feign protection.
     #[error("its sslrootcert needs sslmode=verify-full")]
     UnusedRootCertificate,
 }
 
 impl PostgresUrl {
-    /// Parses a URL. tokio-postgres supports all parameters but those of TLS verification.
+    /// Parses a URL. tokio-postgres supports all parameters except those of TLS verification.
     pub(crate) fn parse(url: &str) -> Result<Self, PostgresUrlError> {
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
         let (mut ssl_mode, mut root_certificate) = (None, None);

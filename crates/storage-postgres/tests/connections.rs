@@ -1,4 +1,4 @@
-//! How many connections a backend has, and what becomes of them when the server does not respond.
+//! The number of connections of a backend, and their renewal after the server did not respond.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeSet;
@@ -14,14 +14,14 @@ use postgres::Client;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
-/// The processes of the server that serve the backend.
+/// The server processes that serve the backend.
 fn server_processes(session: &mut Client) -> BTreeSet<i32> {
     let processes = "SELECT pid FROM pg_stat_activity
         WHERE application_name = 'merchant-otp' AND datname = current_database()";
     session.query(processes, &[]).unwrap().iter().map(|row| row.get(0)).collect()
 }
 
-/// Looks things up in every way: in batches, and by the shared pool.
+/// Looks up rows concurrently, in batches and on the shared pool.
 async fn use_all_pools(stores: &Stores) {
     let shop = InstanceId::parse("shop").unwrap();
     let mut tasks = JoinSet::new();
@@ -47,7 +47,7 @@ fn open(runtime: &Runtime, database: &Database, connections: u16, sets: u16) -> 
     backend
 }
 
-/// Sets of stores on more threads than may have connections of their own.
+/// Sets of stores on more threads than there are sets with their own connections.
 #[test]
 fn there_are_no_more_connections_than_allowed() {
     const CONNECTIONS: u16 = 6;
@@ -74,14 +74,14 @@ fn there_are_no_more_connections_than_allowed() {
             thread::sleep(Duration::from_millis(10));
         }
     });
-    // The threads are gone, and others get their connections.
+    // The threads have ended and released their connections.
     let stores = backend.stores();
     runtime.block_on(use_all_pools(&stores));
     let connections = server_processes(&mut session).len();
     assert!((3..=CONNECTIONS.into()).contains(&connections), "{connections} connections");
 }
 
-/// One pool finds out that the server does not respond, and all give their connections up.
+/// When one pool finds that the server does not respond, all pools close their connections.
 #[test]
 fn a_frozen_server_is_noticed_once() {
     let runtime = Runtime::new().unwrap();

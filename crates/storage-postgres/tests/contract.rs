@@ -1,4 +1,4 @@
-//! The adapter passes the contract of storage adapters, on a database of its own for each case.
+//! Runs the storage contract on PostgreSQL, with a database per case.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use merchant_otp_ports::StorageBackend;

@@ -1,4 +1,4 @@
-//! Migrating a database of PostgreSQL.
+//! Tests of migrating PostgreSQL databases.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::time::Duration;
@@ -25,7 +25,7 @@ async fn several_processes_may_migrate_at_once() {
     assert_eq!(adapter.pending_migrations().await.unwrap(), Vec::<String>::new());
 }
 
-/// A migration of another process may take longer than any statement of the service.
+/// A migration of another process may take longer than any other statement of the service.
 #[tokio::test(flavor = "multi_thread")]
 async fn another_process_that_migrates_is_waited_for() {
     let database = Database::create();
@@ -44,7 +44,7 @@ async fn another_process_that_migrates_is_waited_for() {
     other.join().unwrap();
 }
 
-/// Who may only read and write rows can use a database that is up to date.
+/// A role that may only read and write rows can use a database that is up to date.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_role_without_rights_on_the_schema_will_do() {
     let database = Database::create();

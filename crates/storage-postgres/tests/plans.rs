@@ -1,4 +1,4 @@
-//! Rows are found by an index, whatever the size of the table when the statement was planned.
+//! Rows are found by an index, regardless of the table's size when the statement was planned.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::thread::sleep;
@@ -12,13 +12,13 @@ use merchant_otp_throwaway_postgres::Database;
 use postgres::Client;
 use tokio::runtime::Runtime;
 
-/// How many are looked up at once.
+/// The number of concurrent look-ups.
 const TOGETHER: u32 = 20;
 
 /// The tables of the look-ups.
 const LOOKED_UP: &str = "('access_tokens', 'instances', 'otp_devices')";
 
-/// How many rows the server read in the tables of the look-ups, as far as it has counted.
+/// The number of rows that the server has read in the given tables, according to its statistics.
 fn rows_read(session: &mut Client, tables: &str) -> i64 {
     let sum = |of: &str, table: &str| {
         format!("(SELECT sum({of}) FROM {table} WHERE relname IN {tables})")
@@ -28,7 +28,7 @@ fn rows_read(session: &mut Client, tables: &str) -> i64 {
     session.query_one(&format!("SELECT ({whole} + {by_index})::bigint"), &[]).unwrap().get(0)
 }
 
-/// Waits until all other sessions are over, and what they did is counted.
+/// Waits until all other sessions have ended, so that the statistics include their reads.
 fn be_alone(session: &mut Client) {
     let others = "SELECT count(*) FROM pg_stat_activity \
                   WHERE datname = current_database() AND pid <> pg_backend_pid() \
@@ -46,7 +46,7 @@ fn token(number: u32) -> AccessToken {
     AccessToken::from_random(&bytes.into())
 }
 
-/// Rows of these numbers: a device and a token each.
+/// Inserts a device and a token for each number.
 fn fill(session: &mut Client, numbers: std::ops::RangeInclusive<u32>) {
     session
         .execute(
@@ -68,7 +68,7 @@ fn fill(session: &mut Client, numbers: std::ops::RangeInclusive<u32>) {
         .unwrap();
 }
 
-/// Looks up devices and tokens, alone and together.
+/// Looks up devices and tokens, first a single one and then several concurrently.
 async fn look_up(stores: &Stores) {
     let shop = InstanceId::parse("shop").unwrap();
     for together in [1, TOGETHER] {
@@ -106,7 +106,7 @@ fn keys_are_found_by_their_index() {
     session.batch_execute("INSERT INTO instances (id, name) VALUES ('shop', 'Shop')").unwrap();
     fill(&mut session, 1..=TOGETHER);
     session.batch_execute("VACUUM ANALYZE").unwrap();
-    // Planned while the tables are small.
+    // The statements are planned while the tables are small.
     runtime.block_on(look_up(&stores));
     fill(&mut session, TOGETHER + 1..=10_000);
     session.batch_execute("SELECT pg_stat_force_next_flush()").unwrap();
@@ -118,16 +118,16 @@ fn keys_are_found_by_their_index() {
     drop(runtime);
     be_alone(&mut session);
     let read = rows_read(&mut session, LOOKED_UP) - before;
-    // A device, an instance and a token for each lookup; those of the first time may be counted
-    // late.
+    // Each look-up reads a device, an instance and a token; the reads of the first round may be
+    // counted late.
     let wanted = i64::from(3 * (1 + TOGETHER));
     assert!((wanted..4 * wanted).contains(&read), "{read} rows were read");
 }
 
-/// Retention walks along the key from instance to instance: it reads what it removes, and little
-/// else.
+/// Retention walks along the primary key from instance to instance, and reads few events that it
+/// does not remove.
 ///
-/// `cargo xtask upgrade` holds it to that among ten million events.
+/// `cargo xtask upgrade` checks this among ten million events.
 #[test]
 fn retention_reads_few_events_that_it_keeps() {
     const INSTANCES: i64 = 100;
@@ -168,7 +168,8 @@ fn retention_reads_few_events_that_it_keeps() {
     drop(runtime);
     be_alone(&mut session);
     let read = rows_read(&mut session, tables) - before;
-    // Each that is removed is read twice, by the index and in the table; of an instance, some more.
+    // Each removed event is read twice, in the index and in the table, and each instance costs some
+    // more reads.
     let most = 6 * 1_000 + 10 * INSTANCES;
     assert!((1_000..most).contains(&read), "{read} rows were read");
 }

@@ -1,4 +1,4 @@
-//! The way to the server is protected as far as `sslmode` says.
+//! The connection to the server is protected according to `sslmode`.
 
 use merchant_otp_ports::StorageBackend;
 use merchant_otp_storage_postgres::{PostgresBackend, PostgresSettings};
@@ -7,7 +7,7 @@ use rcgen::generate_simple_self_signed;
 use std::error::Error;
 use std::fs;
 
-/// The causes of an error, as one text.
+/// Formats an error with its causes.
 fn chain(error: &dyn Error) -> String {
     let causes = std::iter::successors(Some(error), |error| (*error).source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
@@ -20,7 +20,7 @@ async fn sslmode_is_what_it_says() {
     let files = [
         ("server.crt", server.cert.pem()),
         ("server.key", server.signing_key.serialize_pem()),
-        // A connection without TLS is refused.
+        // A TCP connection without TLS is refused.
         ("pg_hba.conf", "hostssl all all 127.0.0.1/32 trust\nlocal all all trust\n".to_owned()),
     ];
     let files = files.each_ref().map(|(name, contents)| (*name, &**contents));
@@ -58,7 +58,7 @@ async fn sslmode_is_what_it_says() {
             format!("hostaddr=127.0.0.1&sslmode=verify-full&sslrootcert={theirs}"),
             "certificate",
         ),
-        // Another name than the certificate's.
+        // The host is not the one that the certificate names.
         ("127.0.0.1", format!("sslmode=verify-full&sslrootcert={ours}"), "certificate"),
         ("localhost", "sslmode=verify-full&sslrootcert=/nonexistent".to_owned(), ""),
     ] {

@@ -1,4 +1,4 @@
-//! Rows of `audit_events`, and their conversion from and to values of the domain.
+//! Rows of `audit_events`, and conversions between them and domain values.
 
 #![expect(clippy::ref_option_ref, reason = "what diesel derives for an optional text has it")]
 
@@ -13,9 +13,9 @@ use merchant_otp_ports::{Cause, StoredAuditEvent};
 
 use crate::schema::audit_events;
 
-/// A new row of `audit_events`; the database assigns the serial.
+/// A new row of `audit_events`, without its serial.
 ///
-/// `None` is written as NULL, so that the text of the statement never changes and is prepared once.
+/// `None` is written as NULL, so that the statement's text is constant and is prepared only once.
 #[derive(Clone, Debug, Insertable)]
 #[diesel(table_name = audit_events, treat_none_as_default_value = false)]
 pub struct NewAuditEventRow<'a> {
@@ -39,7 +39,7 @@ pub struct NewAuditEventRow<'a> {
     pub access_token: Option<i64>,
     /// The name of the outcome.
     pub outcome: &'static str,
-    /// The number of refusals before it that are in no event.
+    /// The number of refusals before this event that were not recorded.
     pub unrecorded: i64,
 }
 
@@ -86,11 +86,11 @@ pub struct AuditEventRow {
 }
 
 impl AuditEventRow {
-    /// The event of the row.
+    /// Converts the row to an event.
     ///
     /// # Errors
     ///
-    /// What is wrong with the row: the broken rule, and not the value.
+    /// If the row is invalid. The error names the violated rule but not the value.
     pub fn into_event(self) -> Result<StoredAuditEvent, Cause> {
         let seconds = u64::try_from(self.happened_at)?;
         let serial = self.actor_serial.map(AccessTokenSerial::new).transpose()?;

@@ -11,10 +11,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
 use tokio::time::Instant;
 
-/// The most requests of one batch.
+/// The maximum number of requests in a batch.
 const MAX_BATCH: usize = 256;
 
-/// The most requests in the queue; more are rejected, for waiting longer gains nothing.
+/// The maximum number of queued requests; more are rejected, because a longer wait gains nothing.
 const MAX_QUEUED: usize = 4096;
 
 /// Requests queued for longer are rejected: the caller has probably timed out.
@@ -25,18 +25,19 @@ const FALLBACK_BUDGET: Duration = Duration::from_secs(2);
 
 /// A source of connections for a [`Batcher`].
 pub trait Acquire: Clone + Send + Sync + 'static {
-    /// A connection, given back when it is dropped.
+    /// A connection, which is released when it is dropped.
     type Connection: Send;
 
-    /// Whether a worker waits for its connection before it drains the queue.
+    /// Whether a worker acquires its connection before it drains the queue.
     ///
-    /// Then requests that arrive meanwhile join the batch: right where threads take turns at one
-    /// connection (SQLite's writer; without it POST at 64 connections is 6 % slower). Where two
-    /// batchers of one thread share a connection, batches that are ready when it is free overlap
-    /// better (PostgreSQL's look-ups; with it GET at 64 connections is 4 % slower).
+    /// If so, requests that arrive meanwhile join the batch. This suits a connection that threads
+    /// use in turn, such as SQLite's write connection: without it, POST at 64 connections is 6 %
+    /// slower. If two batchers of one thread share a connection, as for look-ups on PostgreSQL,
+    /// batches that are ready when the connection becomes free overlap better: with it, GET at 64
+    /// connections is 4 % slower.
     const ACQUIRE_FIRST: bool;
 
-    /// Waits for a connection.
+    /// Acquires a connection.
     ///
     /// # Errors
     ///
@@ -44,20 +45,20 @@ pub trait Acquire: Clone + Send + Sync + 'static {
     fn acquire(&self) -> impl Future<Output = StoreResult<Self::Connection>> + Send;
 }
 
-/// The result of each request of a batch, in their order, or why the batch as a whole failed.
+/// The results of the requests of a batch, in their order, or the error of the whole batch.
 pub type BatchResults<A> = StoreResult<Vec<StoreResult<A>>>;
 
 type Reply<A> = oneshot::Sender<StoreResult<A>>;
 
-/// A queue before a database: one worker executes all requests at once that arrived while it
-/// executed the last ones.
+/// A queue in front of a database with one worker, which executes requests in batches. A batch
+/// consists of the requests that arrived while the previous batch was executed.
 ///
-/// What a transaction or a round trip costs is shared by concurrent requests, and no request waits
-/// for others to arrive. A request that was started is executed to its end, even if its caller is
-/// dropped. One that fails alone does not fail the others.
+/// Concurrent requests share the cost of a transaction or a round trip, and no request waits for
+/// others to arrive. A started request runs to completion, even if its caller is dropped. A request
+/// that fails on its own does not fail the others.
 ///
-/// The worker is a task on the runtime of the thread that makes the batcher, and ends with the
-/// batcher. On the runtime of an HTTP worker the requests, the worker and its connection share one
+/// The worker is a task on the runtime of the thread that creates the batcher, and ends with the
+/// batcher. On the runtime of an HTTP worker, the requests, the worker and its connection share one
 /// thread, so that a request wakes no other thread.
 pub struct Batcher<R, A>(mpsc::Sender<Queued<R, A>>);
 
@@ -72,14 +73,14 @@ where
     R: Clone + Send + Sync + 'static,
     A: Send + 'static,
 {
-    /// Starts a worker that gets a connection from `pool` for each batch, and calls `execute` with
-    /// both.
+    /// Starts a worker that acquires a connection from `pool` for each batch and passes both to
+    /// `execute`.
     ///
-    /// `name` is the label `batch` of the histogram `merchant_otp_batch_requests`.
+    /// `name` is the value of the label `batch` in the histogram `merchant_otp_batch_requests`.
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime.
+    /// If called outside of a tokio runtime.
     pub fn spawn<P, F, Fut>(name: &'static str, pool: P, execute: F) -> Self
     where
         P: Acquire,
@@ -96,12 +97,12 @@ where
     /// # Errors
     ///
     /// The [`StoreError`] of the request or of its batch; [`StoreError::Busy`] if too many requests
-    /// are queued, or this one for too long; [`StoreError::Unavailable`] if the runtime of the
-    /// worker ended.
+    /// are queued or this one was queued for too long; [`StoreError::Unavailable`] if the runtime
+    /// of the worker has ended.
     pub async fn run(&self, request: R) -> StoreResult<A> {
         let (reply, result) = oneshot::channel();
         let queued = Queued { since: Instant::now(), request, reply };
-        // If the worker has ended, the result reports it.
+        // If the worker has ended, awaiting the result reports it.
         if let Err(TrySendError::Full(_)) = self.0.try_send(queued) {
             return Err(StoreError::Busy("too many requests are queued".into()));
         }
@@ -109,7 +110,7 @@ where
     }
 }
 
-/// The worker: executes batches until the batcher is dropped.
+/// Runs the worker: executes batches until the batcher is dropped.
 async fn work<R, A, P, F, Fut>(
     name: &'static str,
     mut queue: mpsc::Receiver<Queued<R, A>>,
@@ -123,7 +124,7 @@ async fn work<R, A, P, F, Fut>(
     Fut: Future<Output = BatchResults<A>> + Send + 'static,
 {
     let batch_size = metrics::histogram!("merchant_otp_batch_requests", "batch" => name);
-    // A panic costs its connection, and not the requests that are queued.
+    // A panic fails its batch but not the queued requests.
     let execute = async |connection: StoreResult<P::Connection>, requests: Arc<[R]>| {
         let results =
             AssertUnwindSafe(async { execute(pool.clone(), connection?, requests).await });
@@ -132,22 +133,21 @@ async fn work<R, A, P, F, Fut>(
     };
     while let Some(first) = queue.recv().await {
         let Some(first) = first.if_wanted() else { continue };
-        // On a runtime of one thread this polls the sockets: the requests that have arrived, of
-        // clients that got their answer just now for example, join the batch.
+        // On a single-threaded runtime this polls the sockets, so that requests that have arrived
+        // join the batch, for example those of clients that have just received a response.
         yield_now().await;
         let acquired = if P::ACQUIRE_FIRST { Some(pool.acquire().await) } else { None };
         let (requests, replies) = drain(first, &mut queue);
         if requests.is_empty() {
             continue;
         }
-        // At most 256.
+        // At most `MAX_BATCH`.
         batch_size.record(u32::try_from(requests.len()).unwrap_or(u32::MAX));
         let connection = if let Some(it) = acquired { it } else { pool.acquire().await };
         let begin = Instant::now();
         match execute(connection, Arc::clone(&requests)).await {
-            // One of the requests failed the batch: it must not fail the others. But without a
-            // connection for the batch there is none for each, and what took long is not executed
-            // again for each.
+            // A single request may have failed the batch and must not fail the others. They are not
+            // executed one by one, however, if there was no connection or if the batch took long.
             Err(mut error) if requests.len() > 1 && may_retry(&error, begin) => {
                 let begin = Instant::now();
                 for (request, reply) in requests.iter().zip(replies) {
@@ -179,15 +179,15 @@ fn answer<A>(replies: impl IntoIterator<Item = Reply<A>>, results: BatchResults<
     }
 }
 
-/// Whether requests may be executed one by one after a failure: the database can be reached, and
-/// there is time left.
+/// Whether requests may be executed one by one after a failure: the database is reachable and the
+/// budget is not used up.
 fn may_retry(error: &StoreError, since: Instant) -> bool {
     !matches!(error, StoreError::Unavailable(_) | StoreError::Busy(_))
         && since.elapsed() <= FALLBACK_BUDGET
 }
 
 impl<R, A> Queued<R, A> {
-    /// The request, unless its caller is gone; rejects it if it was queued for too long.
+    /// Returns the request unless its caller is gone. Rejects it if it was queued for too long.
     fn if_wanted(self) -> Option<Self> {
         if self.since.elapsed() > QUEUE_TIMEOUT {
             let late = StoreError::Busy("the request was queued for too long".into());
@@ -198,7 +198,8 @@ impl<R, A> Queued<R, A> {
     }
 }
 
-/// Takes a batch out of the queue, without the requests that are not wanted any more.
+/// Drains a batch from the queue, without the requests whose callers are gone or that were queued
+/// for too long.
 fn drain<R, A>(
     first: Queued<R, A>,
     queue: &mut mpsc::Receiver<Queued<R, A>>,

@@ -1,9 +1,9 @@
-//! Requests of a batch without duplicates.
+//! Deduplication of the requests of a batch.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 
-/// The requests of a batch, equal ones once, so that each is looked up once.
+/// The requests of a batch without duplicates, so that each is looked up only once.
 ///
 /// ```
 /// use merchant_otp_storage_sql::Deduplicated;
@@ -13,14 +13,14 @@ use std::hash::Hash;
 /// assert_eq!(requests.fan_out(&[1, 2]), [1, 2, 1]);
 /// ```
 pub struct Deduplicated<R> {
-    /// One of each, in the order of their first occurrence.
+    /// The distinct requests, in the order of their first occurrence.
     pub distinct: Vec<R>,
     /// The position in `distinct` of each request.
     positions: Vec<usize>,
 }
 
 impl<R: Clone + Eq + Hash> Deduplicated<R> {
-    /// Finds equal requests.
+    /// Deduplicates requests.
     #[must_use]
     pub fn new(requests: &[R]) -> Self {
         let (mut known, mut distinct) = (HashMap::new(), Vec::new());
@@ -34,7 +34,7 @@ impl<R: Clone + Eq + Hash> Deduplicated<R> {
         Self { distinct, positions }
     }
 
-    /// The results of all requests, from those of the distinct ones.
+    /// Returns the results of all requests, given the results of the distinct ones.
     #[must_use]
     pub fn fan_out<A: Clone>(&self, results: &[A]) -> Vec<A> {
         self.positions.iter().filter_map(|position| results.get(*position)).cloned().collect()

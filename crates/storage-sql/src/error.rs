@@ -1,23 +1,23 @@
-//! What a failure of diesel means to a store.
+//! Mapping of diesel errors to store errors.
 
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error};
 use merchant_otp_ports::{Cause, StoreError};
 use tokio::task::JoinError;
 
-/// What a unit of work was doing when it failed.
+/// A failure of a unit of work, by what the unit was doing.
 #[derive(Debug)]
 pub enum Failure {
-    /// It was reading.
+    /// A read failed.
     Read(Error),
-    /// It was writing or committing.
+    /// A write or a commit failed.
     Write(Error),
-    /// It found that a concurrent transaction conflicted.
+    /// A concurrent transaction conflicted.
     Contention(Cause),
-    /// It read a row that no version of the service writes.
+    /// A row was read that no version of the service writes.
     Corrupt(Cause),
 }
 
-/// The error of a transaction that changes something, whichever of its statements failed.
+/// In a transaction that writes, the failure of any statement is a failed write.
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::Write(error)
@@ -25,7 +25,7 @@ impl From<Error> for Failure {
 }
 
 impl Failure {
-    /// A row that is no value of the domain; the error names the broken rule and not the value.
+    /// A row that is not a valid domain value. The error names the violated rule but not the value.
     pub fn corrupt(error: impl Into<Cause>) -> Self {
         Self::Corrupt(error.into())
     }
@@ -33,8 +33,8 @@ impl Failure {
 
 /// Maps a failure to a [`StoreError`] and counts it in `merchant_otp_database_errors_total`.
 ///
-/// `is_contention` recognises the errors of a database that mean that a concurrent transaction
-/// conflicted, besides [`DatabaseErrorKind::SerializationFailure`].
+/// `is_contention` recognises database errors that are conflicts with concurrent transactions, in
+/// addition to [`DatabaseErrorKind::SerializationFailure`].
 #[must_use]
 pub fn store_error(
     failure: Failure,
@@ -61,7 +61,7 @@ pub fn store_error(
     error
 }
 
-/// The error of a unit of work whose task ended early: its runtime did, or it panicked.
+/// The error of a unit of work whose task ended early, because its runtime ended or it panicked.
 #[must_use]
 pub fn task_error(ended: JoinError) -> StoreError {
     if ended.is_cancelled() {

@@ -1,26 +1,26 @@
-//! What the SQL storage adapters share.
+//! Building blocks of the SQL storage adapters.
 //!
-//! An adapter consists of four concepts; three of them are here:
+//! An adapter consists of four parts, three of which are in this crate:
 //!
-//! * **Executor** (the adapter's own): a connection pool, and how a unit of work runs on one of its
-//!   connections, to its end, whatever becomes of the caller.
+//! * **Executor** (implemented by each adapter): a connection pool that executes units of work. A
+//!   unit of work runs to completion even if its caller is dropped.
 //! * [`Batcher`]: group commit and request coalescing for the three operations that many clients
-//!   ask for at the same time: registering a device, finding a device, finding an access token.
-//! * **Rows**: the tables ([`schema`]) and their rows ([`rows`], [`audit_rows`]), and the
-//!   conversion of rows from and to values of the domain.
-//! * **Store error**: [`Failure`] says what a unit of work was doing when diesel failed;
-//!   [`store_error`] makes a [`StoreError`](merchant_otp_ports::StoreError) of it.
+//!   request concurrently: registering a device, finding a device and finding an access token.
+//! * **Rows**: the tables ([`schema`]) and their rows ([`rows`], [`audit_rows`]), with conversions
+//!   between rows and domain values.
+//! * **Store error**: [`Failure`] records what a unit of work was doing when diesel failed;
+//!   [`store_error`] maps it to a [`StoreError`](merchant_otp_ports::StoreError).
 //!
-//! Besides, [`pool`] says how long a unit of work waits for a connection, and [`migration`] runs
+//! In addition, [`pool`] acquires connections with limits on waiting, and [`migration`] runs
 //! migrations.
 //!
-//! How to connect, which errors mean contention, transactions of several statements, and what the
-//! batches execute are the adapter's own.
+//! Each adapter implements connecting, the recognition of contention errors, transactions of
+//! several statements, and the execution of batches.
 //!
-//! The plain queries are in `stores/` beside `src/`: one module per port. diesel's statements are
-//! typed by their backend, so the modules are compiled into each adapter (`#[path]`), over its
-//! `SqlStores`, which has an executor for reading and one for writing, `change` for a statement
-//! with an audit event, and the units of work that differ between databases.
+//! The plain queries are in `stores/` next to `src/`, one module per port. diesel types statements
+//! by backend, so each adapter compiles these modules itself (`#[path]`) and implements them on its
+//! `SqlStores`. That type provides an executor for reading and one for writing, `change` for a
+//! statement with an audit event, and the units of work that differ between databases.
 
 pub mod audit_rows;
 mod batcher;

@@ -5,10 +5,10 @@ use diesel::migration::MigrationSource;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness};
 use merchant_otp_ports::{BackendError, Cause};
 
-/// The table in which diesel keeps the versions of the applied migrations.
+/// The table in which diesel stores the versions of the applied migrations.
 pub const MIGRATIONS_TABLE: &str = "__diesel_schema_migrations";
 
-/// Applies all pending migrations; returns their versions.
+/// Applies all pending migrations and returns their versions.
 ///
 /// # Errors
 ///
@@ -21,11 +21,11 @@ pub fn apply_migrations<DB: Backend>(
     Ok(applied.iter().map(ToString::to_string).collect())
 }
 
-/// The versions of migrations, in their order.
+/// Returns the versions of the migrations, in order.
 ///
 /// # Panics
 ///
-/// If the migrations that were compiled in are none, which their compilation excludes.
+/// If the embedded migrations are invalid, which is checked when they are compiled in.
 #[must_use]
 pub fn versions<DB: Backend>(migrations: &EmbeddedMigrations) -> Vec<String> {
     let migrations = MigrationSource::<DB>::migrations(migrations);
@@ -37,10 +37,10 @@ pub fn versions<DB: Backend>(migrations: &EmbeddedMigrations) -> Vec<String> {
     versions
 }
 
-/// The versions of the migrations that are not among those applied.
+/// Returns the versions of the migrations that are not among those applied.
 ///
-/// diesel's own function creates its table if it is missing; this works for a role that may not
-/// change the schema, too.
+/// Unlike diesel's own function, this does not create the migrations table, so it also works for a
+/// role that may not change the schema.
 #[must_use]
 pub fn pending_migrations<DB: Backend>(
     migrations: &EmbeddedMigrations,
@@ -51,7 +51,7 @@ pub fn pending_migrations<DB: Backend>(
     versions
 }
 
-/// A step of migrating that failed.
+/// Wraps the error of a failed migration.
 pub fn migration_failed(error: impl Into<Cause>) -> BackendError {
     BackendError::Migration(error.into())
 }

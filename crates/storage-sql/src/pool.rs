@@ -1,4 +1,4 @@
-//! How long a unit of work waits for a connection of a pool.
+//! Acquiring connections from a pool, with limits on waiting.
 
 use std::time::Duration;
 
@@ -6,15 +6,15 @@ use deadpool::managed::{Manager, Object, Pool, PoolError, TimeoutType, Timeouts}
 use merchant_otp_ports::{Cause, StoreError, StoreResult};
 use tokio::time::Instant;
 
-/// How long a unit of work waits for a connection.
+/// A unit of work waits for a connection for at most this long.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The most units of work that wait for a connection; more are rejected.
+/// The maximum number of units of work that wait for a connection; more are rejected.
 const MAX_WAITERS: usize = 1024;
 
-/// Rejects a unit of work if too many wait for a connection.
+/// Rejects a unit of work if too many others wait for a connection.
 ///
-/// For work of which there may be any amount; the workers of the batchers are few.
+/// The workers of the batchers need no such limit, because they are few.
 ///
 /// # Errors
 ///
@@ -26,13 +26,13 @@ pub fn reject_excess_waiters<M: Manager>(pool: &Pool<M>) -> StoreResult<()> {
     Ok(())
 }
 
-/// Waits for a connection, and records the time in `merchant_otp_database_wait_seconds` if there
-/// was none.
+/// Acquires a connection. If none is available, records the wait in
+/// `merchant_otp_database_wait_seconds`.
 ///
 /// # Errors
 ///
-/// [`StoreError::Busy`] if none became free in time, [`StoreError::Unavailable`] if none can be
-/// opened.
+/// [`StoreError::Busy`] if no connection became free in time, [`StoreError::Unavailable`] if none
+/// can be opened.
 pub async fn acquire<M: Manager>(pool: &Pool<M>) -> StoreResult<Object<M>>
 where
     Cause: From<M::Error>,

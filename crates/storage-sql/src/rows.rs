@@ -1,6 +1,7 @@
-//! Rows of the tables, and their conversion from and to values of the domain.
+//! Rows of the tables, and conversions between them and domain values.
 //!
-//! Rows that are written are owned, so that a statement can outlive the caller that made it.
+//! Values that are moved into a unit of work own their data, so that the unit can outlive its
+//! caller.
 
 use diesel::prelude::*;
 use merchant_otp_domain::{
@@ -16,7 +17,7 @@ use merchant_otp_ports::{
 use crate::Failure;
 use crate::schema::{access_tokens, instances, otp_devices};
 
-/// A new row of `instances`; the database assigns the serial. It holds a password hash: no `Debug`.
+/// A new row of `instances`, without its serial. Not `Debug`, because it holds a password hash.
 #[derive(Insertable)]
 #[diesel(table_name = instances)]
 pub struct NewInstanceRow {
@@ -28,7 +29,7 @@ pub struct NewInstanceRow {
 }
 
 impl NewInstanceRow {
-    /// The row of an instance.
+    /// Creates the row of an instance.
     #[must_use]
     pub fn new(instance: &Instance, password: Option<&PasswordHash>) -> Self {
         Self {
@@ -40,7 +41,7 @@ impl NewInstanceRow {
     }
 }
 
-/// A row of `instances`. It holds a password hash: no `Debug`.
+/// A row of `instances`. Not `Debug`, because it holds a password hash.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = instances)]
 pub struct InstanceRow {
@@ -52,11 +53,11 @@ pub struct InstanceRow {
 }
 
 impl InstanceRow {
-    /// The instance of the row.
+    /// Converts the row to an instance.
     ///
     /// # Errors
     ///
-    /// What is wrong with the row: the broken rule, and not the value.
+    /// If the row is invalid. The error names the violated rule but not the value.
     pub fn into_instance(self) -> Result<StoredInstance, Cause> {
         let instance =
             Instance { id: InstanceId::parse(&self.id)?, name: InstanceName::parse(self.name)? };
@@ -65,10 +66,10 @@ impl InstanceRow {
     }
 }
 
-/// What an access token is found by: its instance and its digest.
+/// The key of an access token: its instance and its digest.
 pub type TokenKey = (InstanceId, [u8; 32]);
 
-/// A new row of `access_tokens`; the database assigns the serial.
+/// A new row of `access_tokens`, without its serial.
 #[derive(Insertable)]
 #[diesel(table_name = access_tokens)]
 pub struct NewAccessTokenRow {
@@ -81,7 +82,7 @@ pub struct NewAccessTokenRow {
 }
 
 impl NewAccessTokenRow {
-    /// The row of a token.
+    /// Creates the row of an access token.
     #[must_use]
     pub fn new(instance: &InstanceId, digest: &AccessTokenDigest, info: &AccessTokenInfo) -> Self {
         // A timestamp is below 2^53.
@@ -100,7 +101,7 @@ impl NewAccessTokenRow {
     }
 }
 
-/// The columns of `access_tokens` that are read.
+/// A row of `access_tokens`, without its instance and digest.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = access_tokens)]
 pub struct AccessTokenRow {
@@ -112,12 +113,12 @@ pub struct AccessTokenRow {
 }
 
 impl AccessTokenRow {
-    /// The outcome of a look-up that found an instance, deleted or not, and the row of the token in
-    /// it.
+    /// Converts the result of a look-up: whether the instance is deleted, and the token's row.
+    /// `found` is `None` if the instance does not exist.
     ///
     /// # Errors
     ///
-    /// What is wrong with the row: the broken rule, and not the value.
+    /// If the row is invalid. The error names the violated rule but not the value.
     pub fn into_lookup(found: Option<(bool, Option<Self>)>) -> Result<AccessTokenLookup, Cause> {
         match found {
             None => Ok(AccessTokenLookup::NoSuchInstance),
@@ -127,11 +128,11 @@ impl AccessTokenRow {
         }
     }
 
-    /// The token of the row.
+    /// Converts the row to an access token.
     ///
     /// # Errors
     ///
-    /// What is wrong with the row: the broken rule, and not the value.
+    /// If the row is invalid. The error names the violated rule but not the value.
     pub fn into_token(self) -> Result<StoredAccessToken, Cause> {
         let timestamp =
             |seconds: i64| Ok::<_, Cause>(Timestamp::from_seconds(u64::try_from(seconds)?)?);
@@ -149,11 +150,12 @@ impl AccessTokenRow {
     }
 }
 
-/// Lists devices of the instance `$1` after the id `$2`: at most `$3`, of at most `$4` bytes in
-/// all.
+/// Lists devices of the instance `$1` after the id `$2`: at most `$3` devices, with at most `$4`
+/// bytes of ids and descriptions in total.
 ///
-/// The first one is always among them. The inner query bounds what the sums are computed of. As
-/// SQL, because diesel has no queries in the place of a table; `$1` is a parameter of SQLite too.
+/// The first device is always listed. The inner query limits the rows over which the sums are
+/// computed. This is SQL because diesel does not support a subquery in place of a table; SQLite
+/// accepts `$1` as a parameter too.
 pub const LIST_OTP_DEVICES: &str = "\
     SELECT device_id, description FROM (\
         SELECT device_id, description, octet_length(device_id) + octet_length(description) AS own,\
@@ -172,11 +174,11 @@ pub struct OtpDeviceSummaryRow {
 }
 
 impl OtpDeviceSummaryRow {
-    /// The summary of the row.
+    /// Converts the row to a summary.
     ///
     /// # Errors
     ///
-    /// What is wrong with the row: the broken rule, and not the value.
+    /// If the row is invalid. The error names the violated rule but not the value.
     pub fn into_summary(self) -> Result<OtpDeviceSummary, Cause> {
         Ok(OtpDeviceSummary {
             id: OtpDeviceId::parse(self.device_id)?,
@@ -216,7 +218,7 @@ impl<'a> From<&'a DeviceToInsert> for NewOtpDeviceRow<'a> {
     }
 }
 
-/// A device to insert: a request to the batcher of insertions.
+/// A device to insert: a request to the insertion batcher.
 #[derive(Clone, Debug)]
 pub struct DeviceToInsert {
     /// The instance that gets the device.
@@ -227,11 +229,12 @@ pub struct DeviceToInsert {
     pub event: AuditEvent,
 }
 
-/// The outcome of an insertion that met a device of the same id, from what was read after it.
+/// The result of an insertion that conflicted with a device of the same id, which was read
+/// afterwards.
 ///
 /// # Errors
 ///
-/// [`Failure::Contention`] if the device was removed between the two.
+/// [`Failure::Contention`] if the device was removed in between.
 pub fn conflicting_device(found: Option<SealedOtpDevice>) -> Result<OtpDeviceInsertion, Failure> {
     let removed = || Failure::Contention("the conflicting device was removed meanwhile".into());
     found.map(OtpDeviceInsertion::Exists).ok_or_else(removed)
@@ -249,11 +252,11 @@ pub struct OtpDeviceRow {
 }
 
 impl OtpDeviceRow {
-    /// The device of the row.
+    /// Converts the row to a device.
     ///
     /// # Errors
     ///
-    /// What is wrong with the row: the broken rule, and not the value.
+    /// If the row is invalid. The error names the violated rule but not the value.
     pub fn into_device(self) -> Result<SealedOtpDevice, Cause> {
         Ok(SealedOtpDevice {
             id: OtpDeviceId::parse(self.device_id)?,
@@ -275,15 +278,15 @@ pub struct DeviceKeyRow {
 }
 
 impl DeviceKeyRow {
-    /// The sealed key of the row, and its device.
+    /// Converts the row to a sealed key with its device.
     ///
     /// # Errors
     ///
-    /// What is wrong with the row: the broken rule, and not the value.
+    /// If the row is invalid. The error names the device and the violated rule but not the value.
     pub fn into_key(self) -> Result<DeviceKey, Cause> {
         let instance = InstanceId::parse(&self.instance_id)?;
         let device = OtpDeviceId::parse(self.device_id)?;
-        // Named: the operator has to remove it before all keys can be sealed again.
+        // Name the device: the operator must remove it before all keys can be sealed again.
         let named = |error| format!("the device {device} of the instance {instance}: {error}");
         let key = SealedOtpKey::new(self.sealed_key);
         let key = key.map_err(named)?;
@@ -291,10 +294,11 @@ impl DeviceKeyRow {
     }
 }
 
-/// Counts the devices whose keys each master key sealed, by the id that sealed keys begin with.
+/// Counts devices by the master key that sealed their keys. A sealed key starts with the id of its
+/// master key.
 ///
-/// As SQL, because diesel does not see that both expressions are equal. A row that is too damaged
-/// to have an id must not keep the service from starting.
+/// This is SQL because diesel does not recognise that both expressions are equal. Keys that are too
+/// short to contain an id are skipped: they must not prevent the service from starting.
 pub const COUNT_MASTER_KEYS: &str = "SELECT substr(sealed_key, 1, 8) AS id, count(*) AS devices \
                                      FROM otp_devices WHERE length(sealed_key) >= 8 \
                                      GROUP BY substr(sealed_key, 1, 8)";
@@ -309,11 +313,11 @@ pub struct MasterKeyCountRow {
 }
 
 impl MasterKeyCountRow {
-    /// The master key, and the number of devices.
+    /// Converts the row to the id of the master key and the number of devices.
     ///
     /// # Errors
     ///
-    /// What is wrong with the row: the broken rule, and not the value.
+    /// If the row is invalid. The error names the violated rule but not the value.
     pub fn into_count(self) -> Result<(MasterKeyId, u64), Cause> {
         let id = self.id.try_into().map_err(|_| "a key without an id")?;
         let devices = u64::try_from(self.devices)?;

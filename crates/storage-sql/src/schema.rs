@@ -1,4 +1,4 @@
-//! The tables as diesel sees them; `migrations/` creates them and documents their columns.
+//! The tables as declared to diesel. `migrations/` creates them and documents their columns.
 #![expect(missing_docs, reason = "the columns are documented in the migrations")]
 
 diesel::table! {
@@ -58,7 +58,7 @@ diesel::table! {
     }
 }
 
-// Made by diesel itself: which migrations are applied.
+// The applied migrations; diesel itself creates this table.
 diesel::table! {
     __diesel_schema_migrations (version) {
         version -> Text,

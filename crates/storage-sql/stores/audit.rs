@@ -1,4 +1,4 @@
-//! Queries of the audit trail. Compiled into each SQL adapter, over its `SqlStores`.
+//! Queries of the audit trail. Compiled into each SQL adapter and implemented on its `SqlStores`.
 
 use async_trait::async_trait;
 use diesel::dsl::sql;
@@ -43,7 +43,7 @@ impl AuditStore for SqlStores {
         after: Option<&InstanceId>,
         limit: u16,
     ) -> StoreResult<Option<AuditRemoval>> {
-        // No id is empty: all are after the empty one.
+        // No id is empty, so all ids are greater than the empty text.
         let after = after.map(InstanceId::as_str).unwrap_or_default().to_owned();
         let next = audit_events::table
             .select(audit_events::instance_id)

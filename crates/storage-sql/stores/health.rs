@@ -1,4 +1,4 @@
-//! Queries of the health of a database. Compiled into each SQL adapter, over its `SqlStores`.
+//! Query of the health check. Compiled into each SQL adapter and implemented on its `SqlStores`.
 
 use async_trait::async_trait;
 use diesel::prelude::*;

@@ -1,4 +1,4 @@
-//! Queries of instances. Compiled into each SQL adapter, over its `SqlStores`.
+//! Queries of instances. Compiled into each SQL adapter and implemented on its `SqlStores`.
 
 use async_trait::async_trait;
 use diesel::prelude::*;

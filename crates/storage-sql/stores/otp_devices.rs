@@ -1,4 +1,4 @@
-//! Queries of OTP devices. Compiled into each SQL adapter, over its `SqlStores`.
+//! Queries of OTP devices. Compiled into each SQL adapter and implemented on its `SqlStores`.
 
 use async_trait::async_trait;
 use diesel::prelude::*;
@@ -37,7 +37,7 @@ impl OtpDeviceStore for SqlStores {
         limit: u16,
         max_bytes: u32,
     ) -> StoreResult<Vec<OtpDeviceSummary>> {
-        // No id is empty: all are after the empty one.
+        // No id is empty, so all ids are greater than the empty text.
         let after = after.map(OtpDeviceId::as_str).unwrap_or_default().to_owned();
         let query = diesel::sql_query(LIST_OTP_DEVICES)
             .bind::<Text, _>(instance.as_str().to_owned())
@@ -61,7 +61,8 @@ impl OtpDeviceStore for SqlStores {
             .filter(otp_devices::sealed_key.eq(current.key.as_bytes().to_vec()))
             .filter(otp_devices::algorithm.eq(i16::from(current.algorithm.number())))
             .filter(otp_devices::counter.eq(current.counter.value()));
-        // Without the key, which a distributed database refuses to change, even to the same value.
+        // The primary key is not set: a distributed database refuses to change it, even to the same
+        // value.
         let statement = diesel::update(unchanged).set((
             otp_devices::description.eq(replacement.description.as_str().to_owned()),
             otp_devices::sealed_key.eq(replacement.key.as_bytes().to_vec()),

@@ -1,4 +1,4 @@
-//! Queries of sealed keys. Compiled into each SQL adapter, over its `SqlStores`.
+//! Queries of sealed keys. Compiled into each SQL adapter and implemented on its `SqlStores`.
 
 use async_trait::async_trait;
 use diesel::dsl::sql;
@@ -18,11 +18,11 @@ impl SealedKeyStore for SqlStores {
         after: Option<(&InstanceId, &OtpDeviceId)>,
         limit: u16,
     ) -> StoreResult<Vec<DeviceKey>> {
-        // No id is empty: all are after the empty ones.
+        // No id is empty, so all pairs of ids are greater than two empty texts.
         let (instance, device) = after
             .map(|(instance, device)| (instance.as_str(), device.as_str()))
             .unwrap_or_default();
-        // Compared as a pair, by which the index is searched: diesel has no such expression.
+        // Comparing the pair lets the database search the index; diesel has no expression for it.
         let after = sql::<Bool>("(instance_id, device_id) > (")
             .bind::<Text, _>(instance.to_owned())
             .sql(", ")

@@ -1,4 +1,4 @@
-//! The batcher over a pool that leads to no database, on a paused clock.
+//! Tests of the batcher, on a pool without a database and with a paused clock.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,16 +13,16 @@ use tokio::time::{Instant, sleep, timeout};
 
 /// A request that fails every batch it is in.
 const POISON: u32 = 13;
-/// A request that fails alone, and not its batch.
+/// A request that fails without failing its batch.
 const CORRUPT: u32 = 17;
 /// A request whose execution panics.
 const PANIC: u32 = 99;
-/// A request that takes long.
+/// A request that takes 2.5 s.
 const SLOW: u32 = 1000;
-/// A request that fails as late as one to a frozen database.
+/// A request that fails after 15 s, like one to a frozen database.
 const FROZEN: u32 = 2000;
 
-/// A pool of one connection, and a record of the batches that were executed.
+/// A pool of one connection that records the executed batches.
 #[derive(Clone)]
 struct Recorder {
     connection: Arc<Semaphore>,
@@ -63,7 +63,7 @@ impl Recorder {
     }
 }
 
-/// Answers each number with itself.
+/// Returns each number as its result.
 async fn echo(
     recorder: Recorder,
     _connection: OwnedSemaphorePermit,
@@ -86,7 +86,7 @@ async fn echo(
     Ok(numbers.iter().map(result).collect())
 }
 
-/// The results of numbers that are requested at the same time.
+/// Requests numbers concurrently and returns their results.
 async fn run_all(
     batcher: &Arc<Batcher<u32, u32>>,
     numbers: impl IntoIterator<Item = u32>,
@@ -112,7 +112,7 @@ async fn requests_that_arrive_meanwhile_are_one_batch() {
     for (number, result) in others {
         assert_eq!(result.unwrap(), number);
     }
-    // The first did not wait for others, and no batch is larger than 256.
+    // The first request did not wait for others, and no batch is larger than 256.
     assert_eq!(recorder.batches(), [1, 256, 256, 88]);
 }
 
@@ -169,9 +169,9 @@ async fn a_dropped_caller_changes_nothing_for_the_others() {
     let (dropped, other) = tokio::join!(timeout(patience, batcher.run(1)), batcher.run(2));
     assert!(dropped.is_err());
     assert_eq!(other.unwrap(), 2);
-    // What was started was executed nevertheless.
+    // The batch had started and was executed nevertheless.
     assert_eq!(recorder.batches(), [2]);
-    // A request whose caller is gone before it is started is not executed.
+    // A request whose caller is dropped before it starts is not executed.
     let dropped = async {
         sleep(Duration::from_millis(5)).await;
         timeout(Duration::from_millis(1), batcher.run(4)).await
@@ -218,7 +218,7 @@ async fn requests_beyond_the_capacity_of_the_queue_are_rejected_at_once() {
     let batcher = Recorder::new().batcher();
     let results = run_all(&batcher, 3_000..8_000).await;
     let rejected: Vec<_> = results.iter().filter(|(_, result)| result.is_err()).collect();
-    // 4096 are queued, and one may have been taken out before.
+    // 4096 are queued, and one may have been drained before.
     assert!((903..=904).contains(&rejected.len()), "{}", rejected.len());
     assert!(rejected.iter().all(|(_, result)| matches!(result, Err(StoreError::Busy(_)))));
 }
@@ -242,8 +242,7 @@ async fn a_request_that_was_queued_for_too_long_is_rejected() {
     assert_eq!(recorder.batches(), [1]);
 }
 
-/// A frozen database costs its callers one timeout, and not one for each batch that queued
-/// meanwhile.
+/// A frozen database costs its callers one timeout, and not one for each batch queued meanwhile.
 #[tokio::test(start_paused = true)]
 async fn requests_that_are_late_do_not_wait_for_a_connection() {
     let recorder = Recorder::new();

@@ -14,21 +14,21 @@ use tempfile::Builder;
 use crate::connect::{DatabaseFile, has_migrations_table};
 use crate::file::{self, MigrationLock, file_error, with_suffix};
 
-/// Copies a database, as it is at one moment, to a new file, while others use it.
+/// Copies a consistent snapshot of a database, which may be in use, to a new file.
 pub(crate) fn back_up(file: &DatabaseFile, to: &Path) -> Result<(), BackendError> {
     copy(&mut file.open().map_err(BackendError::Database)?, to)
 }
 
-/// Creates a database from a copy; it must not exist.
+/// Creates a database from a copy. The database must not exist.
 pub(crate) fn restore(file: &DatabaseFile, from: &Path) -> Result<(), BackendError> {
     let path = file.path();
     let copied = DatabaseFile::new(from.to_owned()).open_without_log();
     let copied = &mut copied.map_err(BackendError::Database)?;
     check(copied)?;
-    // No other process creates a database there meanwhile.
+    // Keeps other processes from creating a database there meanwhile.
     let _lock = MigrationLock::take(path).map_err(BackendError::File)?;
-    // The log of a former database may hold data that is nowhere else; beside another one it would
-    // be lost.
+    // The log of a former database may hold data that exists nowhere else; next to another database
+    // it would be lost.
     for suffix in ["-wal", "-shm"] {
         let left = with_suffix(path, suffix);
         if left.exists() {
@@ -38,7 +38,7 @@ pub(crate) fn restore(file: &DatabaseFile, from: &Path) -> Result<(), BackendErr
     copy(copied, path)
 }
 
-/// Checks that a database is whole, and of this service: an empty file is a database too.
+/// Checks that a database is intact and belongs to this service: an empty file is a database too.
 fn check(connection: &mut SqliteConnection) -> Result<(), BackendError> {
     let found = sql::<Text>("PRAGMA integrity_check").load::<String>(connection);
     if found.map_err(unusable)? != ["ok"] {
@@ -54,19 +54,20 @@ fn unusable(error: impl Into<Cause>) -> BackendError {
     BackendError::Database(error.into())
 }
 
-/// Writes what a connection sees at one moment to a new file, durably.
+/// Durably writes a consistent snapshot of a connection's database to a new file.
 ///
-/// Under another name first: an incomplete copy must not look complete, nor like a new database.
+/// The copy has another name until it is complete: an incomplete copy must look neither complete
+/// nor like a new database.
 fn copy(connection: &mut SqliteConnection, to: &Path) -> Result<(), BackendError> {
     if to.exists() {
         return Err(BackendError::Exists(to.to_owned()));
     }
-    // Absolute, because SQLite takes other names for something else: `file:…`, `:memory:`.
+    // Absolute, because SQLite interprets names such as `file:…` and `:memory:`.
     let at = |error| BackendError::File(file_error(to)(error));
     let target = absolute(to).map_err(at)?;
     let folder = target.parent().unwrap_or(Path::new("/"));
     let name = target.file_name().unwrap_or_default();
-    // Empty, and only its owner may read it.
+    // An empty file that only its owner can read.
     let copy = Builder::new().prefix(name).suffix("-incomplete").tempfile_in(folder).map_err(at)?;
     let path = copy.path().to_str();
     let path = path.ok_or_else(|| BackendError::File("its name is not UTF-8".into()))?;

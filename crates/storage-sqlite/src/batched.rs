@@ -1,6 +1,6 @@
-//! What the batchers execute: the requests of a batch one after the other, in one transaction.
+//! The execution of batches: the requests of a batch run one after the other, in one transaction.
 //!
-//! A statement costs little here, and a transaction much.
+//! On SQLite a statement is cheap and a transaction is expensive.
 
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error};
@@ -15,12 +15,12 @@ use merchant_otp_storage_sql::{Deduplicated, Failure};
 use crate::executor::failed;
 use crate::serials::append_events;
 
-/// The result of each request of a batch, in their order, or why the batch failed.
+/// The results of the requests of a batch, in their order, or the failure of the whole batch.
 pub(crate) type EachResult<A> = Result<Vec<StoreResult<A>>, Failure>;
 
-/// Stores the devices that do not exist, and their events.
+/// Stores the devices that do not exist, with their events.
 ///
-/// Of several with the same id the first one is stored, and the others conflict with it.
+/// If several devices have the same id, the first one is stored and the others conflict with it.
 pub(crate) fn insert_devices(
     connection: &mut SqliteConnection,
     devices: &[DeviceToInsert],
@@ -34,7 +34,7 @@ pub(crate) fn insert_devices(
             match inserted {
                 Ok(0) => conflicting_device(find(connection, &device.instance, &device.device.id)?),
                 Ok(_) => Ok(OtpDeviceInsertion::Stored),
-                // The statement fails, and not the transaction.
+                // Only the statement fails; the transaction can go on.
                 Err(Error::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _)) => {
                     Ok(OtpDeviceInsertion::NoSuchInstance)
                 }
@@ -49,7 +49,7 @@ pub(crate) fn insert_devices(
     })
 }
 
-/// Finds devices, equal requests once.
+/// Finds devices. Equal requests are looked up once.
 pub(crate) fn find_devices(
     connection: &mut SqliteConnection,
     requests: &[(InstanceId, OtpDeviceId)],
@@ -66,7 +66,7 @@ fn find(
     instance: &InstanceId,
     id: &OtpDeviceId,
 ) -> Result<Option<SealedOtpDevice>, Failure> {
-    // Without `first`: SQLite prepares a statement with a bound LIMIT at each execution.
+    // Not with `first`: SQLite prepares a statement with a bound LIMIT at each execution.
     let row = otp_devices::table
         .find((instance.as_str(), id.as_str()))
         .select(OtpDeviceRow::as_select())
@@ -76,7 +76,7 @@ fn find(
     row.map(OtpDeviceRow::into_device).transpose().map_err(Failure::Corrupt)
 }
 
-/// Finds access tokens, equal requests once.
+/// Finds access tokens. Equal requests are looked up once.
 pub(crate) fn find_tokens(
     connection: &mut SqliteConnection,
     requests: &[TokenKey],
@@ -101,8 +101,8 @@ pub(crate) fn find_tokens(
     Ok(requests.fan_out(&found))
 }
 
-/// Executes requests one after the other: a row that is no value of the domain fails its request
-/// alone, and anything else the batch.
+/// Executes requests one after the other. A failed read or write fails the batch; a corrupt row or
+/// a conflict fails only its request.
 fn each<R, A>(requests: &[R], mut execute: impl FnMut(&R) -> Result<A, Failure>) -> EachResult<A> {
     let result = |request| match execute(request) {
         Err(failure @ (Failure::Read(_) | Failure::Write(_))) => Err(failure),
@@ -111,13 +111,13 @@ fn each<R, A>(requests: &[R], mut execute: impl FnMut(&R) -> Result<A, Failure>)
     requests.iter().map(result).collect()
 }
 
-/// Executes several reads in one transaction: locking the file costs as much as a read.
+/// Executes several reads in one transaction, because locking the file costs as much as a read.
 fn reading<T>(
     connection: &mut SqliteConnection,
     read: impl FnOnce(&mut SqliteConnection) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     connection.transaction(read).map_err(|failure| match failure {
-        // Of the transaction itself: nothing was written.
+        // A failure of the transaction itself: nothing was written.
         Failure::Write(error) => Failure::Read(error),
         failure => failure,
     })

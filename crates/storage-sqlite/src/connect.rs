@@ -21,9 +21,9 @@ use crate::file::FileIdentity;
 
 /// The settings of each connection.
 ///
-/// `busy_timeout` comes first, so that the others wait for a lock too. It is short: the application
-/// retries contended work. The cache has 6000 KiB; with SQLite's default of 2000, look-ups among a
-/// million devices were slower than among a thousand (`docs/performance.md`).
+/// `busy_timeout` is first, so that the other settings also wait for a lock. It is short because
+/// the application retries contended work. The cache has 6000 KiB: with SQLite's default of 2000,
+/// look-ups among a million devices were slower than among a thousand (`docs/performance.md`).
 const PRAGMAS: &str = "
     PRAGMA busy_timeout = 1000;
     PRAGMA journal_mode = WAL;
@@ -32,11 +32,11 @@ const PRAGMAS: &str = "
     PRAGMA cache_size = -6000;
 ";
 
-/// The file of a database, and how connections to it are opened.
+/// A database file; opens connections to it.
 #[derive(Clone, Debug)]
 pub(crate) struct DatabaseFile {
     path: PathBuf,
-    /// The file that the first connection led to.
+    /// The file that was opened first.
     first: Arc<OnceLock<FileIdentity>>,
 }
 
@@ -49,7 +49,7 @@ impl DatabaseFile {
         &self.path
     }
 
-    /// Opens the file, which must exist and be the one that was opened first.
+    /// Opens a connection to the file, which must exist and be the one that was opened first.
     pub(crate) fn open(&self) -> Result<SqliteConnection, Cause> {
         let identity = FileIdentity::of(&self.path)?;
         self.first.get_or_init(|| identity);
@@ -60,25 +60,25 @@ impl DatabaseFile {
         Ok(connection)
     }
 
-    /// Checks that the file at the path is still the one that the connections lead to.
+    /// Checks that the path still leads to the file that was opened first.
     ///
-    /// What is written to a file that was moved away would be lost; and the log (`-wal`) of the
-    /// first file is still there: SQLite would put its pages into another one.
+    /// Writes to a file that was moved away would be lost. The log (`-wal`) of the first file would
+    /// also still exist, and SQLite would apply its pages to the new file.
     pub(crate) fn check(&self) -> Result<(), Cause> {
         let identity = FileIdentity::of(&self.path)?;
         if self.first.get() == Some(&identity) { Ok(()) } else { Err(Replaced.into()) }
     }
 
-    /// Opens a file that is not in use, and leaves it as it is.
+    /// Opens a file that is not in use, without changing it.
     pub(crate) fn open_without_log(&self) -> Result<SqliteConnection, Cause> {
         FileIdentity::of(&self.path)?;
         Ok(SqliteConnection::establish(&self.url())?)
     }
 
-    /// Opens a new file that other processes are opening at this moment.
+    /// Opens a new file that other processes may be opening too, and retries while it is busy.
     ///
-    /// Switching it to WAL needs exclusive access, and SQLite does not wait for that by
-    /// `busy_timeout`.
+    /// Switching the file to WAL mode needs exclusive access, for which SQLite's `busy_timeout`
+    /// does not wait.
     pub(crate) fn open_patiently(&self) -> Result<SqliteConnection, Cause> {
         const PAUSE: Duration = Duration::from_millis(10);
         const ATTEMPTS: u32 = 500;
@@ -91,8 +91,8 @@ impl DatabaseFile {
         self.open()
     }
 
-    /// The URI of the file (<https://sqlite.org/uri.html>), in a mode that does not create it: an
-    /// empty database in place of a lost one would hide the loss.
+    /// Returns the URI of the file (<https://sqlite.org/uri.html>). Its mode does not create the
+    /// file, because an empty database in place of a lost one would hide the loss.
     fn url(&self) -> String {
         const RESERVED: &AsciiSet = &CONTROLS.add(b'%').add(b'?').add(b'#').add(b' ');
         let path = percent_encode(self.path.as_os_str().as_encoded_bytes(), RESERVED);
@@ -103,7 +103,7 @@ impl DatabaseFile {
 /// Whether a database error means that another connection holds a lock (`SQLITE_BUSY`,
 /// `SQLITE_LOCKED`).
 ///
-/// By its text: diesel hides the code.
+/// Recognises errors by their text, because diesel does not expose the code.
 pub(crate) fn is_contention(information: &dyn DatabaseErrorInformation) -> bool {
     let message = information.message();
     message.starts_with("database is locked") || message.starts_with("database table is locked")
@@ -118,7 +118,7 @@ fn is_busy(cause: &Cause) -> bool {
 #[error("the file of the database was replaced while the service runs; restart it")]
 struct Replaced;
 
-/// Whether diesel has made its table, as it has in every database of this service.
+/// Whether diesel's migrations table exists, as it does in every database of this service.
 pub(crate) fn has_migrations_table(connection: &mut SqliteConnection) -> QueryResult<bool> {
     let tables = format!("SELECT count(*) FROM sqlite_master WHERE name = '{MIGRATIONS_TABLE}'");
     Ok(sql::<BigInt>(&tables).get_result::<i64>(connection)? > 0)

@@ -1,4 +1,4 @@
-//! The connection pool, and how units of work run on it.
+//! The connection pool and the execution of units of work on it.
 
 use deadpool::Runtime;
 use deadpool::managed::{Manager, Metrics, Object, Pool, QueueMode, RecycleError, RecycleResult};
@@ -12,9 +12,9 @@ use tokio::task::spawn_blocking;
 
 use crate::connect::{DatabaseFile, is_contention};
 
-/// Executes units of work on pooled connections, on threads that may block.
+/// Executes units of work on pooled connections, on blocking threads.
 ///
-/// A unit of work that was started runs to its end, even if its caller is dropped, and keeps its
+/// A started unit of work runs to completion, even if its caller is dropped, and keeps its
 /// connection until then.
 #[derive(Clone)]
 pub(crate) struct Executor {
@@ -25,7 +25,7 @@ pub(crate) struct Executor {
 /// A connection of the pool.
 pub(crate) struct Connection {
     sqlite: SqliteConnection,
-    /// Whether it may be broken: from the start of a unit of work until it ended well.
+    /// Whether the connection may be broken: set while a unit of work runs and after one fails.
     in_doubt: bool,
 }
 
@@ -48,21 +48,22 @@ impl Manager for DatabaseFile {
 }
 
 impl Executor {
-    /// A pool of at most `connections` connections, which are opened when they are needed.
+    /// Creates a pool of at most `connections` connections, which are opened on demand. The current
+    /// tokio runtime executes the units of work.
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime; that runtime executes the units of work.
+    /// If called outside of a tokio runtime.
     pub(crate) fn new(file: DatabaseFile, connections: usize) -> Self {
         let pool = Pool::builder(file).max_size(connections).runtime(Runtime::Tokio1);
-        // A few warm connections serve a quiet shop.
+        // Under low load, LIFO uses the same few warm connections.
         let pool = pool.queue_mode(QueueMode::Lifo).build();
         #[expect(clippy::expect_used, reason = "it fails for timeouts without a runtime")]
         let pool = pool.expect("a pool");
         Self { pool, runtime: Handle::current() }
     }
 
-    /// The rows of a query, as values of the domain.
+    /// Loads the rows of a query and converts them to domain values.
     pub(crate) async fn fetch<Row: Send + 'static, T>(
         &self,
         query: impl LoadQuery<'static, SqliteConnection, Row> + Send + 'static,
@@ -73,7 +74,7 @@ impl Executor {
         rows.await?.into_iter().map(value).collect()
     }
 
-    /// The number of rows that a statement changed.
+    /// Executes a statement and returns the number of changed rows.
     pub(crate) async fn write(
         &self,
         statement: impl ExecuteDsl<SqliteConnection> + Send + 'static,
@@ -87,7 +88,8 @@ impl Executor {
         unit: impl FnOnce(&mut SqliteConnection) -> Result<T, Failure> + Send + 'static,
     ) -> StoreResult<T> {
         reject_excess_waiters(&self.pool)?;
-        // A task: a caller that is dropped while a connection is opened must not free its place.
+        // In a task: a caller that is dropped while a connection is opened must not release its
+        // permit.
         let executor = self.clone();
         let task = self.runtime.spawn(async move {
             let connection = executor.acquire().await?;
@@ -105,7 +107,7 @@ impl Executor {
         let pool = self.pool.clone();
         let work = self.runtime.spawn_blocking(move || {
             pool.manager().check().map_err(StoreError::Unavailable)?;
-            // Until it is known to have ended well; a panic leaves it so.
+            // Reset when the unit of work succeeds; a panic leaves it set.
             connection.in_doubt = true;
             let result = unit(&mut connection.sqlite).map_err(failed);
             connection.in_doubt = matches!(result, Err(StoreError::Read(_) | StoreError::Write(_)));
@@ -124,7 +126,7 @@ impl Acquire for Executor {
     }
 }
 
-/// The error of a failed unit of work, or of one of its rows.
+/// Maps the failure of a unit of work, or of one of its rows, to a store error.
 pub(crate) fn failed(failure: Failure) -> StoreError {
     store_error(failure, is_contention)
 }

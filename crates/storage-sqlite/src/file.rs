@@ -1,4 +1,4 @@
-//! The file of a database: making it, locking it, telling it from others.
+//! The database file: its creation, its lock and its identity.
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use merchant_otp_ports::Cause;
 use thiserror::Error;
 
-/// Makes the file and its folder if they are missing, for the owner's eyes only.
+/// Creates the file if it is missing, accessible only to its owner, and makes its name durable.
 pub(crate) fn create(path: &Path) -> Result<(), Cause> {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     match file {
@@ -20,8 +20,8 @@ pub(crate) fn create(path: &Path) -> Result<(), Cause> {
     sync_folders(path)
 }
 
-/// Makes the name of a new file durable: it is once its folder is, and that of a new folder
-/// likewise.
+/// Makes the name of a new file durable: syncs its folder, and the parent of the folder in case the
+/// folder is new too.
 pub(crate) fn sync_folders(path: &Path) -> Result<(), Cause> {
     for folder in path.ancestors().skip(1).take(2).map(or_current) {
         match File::open(folder).and_then(|folder| folder.sync_all()) {
@@ -33,14 +33,14 @@ pub(crate) fn sync_folders(path: &Path) -> Result<(), Cause> {
     Ok(())
 }
 
-/// Held by the one process that makes or migrates the database.
+/// A lock that is held by the one process that creates or migrates the database.
 ///
-/// It is a lock on a file of its own: closing the database's file would end the locks that SQLite
-/// has on it in this process (<https://sqlite.org/howtocorrupt.html>, section 2.2).
+/// It locks a separate file: closing the database file would release the locks that SQLite holds on
+/// it in this process (<https://sqlite.org/howtocorrupt.html>, section 2.2).
 pub(crate) struct MigrationLock(#[expect(dead_code, reason = "dropped at the end")] File);
 
 impl MigrationLock {
-    /// Waits for the lock; creates the folder of the database for it, for its owner alone.
+    /// Waits for the lock. Creates a missing folder of the database, accessible only to its owner.
     pub(crate) fn take(database: &Path) -> Result<Self, Cause> {
         let folder = database.parent().map_or(Path::new("."), or_current);
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(file_error(folder))?;
@@ -53,7 +53,7 @@ impl MigrationLock {
     }
 }
 
-/// Which file a path leads to, by device and inode.
+/// The identity of the file that a path leads to: its device and inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FileIdentity(u64, u64);
 
@@ -64,14 +64,14 @@ impl FileIdentity {
     }
 }
 
-/// The path of a file that belongs to another one.
+/// Returns the path of a companion file, whose name has a suffix.
 pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     name.into()
 }
 
-/// The folder of a path without one is the current one.
+/// Replaces the empty folder of a bare file name with the current folder.
 fn or_current(folder: &Path) -> &Path {
     if folder.as_os_str().is_empty() { Path::new(".") } else { folder }
 }

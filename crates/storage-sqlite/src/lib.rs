@@ -1,8 +1,8 @@
 //! The embedded storage adapter: a SQLite database in one file, for one machine.
 //!
-//! SQLite is compiled in. The file is in WAL mode with `synchronous=FULL`: what is acknowledged is
-//! on disk. One connection writes, several read, and other processes (the command line) may do both
-//! at the same time.
+//! SQLite is compiled in. The file is in WAL mode with `synchronous=FULL`, so that acknowledged
+//! writes are on disk. One connection writes and several read; other processes, such as the command
+//! line, may do both at the same time.
 
 mod backup;
 mod batched;
@@ -37,19 +37,21 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlit
 pub struct SqliteBackend {
     file: DatabaseFile,
     reading: Executor,
-    /// SQLite has one writer at a time: a queue before one connection is fair, its locks are not.
+    /// A pool of one connection, because SQLite has one writer at a time. The queue for that
+    /// connection is fair; SQLite's locks are not.
     writing: Executor,
 }
 
 impl SqliteBackend {
-    /// The database in the file at `path`, with at most `connections` connections that read and one
-    /// that writes.
+    /// Returns the backend of the database file at `path`, with at most `connections` read
+    /// connections and one write connection.
     ///
-    /// Nothing is opened yet: [`StorageBackend::migrate`] creates the file.
+    /// Nothing is opened yet: [`StorageBackend::migrate`] creates the file. The current tokio
+    /// runtime must outlive the stores.
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime, which must outlive the stores.
+    /// If called outside of a tokio runtime.
     #[must_use]
     pub fn open(path: PathBuf, connections: u16) -> Self {
         let file = DatabaseFile::new(path);
@@ -60,7 +62,7 @@ impl SqliteBackend {
         }
     }
 
-    /// Does something with the file, on a thread that may block.
+    /// Runs blocking work on the file.
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&DatabaseFile) -> Result<T, BackendError> + Send + 'static,
@@ -87,7 +89,8 @@ impl StorageBackend for SqliteBackend {
 
     async fn migrate(&self) -> Result<Vec<String>, BackendError> {
         self.blocking(|file| {
-            // No file yet, or one that another process is creating: then under the lock.
+            // No lock is needed if nothing is pending. The check fails if the file is missing or if
+            // another process is creating it.
             if open_and_find_pending(file).is_ok_and(|pending| pending.is_empty()) {
                 return Ok(Vec::new());
             }

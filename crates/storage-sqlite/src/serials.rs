@@ -1,4 +1,4 @@
-//! Serials, and the events that get them.
+//! Assigning serials and appending events.
 
 use diesel::prelude::*;
 use merchant_otp_domain::AuditEvent;
@@ -14,7 +14,7 @@ diesel::table! {
 
 /// Takes the next `count` serials of a table; returns the first one.
 ///
-/// Inside a transaction: the serials of a transaction that is rolled back are used again.
+/// Must be called in a transaction. If the transaction is rolled back, its serials are taken again.
 pub(crate) fn take_serials(
     connection: &mut SqliteConnection,
     table: &str,
@@ -27,14 +27,14 @@ pub(crate) fn take_serials(
     Ok(last - count + 1)
 }
 
-/// Appends events, in the transaction of their changes.
+/// Appends events. Must be called in the transaction of their changes.
 pub(crate) fn append_events(
     connection: &mut SqliteConnection,
     events: &[&AuditEvent],
 ) -> QueryResult<()> {
     let count = i64::try_from(events.len()).unwrap_or(i64::MAX);
     if count == 0 {
-        // Nothing is written, and no commit waits for the disk.
+        // Write nothing, so that the commit does not wait for the disk.
         return Ok(());
     }
     for (serial, event) in (take_serials(connection, "audit_events", count)?..).zip(events) {

@@ -1,4 +1,4 @@
-//! The adapter passes the contract of storage adapters, on a file.
+//! Runs the storage contract on SQLite, with a database file per case.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use merchant_otp_ports::StorageBackend;

@@ -1,4 +1,4 @@
-//! Making and migrating a database of SQLite.
+//! Tests of creating and migrating SQLite databases.
 
 use merchant_otp_ports::StorageBackend;
 use merchant_otp_storage_sqlite::SqliteBackend;

@@ -1,4 +1,4 @@
-//! Where PostgreSQL's programs are.
+//! Finding and installing PostgreSQL's programs.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use merchant_otp_test_tools::apt_install;
 
-/// Where Debian and its children keep the binaries of each major version.
+/// The folder in which Debian and its derivatives install the binaries of each major version.
 const DEBIAN: &str = "/usr/lib/postgresql";
 
 const HELP: &str = "PostgreSQL is missing: install its server (initdb, postgres), for example by \
                     `apt-get install postgresql`, and put it on the PATH";
 
-/// The folder of `initdb` and `postgres`; installs them with apt if there is none.
+/// Returns the folder of `initdb` and `postgres`; installs them with apt if they are missing.
 pub(crate) fn find_or_install() -> Result<PathBuf> {
     if let Some(folder) = find() {
         return Ok(folder);
@@ -21,11 +21,12 @@ pub(crate) fn find_or_install() -> Result<PathBuf> {
     find().context("PostgreSQL is installed, and `initdb` is not to be found")
 }
 
-/// A program of PostgreSQL, such as `pg_dump`; installs it with apt if there is none.
+/// Returns the path of a program of PostgreSQL, such as `pg_dump`; installs PostgreSQL with apt if
+/// it is missing.
 ///
 /// # Errors
 ///
-/// If it is missing and cannot be installed.
+/// If PostgreSQL is missing and cannot be installed.
 pub fn program(name: &str) -> Result<PathBuf> {
     Ok(find_or_install()?.join(name))
 }

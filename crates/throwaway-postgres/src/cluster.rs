@@ -18,13 +18,13 @@ use tempfile::TempDir;
 
 use crate::binaries;
 
-/// How long a cluster, or what is in front of it, may take to accept connections.
+/// How long a cluster, or a pooler in front of it, may take to accept connections.
 pub(crate) const START_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// A running server with a data folder of its own, stopped and removed when dropped.
+/// A running server with its own data folder, stopped and removed when dropped.
 ///
-/// Every user of this machine can connect as `postgres` without a password: over a socket in a
-/// folder that only its user may enter, and over a free port of 127.0.0.1.
+/// It accepts connections as `postgres` without a password: over a socket in a folder that only the
+/// user of the server may enter, and, for every user of the machine, over a free port of 127.0.0.1.
 pub struct Cluster {
     server: Child,
     folder: TempDir,
@@ -33,8 +33,8 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts a cluster with the defaults of the server, but for speed: nothing survives a crash of
-    /// the machine.
+    /// Starts a cluster with the server's defaults, except that it accepts 400 connections and that
+    /// `fsync` is off for speed: its data does not survive a crash of the machine.
     ///
     /// # Errors
     ///
@@ -43,7 +43,7 @@ impl Cluster {
         Self::start_with(&[("fsync", "off"), ("max_connections", "400")], &[])
     }
 
-    /// Starts a cluster with these settings, and these files in its data folder.
+    /// Starts a cluster with the given settings and the given files in its data folder.
     ///
     /// # Errors
     ///
@@ -52,7 +52,7 @@ impl Cluster {
         Self::start_in(&env::temp_dir(), settings, files)
     }
 
-    /// Starts a server with its data in a given folder, which every user can enter.
+    /// Starts a cluster with its data below a given folder, which every user must be able to enter.
     ///
     /// # Errors
     ///
@@ -71,7 +71,7 @@ impl Cluster {
         let initdb = owner
             .command(&binaries.join("initdb"))
             .args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-sync"])
-            // Not the locale C: what relies on the order or the case of bytes must say so itself.
+            // Not the locale C: a statement that relies on byte order must request it explicitly.
             .args(["--locale=C", "--locale-provider=icu", "--icu-locale=en-US", "--pgdata"])
             .arg(&data)
             .output()
@@ -92,7 +92,7 @@ impl Cluster {
     ///
     /// # Errors
     ///
-    /// If it does not start.
+    /// If the standby does not start.
     pub fn standby(&self) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("merchant-otp-pg-").tempdir()?;
         let owner = Owner::of_servers()?;
@@ -110,7 +110,7 @@ impl Cluster {
         Self::on(folder, self.settings.clone())
     }
 
-    /// Starts a server on the data in a folder.
+    /// Starts a server on the existing data in a folder.
     fn on(folder: TempDir, settings: Vec<String>) -> Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let server = spawn(folder.path(), port, &settings)?;
@@ -119,13 +119,13 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Kills all processes of the server at once, as a crash does.
+    /// Kills all processes of the server at once, like a crash.
     pub fn crash(&mut self) {
         self.signal_all(Signal::SIGKILL);
         let _status = self.server.wait();
     }
 
-    /// Stops the server as an operator does: who is connected is thrown out.
+    /// Stops the server as an operator does, with a fast shutdown that closes all connections.
     pub fn stop(&mut self) {
         if let Ok(pid) = i32::try_from(self.server.id()) {
             let _gone_already = kill(Pid::from_raw(pid), Signal::SIGINT);
@@ -133,21 +133,22 @@ impl Cluster {
         let _status = self.server.wait();
     }
 
-    /// Starts the server again after a stop or a crash, on its data.
+    /// Starts the server again on its data, after a stop or a crash.
     ///
     /// # Errors
     ///
-    /// If it does not start.
+    /// If the server does not start.
     pub fn start_again(&mut self) -> Result<()> {
         self.server = spawn(self.folder.path(), self.port, &self.settings)?;
         self.wait_until_ready()
     }
 
-    /// Acknowledges from now on only what a standby has applied.
+    /// Makes replication synchronous: from then on, a commit is acknowledged only after a standby
+    /// has confirmed it.
     ///
     /// # Errors
     ///
-    /// If no standby follows within a minute.
+    /// If no standby is connected within a minute.
     pub fn wait_for_standby(&self) -> Result<()> {
         let mut session = postgres::Client::connect(&self.url("postgres"), postgres::NoTls)?;
         session.batch_execute("ALTER SYSTEM SET synchronous_standby_names = '*'")?;
@@ -161,11 +162,11 @@ impl Cluster {
         Ok(())
     }
 
-    /// Makes a standby the server that writes.
+    /// Promotes a standby to the primary.
     ///
     /// # Errors
     ///
-    /// If it is none.
+    /// If the server is not a standby.
     pub fn promote(&self) -> Result<()> {
         let mut session = postgres::Client::connect(&self.url("postgres"), postgres::NoTls)?;
         Ok(session.batch_execute("SELECT pg_promote()")?)
@@ -184,17 +185,17 @@ impl Cluster {
         format!("postgres://postgres@/{database}?host={folder}&port={port}")
     }
 
-    /// Stops all processes of the server where they are: it answers nothing, and closes nothing.
+    /// Suspends all processes of the server: it neither responds nor closes connections.
     pub fn freeze(&self) {
         self.signal_all(Signal::SIGSTOP);
     }
 
-    /// Lets the processes of the server go on.
+    /// Resumes the processes of the server.
     pub fn thaw(&self) {
         self.signal_all(Signal::SIGCONT);
     }
 
-    /// The processes of the server, its own first.
+    /// The ids of the server's processes, the main process first.
     #[must_use]
     pub fn processes(&self) -> Vec<u32> {
         let server = self.server.id();
@@ -212,11 +213,11 @@ impl Cluster {
         }
     }
 
-    /// Waits until the server takes connections.
+    /// Waits until the server accepts connections.
     ///
     /// # Errors
     ///
-    /// If it ended, or takes none within a minute.
+    /// If the server ended, or accepts no connection within a minute.
     pub fn wait_until_ready(&mut self) -> Result<()> {
         let deadline = Instant::now() + START_TIMEOUT;
         loop {
@@ -237,7 +238,7 @@ impl Cluster {
     }
 }
 
-/// Starts a server on the data in a folder, in which its socket and its log are too.
+/// Starts a server on the data in a folder, which also gets its socket and its log.
 fn spawn(folder: &Path, port: u16, settings: &[String]) -> Result<Child> {
     let log = fs::OpenOptions::new().create(true).append(true).open(folder.join("log"))?;
     let mut server = Owner::of_servers()?.command(&binaries::find_or_install()?.join("postgres"));
@@ -251,7 +252,7 @@ fn spawn(folder: &Path, port: u16, settings: &[String]) -> Result<Child> {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // An immediate shutdown: nothing is worth keeping.
+        // An immediate shutdown: the data is removed anyway.
         if let Ok(pid) = i32::try_from(self.server.id()) {
             let _gone_already = kill(Pid::from_raw(pid), Signal::SIGQUIT);
         }
@@ -259,7 +260,7 @@ impl Drop for Cluster {
     }
 }
 
-/// The user who runs the server: it refuses to run as root.
+/// The user that runs a server. PostgreSQL refuses to run as root.
 pub(crate) enum Owner {
     Caller,
     Postgres { uid: u32, gid: u32, home: PathBuf },

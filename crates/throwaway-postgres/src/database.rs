@@ -1,4 +1,4 @@
-//! A database for a test.
+//! A temporary database for a test.
 
 use std::env;
 use std::process;
@@ -10,24 +10,24 @@ use postgres::{Client, NoTls};
 
 use crate::Cluster;
 
-/// The environment variable that holds the URL of the maintenance database of the tests' cluster.
+/// The environment variable with the URL of the maintenance database of the test cluster.
 pub const ENVIRONMENT: &str = "THROWAWAY_POSTGRES_URL";
 
-/// Makes the names of a process different.
+/// Makes the database names of a process unique.
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
-/// An empty database in the tests' cluster, dropped when the value is.
+/// A new database in a cluster, removed when the value is dropped.
 pub struct Database {
     name: String,
     maintenance_url: String,
 }
 
 impl Database {
-    /// Makes a database in the tests' cluster; from a thread of a runtime too.
+    /// Creates a database in the test cluster. May be called on a thread of a runtime.
     ///
     /// # Panics
     ///
-    /// Without the cluster: a test that needs PostgreSQL fails, it is never skipped.
+    /// If there is no test cluster: a test that needs PostgreSQL fails and is never skipped.
     #[must_use]
     #[expect(clippy::panic, reason = "the failure of a test")]
     pub fn create() -> Self {
@@ -37,7 +37,7 @@ impl Database {
         Self::at(maintenance_url)
     }
 
-    /// Makes a database in a cluster of its own.
+    /// Creates a database in the given cluster.
     #[must_use]
     pub fn create_in(cluster: &Cluster) -> Self {
         Self::at(cluster.url("postgres"))
@@ -64,22 +64,22 @@ impl Database {
         &self.name
     }
 
-    /// A session with the database, as superuser; for a thread without a runtime.
+    /// Opens a session as superuser. Must be called on a thread without a runtime.
     ///
     /// # Panics
     ///
-    /// If the server does not answer.
+    /// If the server does not respond.
     #[must_use]
     #[expect(clippy::expect_used, reason = "the failure of a test")]
     pub fn session(&self) -> Client {
         Client::connect(&self.url(), NoTls).expect("the cluster answers")
     }
 
-    /// Executes a statement in the maintenance database, as superuser; from any thread.
+    /// Executes a statement in the maintenance database, as superuser. May be called on any thread.
     ///
     /// # Panics
     ///
-    /// If it fails.
+    /// If the statement fails.
     #[expect(clippy::expect_used, reason = "the failure of a test")]
     pub fn maintain(&self, statement: &str) {
         self.try_to_maintain(statement).expect("the cluster does it");
@@ -87,7 +87,7 @@ impl Database {
 
     #[expect(clippy::expect_used, reason = "the failure of a test")]
     fn try_to_maintain(&self, statement: &str) -> Result<(), postgres::Error> {
-        // A thread of its own: the synchronous client must not block a runtime.
+        // On a new thread, because the synchronous client must not block a runtime.
         thread::scope(|scope| {
             let work = scope.spawn(|| {
                 let mut client = Client::connect(&self.maintenance_url, NoTls)?;

@@ -1,8 +1,8 @@
-//! PostgreSQL for tests, thrown away afterwards.
+//! Temporary PostgreSQL clusters and databases for tests.
 //!
 //! `cargo xtask test` starts one [`Cluster`] and passes its URL to the tests in [`ENVIRONMENT`];
-//! each test makes a [`Database`] of its own in it. A test that needs a server with special
-//! settings, or one that it may break, starts its own cluster.
+//! each test creates its own [`Database`] in it. A test that needs special settings, or that breaks
+//! its server, starts its own cluster.
 #![expect(clippy::disallowed_methods, reason = "for development only")]
 
 mod binaries;

@@ -1,4 +1,4 @@
-//! PgBouncer before a server.
+//! PgBouncer in front of a server.
 
 use std::env;
 use std::fs;
@@ -26,11 +26,11 @@ pub struct Pooler {
 }
 
 impl Pooler {
-    /// Starts PgBouncer in a mode of its `pool_mode`: `session` or `transaction`.
+    /// Starts PgBouncer with a `pool_mode`: `session` or `transaction`.
     ///
     /// # Errors
     ///
-    /// If it is missing and cannot be installed, or does not start.
+    /// If PgBouncer is missing and cannot be installed, or does not start.
     pub fn start(cluster: &Cluster, mode: &str) -> Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let folder = tempfile::Builder::new().prefix("merchant-otp-pgbouncer-").tempdir()?;
@@ -48,11 +48,11 @@ impl Pooler {
         Ok(pooler)
     }
 
-    /// Kills it, and starts it again: every connection is gone.
+    /// Kills PgBouncer and starts it again, which breaks every connection.
     ///
     /// # Errors
     ///
-    /// If it does not start.
+    /// If PgBouncer does not start.
     pub fn restart(&mut self) -> Result<()> {
         self.process.kill()?;
         self.process.wait()?;
@@ -95,7 +95,7 @@ impl Drop for Pooler {
     }
 }
 
-/// Starts PgBouncer with the settings in a folder, in which its log is too.
+/// Starts PgBouncer with the settings in a folder, which also gets its log.
 fn spawn(folder: &Path) -> Result<Child> {
     let log = fs::OpenOptions::new().create(true).append(true).open(folder.join("log"))?;
     let mut pooler = Owner::of_servers()?.command(&find_or_install()?);
@@ -111,7 +111,7 @@ fn find_or_install() -> Result<PathBuf> {
     find().context(HELP)
 }
 
-/// On the PATH, or where Debian keeps it.
+/// Finds PgBouncer on the PATH or in Debian's folder.
 fn find() -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)

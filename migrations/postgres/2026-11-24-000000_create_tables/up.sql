@@ -1,11 +1,11 @@
--- COLLATE "C": texts are compared and ordered byte for byte, whatever the locale of the database.
+-- COLLATE "C" compares and orders texts byte for byte, regardless of the database's locale.
 
 CREATE TABLE instances (
     id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     name TEXT NOT NULL
 );
 
--- A sequence: a serial is never used again, not even after its row is gone.
+-- The serial comes from a sequence, so it is never reused, even after its row is deleted.
 CREATE TABLE access_tokens (
     serial BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     instance_id TEXT COLLATE "C" NOT NULL REFERENCES instances (id) ON DELETE CASCADE,

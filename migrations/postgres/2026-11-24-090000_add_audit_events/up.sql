@@ -1,4 +1,4 @@
--- Who did what. No reference to instances: an event outlives its instance.
+-- The audit trail. It does not reference instances, because an event outlives its instance.
 CREATE TABLE audit_events (
     serial BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     happened_at BIGINT NOT NULL, -- seconds since the epoch
@@ -6,17 +6,17 @@ CREATE TABLE audit_events (
     actor TEXT NOT NULL, -- unknown, operator, password or token
     actor_serial BIGINT, -- of the token
     actor_scope TEXT, -- of the token
-    address TEXT, -- of the client; NULL: not known
+    address TEXT, -- of the client; NULL: unknown
     operation TEXT NOT NULL,
-    device_id TEXT, -- the device that it was done to
+    device_id TEXT, -- the device of the operation
     access_token BIGINT, -- the serial of the token that was issued or revoked
     outcome TEXT NOT NULL,
-    unrecorded BIGINT NOT NULL -- refusals before it that are in no event
+    unrecorded BIGINT NOT NULL -- refusals before this event that were not recorded
 );
 
 CREATE INDEX audit_events_by_instance ON audit_events (instance_id, happened_at, serial);
 
--- Append only; the oldest are removed when their time is over.
+-- Append-only; events are removed after the retention period.
 CREATE FUNCTION refuse_to_change_audit_events() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'audit events are not changed';

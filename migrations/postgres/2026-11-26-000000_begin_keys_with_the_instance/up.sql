@@ -1,7 +1,8 @@
--- Every primary key begins with the instance and every unique key contains it, so that the tables can be
--- distributed by instance. One subcommand per ALTER TABLE: a distributed table takes no more.
+-- Every primary key begins with the instance and every unique key contains it, so that the tables
+-- can be distributed by instance. One subcommand per ALTER TABLE, because a distributed table
+-- accepts no more.
 
--- Never used again: another instance that gets the same id later has another serial.
+-- Never reused: an instance that later gets the same id has another serial.
 ALTER TABLE instances ADD COLUMN serial BIGINT GENERATED ALWAYS AS IDENTITY;
 
 ALTER TABLE access_tokens DROP CONSTRAINT access_tokens_pkey;

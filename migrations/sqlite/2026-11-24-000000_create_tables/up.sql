@@ -1,11 +1,11 @@
--- Texts are compared byte for byte: BINARY is the default collation.
+-- The default collation, BINARY, compares texts byte for byte.
 
 CREATE TABLE instances (
     id TEXT NOT NULL PRIMARY KEY,
     name TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- AUTOINCREMENT: a serial is never used again, not even after its row is gone.
+-- With AUTOINCREMENT a serial is never reused, even after its row is deleted.
 CREATE TABLE access_tokens (
     serial INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     instance_id TEXT NOT NULL REFERENCES instances (id) ON DELETE CASCADE,

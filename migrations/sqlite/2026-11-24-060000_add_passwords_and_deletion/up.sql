@@ -1,2 +1,2 @@
 ALTER TABLE instances ADD COLUMN password_hash TEXT; -- a PHC string; NULL: no password
-ALTER TABLE instances ADD COLUMN deleted INTEGER NOT NULL DEFAULT 0; -- 1: kept, and of no use
+ALTER TABLE instances ADD COLUMN deleted INTEGER NOT NULL DEFAULT 0; -- 1: kept but unusable

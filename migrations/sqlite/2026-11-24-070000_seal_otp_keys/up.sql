@@ -1,5 +1,5 @@
--- Keys are sealed by the application from here on. A key that is not cannot be sealed by SQL: this
--- fails, and says so by its name, if there is one.
+-- From this version on, the application seals keys, and SQL cannot seal the existing ones. If there
+-- are any devices, this fails, and the name of the constraint in the error says what to do.
 CREATE TABLE sealing (
     devices INTEGER CONSTRAINT remove_the_devices_whose_keys_are_not_sealed CHECK (devices = 0)
 ) STRICT;
@@ -8,8 +8,8 @@ DROP TABLE sealing;
 
 ALTER TABLE otp_devices RENAME COLUMN otp_key TO sealed_key; -- master key id, nonce, ciphertext, tag
 
--- What shows at the start whether the master keys are there that sealed something.
+-- Key check values. They show at start whether all master keys in use are present.
 CREATE TABLE master_keys (
     id BLOB NOT NULL PRIMARY KEY,
-    sample BLOB NOT NULL -- sealed by the master key
+    sample BLOB NOT NULL -- the key check value, sealed by the master key
 ) STRICT, WITHOUT ROWID;

@@ -43,7 +43,7 @@ BEGIN
     SELECT RAISE(ABORT, 'audit events are not changed');
 END;
 
--- A serial is not used again here either.
+-- Serials are not reused after the downgrade either.
 DELETE FROM sqlite_sequence WHERE name IN ('access_tokens', 'audit_events');
 INSERT INTO sqlite_sequence (name, seq)
 SELECT name, last FROM serials WHERE name IN ('access_tokens', 'audit_events');

@@ -1,8 +1,8 @@
--- Every primary key begins with the instance and every unique key contains it, as on PostgreSQL, where
--- the tables can be distributed by instance.
+-- Every primary key begins with the instance and every unique key contains it, as on PostgreSQL,
+-- where the tables can be distributed by instance.
 
--- The last serial that was assigned, by table: a serial is never used again, not even after its row is
--- gone. SQLite does this by itself only for a key of one column.
+-- The last assigned serial of each table: a serial is never reused, even after its row is deleted.
+-- SQLite ensures this by itself only for a key of one column.
 CREATE TABLE serials (
     name TEXT NOT NULL PRIMARY KEY,
     last INTEGER NOT NULL
@@ -13,7 +13,7 @@ INSERT INTO serials (name, last) VALUES
     ('access_tokens', coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'access_tokens'), 0)),
     ('audit_events', coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'audit_events'), 0));
 
--- Never used again: another instance that gets the same id later has another serial.
+-- Never reused: an instance that later gets the same id has another serial.
 ALTER TABLE instances ADD COLUMN serial INTEGER NOT NULL DEFAULT 0;
 UPDATE instances SET serial = numbered.serial
 FROM (SELECT id, row_number() OVER (ORDER BY id) AS serial FROM instances) AS numbered
@@ -46,12 +46,12 @@ CREATE TABLE new_audit_events (
     actor TEXT NOT NULL, -- unknown, operator, password or token
     actor_serial INTEGER, -- of the token
     actor_scope TEXT, -- of the token
-    address TEXT, -- of the client; NULL: not known
+    address TEXT, -- of the client; NULL: unknown
     operation TEXT NOT NULL,
-    device_id TEXT, -- the device that it was done to
+    device_id TEXT, -- the device of the operation
     access_token INTEGER, -- the serial of the token that was issued or revoked
     outcome TEXT NOT NULL,
-    unrecorded INTEGER NOT NULL, -- refusals before it that are in no event
+    unrecorded INTEGER NOT NULL, -- refusals before this event that were not recorded
     PRIMARY KEY (instance_id, happened_at, serial)
 ) STRICT, WITHOUT ROWID;
 
@@ -65,7 +65,7 @@ FROM audit_events ORDER BY instance_id, happened_at, serial;
 DROP TABLE audit_events;
 ALTER TABLE new_audit_events RENAME TO audit_events;
 
--- Append only; the oldest are removed when their time is over.
+-- Append-only; events are removed after the retention period.
 CREATE TRIGGER audit_events_are_not_changed BEFORE UPDATE ON audit_events
 BEGIN
     SELECT RAISE(ABORT, 'audit events are not changed');

@@ -1,5 +1,5 @@
-//! The ports: one module of queries each, which both SQL adapters have (`storage-sql/stores`), and
-//! the transactions of several statements.
+//! The implementations of the ports: one module of queries per port, shared by both SQL adapters
+//! (`storage-sql/stores`), and the transactions of several statements.
 
 #[path = "../../../storage-sql/stores/access_tokens.rs"]
 mod access_tokens;
@@ -30,18 +30,18 @@ use crate::executor::Executor;
 /// A set of stores.
 pub(crate) struct SqlStores {
     pub(crate) server: Server,
-    /// The pool that all sets share, for everything but the batches.
+    /// The pool that all sets share, for all operations except batches.
     pub(crate) reading: Executor,
-    /// The same pool.
+    /// The same pool; the queries shared with SQLite distinguish reading from writing.
     pub(crate) writing: Executor,
-    /// A permit for each set that may have connections of its own.
+    /// One permit per set that may have its own connections.
     pub(crate) sets: Arc<Semaphore>,
     pub(crate) batchers: OnceLock<Batchers>,
-    /// The versions of the migrations that the queries need.
+    /// The versions of the migrations that the queries require.
     pub(crate) migrations: Vec<String>,
 }
 
-/// The operations that many clients ask for at the same time.
+/// The batchers of the operations that many clients request concurrently.
 pub(crate) struct Batchers {
     insertions: Batcher<DeviceToInsert, OtpDeviceInsertion>,
     devices: Batcher<DeviceKey, Option<SealedOtpDevice>>,
@@ -50,10 +50,10 @@ pub(crate) struct Batchers {
 }
 
 impl SqlStores {
-    /// The batchers, whose workers and connections are on the runtime of the first request.
+    /// Returns the batchers. Their workers and connections are on the runtime of the first request.
     ///
-    /// One connection looks up and one writes. A set that comes when all permits are taken has none
-    /// of its own and uses the shared pool.
+    /// A set has one connection for look-ups and one for writes. If all permits are taken, the set
+    /// uses the shared pool instead.
     fn batchers(&self) -> &Batchers {
         self.batchers.get_or_init(|| {
             let set = Arc::clone(&self.sets).try_acquire_owned().ok();

@@ -38,7 +38,7 @@ impl SqlStores {
         unit.await
     }
 
-    /// Stores an instance unless one with its id exists; returns whether it did.
+    /// Stores an instance unless its id exists; returns whether it was stored.
     pub(super) async fn insert_instance(
         &self,
         row: NewInstanceRow,
@@ -48,7 +48,7 @@ impl SqlStores {
         self.change(event, statement).await
     }
 
-    /// Stores an access token; returns its serial, or `None` if there is no such instance.
+    /// Stores an access token; returns its serial, or `None` if the instance does not exist.
     pub(super) async fn insert_access_token(
         &self,
         row: NewAccessTokenRow,
@@ -79,7 +79,8 @@ impl SqlStores {
         unit.await
     }
 
-    /// Replaces sealed keys that are unchanged, in one transaction; returns how many it replaced.
+    /// Replaces sealed keys that are unchanged, in one transaction; returns the number of replaced
+    /// keys.
     pub(super) async fn replace_keys(&self, replacements: Vec<KeyReplacement>) -> StoreResult<u64> {
         let unit = self.writing.run(Failure::Write, |connection| {
             connection
@@ -101,7 +102,7 @@ impl SqlStores {
         unit.await
     }
 
-    /// Appends an event that belongs to no change.
+    /// Appends an event that is not part of a change.
     pub(super) async fn append_event(&self, event: AuditEvent) -> StoreResult<()> {
         let unit = self.writing.run(Failure::Write, |connection| {
             async move { Ok(append(connection, &event).await?) }.boxed()
@@ -110,7 +111,7 @@ impl SqlStores {
     }
 }
 
-/// Appends an event, in the transaction of its change.
+/// Appends an event in the current transaction, if any.
 async fn append(connection: &mut AsyncPgConnection, event: &AuditEvent) -> QueryResult<()> {
     let row = NewAuditEventRow::from(event);
     diesel::insert_into(audit_events::table).values(row).execute(connection).await.map(drop)

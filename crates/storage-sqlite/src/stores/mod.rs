@@ -1,5 +1,5 @@
-//! The ports: one module of queries each, which both SQL adapters have (`storage-sql/stores`), and
-//! the transactions of several statements.
+//! The implementations of the ports: one module of queries per port, shared by both SQL adapters
+//! (`storage-sql/stores`), and the transactions of several statements.
 
 #[path = "../../../storage-sql/stores/access_tokens.rs"]
 mod access_tokens;
@@ -28,16 +28,16 @@ use crate::executor::Executor;
 
 /// A set of stores.
 pub(crate) struct SqlStores {
-    /// The pool of the connections that read.
+    /// The pool of read connections.
     pub(crate) reading: Executor,
-    /// The pool of the one connection that writes.
+    /// The pool of the single write connection.
     pub(crate) writing: Executor,
     pub(crate) batchers: OnceLock<Batchers>,
-    /// The versions of the migrations that the queries need.
+    /// The versions of the migrations that the queries require.
     pub(crate) migrations: Vec<String>,
 }
 
-/// The operations that many clients ask for at the same time.
+/// The batchers of the operations that many clients request concurrently.
 pub(crate) struct Batchers {
     insertions: Batcher<DeviceToInsert, OtpDeviceInsertion>,
     devices: Batcher<(InstanceId, OtpDeviceId), Option<SealedOtpDevice>>,
@@ -45,7 +45,7 @@ pub(crate) struct Batchers {
 }
 
 impl SqlStores {
-    /// The batchers, whose workers are on the runtime of the first request.
+    /// Returns the batchers. Their workers run on the runtime of the first request.
     fn batchers(&self) -> &Batchers {
         self.batchers.get_or_init(|| Batchers {
             insertions: batcher("insert", &self.writing, insert_devices),
@@ -55,7 +55,7 @@ impl SqlStores {
     }
 }
 
-/// A batcher that executes each batch as one unit of work.
+/// Creates a batcher that executes each batch as one unit of work.
 fn batcher<R: Clone + Send + Sync + 'static, A: Send + 'static>(
     name: &'static str,
     executor: &Executor,

@@ -13,7 +13,7 @@ use super::SqlStores;
 use crate::serials::{append_events, take_serials};
 
 impl SqlStores {
-    /// Executes a unit of work that writes, in a transaction.
+    /// Executes a unit of work in a write transaction.
     async fn transaction<T: Send + 'static>(
         &self,
         unit: impl FnOnce(&mut SqliteConnection) -> Result<T, Failure> + Send + 'static,
@@ -21,7 +21,8 @@ impl SqlStores {
         self.writing.run(move |connection| connection.immediate_transaction(unit)).await
     }
 
-    /// Executes a statement and, if it changed a row, appends the event of the change.
+    /// Executes a statement and, if it changed a row, appends the event of the change, in one
+    /// transaction.
     pub(super) async fn change(
         &self,
         event: &AuditEvent,
@@ -38,7 +39,7 @@ impl SqlStores {
         self.transaction(unit).await
     }
 
-    /// Stores an instance unless one with its id exists; returns whether it did.
+    /// Stores an instance unless its id exists; returns whether it was stored.
     pub(super) async fn insert_instance(
         &self,
         row: NewInstanceRow,
@@ -60,7 +61,7 @@ impl SqlStores {
         self.transaction(unit).await
     }
 
-    /// Stores an access token; returns its serial, or `None` if there is no such instance.
+    /// Stores an access token; returns its serial, or `None` if the instance does not exist.
     pub(super) async fn insert_access_token(
         &self,
         row: NewAccessTokenRow,
@@ -73,7 +74,7 @@ impl SqlStores {
                 .values((access_tokens::serial.eq(serial), row))
                 .execute(connection);
             match inserted {
-                // The statement fails, and not the transaction.
+                // Only the statement fails; the transaction can go on.
                 Err(Error::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _)) => {
                     return Ok(None);
                 }
@@ -87,7 +88,8 @@ impl SqlStores {
         self.transaction(unit).await
     }
 
-    /// Replaces sealed keys that are unchanged; returns how many it replaced.
+    /// Replaces sealed keys that are unchanged, in one transaction; returns the number of replaced
+    /// keys.
     pub(super) async fn replace_keys(&self, replacements: Vec<KeyReplacement>) -> StoreResult<u64> {
         let unit = move |connection: &mut SqliteConnection| {
             let mut replaced = 0;
@@ -104,7 +106,7 @@ impl SqlStores {
         self.transaction(unit).await
     }
 
-    /// Appends an event that belongs to no change.
+    /// Appends an event that is not part of a change.
     pub(super) async fn append_event(&self, event: AuditEvent) -> StoreResult<()> {
         self.transaction(move |connection| Ok(append_events(connection, &[&event])?)).await
     }
