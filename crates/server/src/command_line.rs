@@ -1,4 +1,4 @@
-//! The command line, as clap parses it.
+//! The command line, parsed with clap.
 
 use std::path::PathBuf;
 use std::time::{Duration, UNIX_EPOCH};
@@ -316,7 +316,7 @@ pub(crate) struct DeviceName {
     pub(crate) id: OtpDeviceId,
 }
 
-/// The key of a device as it was given. It is read later: clap quotes what it cannot read.
+/// The text of a device key. It is parsed later, because clap's errors quote invalid values.
 #[derive(Clone)]
 pub(crate) struct KeyArgument(pub(crate) Zeroizing<String>);
 
@@ -327,7 +327,7 @@ impl From<&str> for KeyArgument {
 }
 
 fn timestamp(text: &str) -> Result<Timestamp, &'static str> {
-    const FORM: &str = "a time is seconds since the epoch, or such as 2026-11-24T12:00:00Z";
+    const FORM: &str = "must be a time such as 2026-11-24T12:00:00Z, or seconds since the epoch";
     let seconds = text.parse().or_else(|_| {
         let time = humantime::parse_rfc3339_weak(text).map_err(|_| FORM)?;
         time.duration_since(UNIX_EPOCH).map(|since| since.as_secs()).map_err(|_| FORM)
@@ -338,8 +338,8 @@ fn timestamp(text: &str) -> Result<Timestamp, &'static str> {
 fn since(text: &str) -> Result<Since, &'static str> {
     let at = || timestamp(text).map(Since::At);
     humantime::parse_duration(text).map(Since::Ago).or_else(|_| at()).map_err(|_| {
-        "it is a time such as 2026-11-24T12:00:00Z or in seconds since the epoch, or a duration \
-         such as 7d"
+        "must be a time such as 2026-11-24T12:00:00Z, seconds since the epoch, or a duration such \
+         as 7d"
     })
 }
 

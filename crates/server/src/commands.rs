@@ -1,4 +1,4 @@
-//! The commands, one module each, and what several of them need.
+//! The commands, one module each, and their shared helpers.
 
 pub(crate) mod audit;
 pub(crate) mod backup;

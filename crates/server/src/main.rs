@@ -1,7 +1,7 @@
 //! `merchant-otp`: the merchant OTP service.
 //!
-//! The one place where the layers meet: it reads the command line and the settings, wires a storage
-//! adapter, the use cases and a transport, and handles signals. No rule lives here.
+//! The composition root: it reads the command line and the settings, wires a storage adapter, the
+//! use cases and a transport together, and handles signals. It contains no business rules.
 
 mod command_line;
 mod commands;
@@ -25,7 +25,7 @@ use crate::command_line::{Command, CommandLine};
 use crate::process::core_dumps::disable_core_dumps;
 use crate::settings::Settings;
 
-/// How long work that no caller waits for may take at the end, if the database does not respond.
+/// How long background work may continue at exit if the database does not respond.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {
-    // `{:#}`: with the causes, on one line.
+    // `{:#}` prints the causes on the same line.
     let _nowhere_else_to_tell = writeln!(io::stderr(), "merchant-otp: {error:#}");
     ExitCode::FAILURE
 }

@@ -1,4 +1,4 @@
-//! Where master keys come from: files, environment variables, and the first start.
+//! Reads master keys from files and environment variables, and creates one on the first start.
 
 use std::env;
 use std::fs::File;
@@ -20,7 +20,7 @@ fn read(source: &MasterKeySource) -> anyhow::Result<MasterKey> {
     let text = match source {
         MasterKeySource::File(path) => read_file(path)?,
         MasterKeySource::Environment(name) => {
-            // Not by `env::var`, whose error quotes what is not UTF-8.
+            // Not `env::var`: its error quotes a value that is not UTF-8.
             #[expect(clippy::disallowed_methods, reason = "the settings name the variable")]
             let value = env::var_os(name).context("the environment variable is not set")?;
             let value = value.into_string().map_err(|_| MasterKeyError)?;
@@ -30,15 +30,17 @@ fn read(source: &MasterKeySource) -> anyhow::Result<MasterKey> {
     Ok(MasterKey::from_base64(&text)?)
 }
 
-/// The master keys of a database, and the file that one was made in just now.
+/// The master keys of a database, and the file of the one that was just created, if any.
 pub(crate) struct MasterKeys {
     pub(crate) keyring: Keyring,
     pub(crate) made: Option<PathBuf>,
 }
 
 impl MasterKeys {
-    /// Reads the master keys of the settings; if they name none, the one in the file `beside` an
-    /// embedded database, which is made if nothing was sealed yet.
+    /// Reads the configured master keys.
+    ///
+    /// If none is configured, reads the one in the file `beside` an embedded database. Creates that
+    /// file if it is missing and the database contains nothing sealed yet.
     pub(crate) async fn read(
         sources: &[MasterKeySource],
         beside: Option<PathBuf>,
@@ -53,19 +55,21 @@ impl MasterKeys {
         if keys.is_empty() {
             let Some(path) = beside else {
                 bail!(
-                    "security.master_keys: there is none; make one with `merchant-otp key generate \
-                     FILE`, name it as \"file:FILE\", and keep a copy apart from the database"
+                    "security.master_keys: no master key is configured; create one with \
+                     `merchant-otp key generate FILE`, add \"file:FILE\" to security.master_keys, \
+                     and back up the file separately from the database"
                 );
             };
             if !path.exists() {
-                // Another first start makes the file before it stores what the file's key sealed:
-                // if that is found here, only a second look tells whether the file is missing.
+                // A concurrent first start writes the file before it stores anything sealed with
+                // its key. If sealed data is found, only a second check shows whether the file is
+                // missing.
                 if let Some(id) = master_key_in_use(sealed_keys).await?
                     && !path.exists()
                 {
                     bail!(
-                        "the database holds keys that the master key {id} sealed, and {} is not \
-                         there; put it back from its copy",
+                        "the database contains keys sealed with the master key {id}, but the file \
+                         {} is missing; restore it from its backup",
                         path.display()
                     );
                 }
@@ -80,34 +84,39 @@ impl MasterKeys {
     }
 }
 
-/// A master key that sealed something in the database.
+/// Returns a master key that sealed something in the database, if there is one.
 async fn master_key_in_use(sealed_keys: &dyn SealedKeyStore) -> StoreResult<Option<MasterKeyId>> {
     let check_value = sealed_keys.check_values().await?.first().map(SealedOtpKey::master_key);
     let device = sealed_keys.master_keys().await?.first().map(|(id, _)| *id);
     Ok(device.or(check_value))
 }
 
-/// Reads a file that only its owner and its group may read.
+/// Reads a file; fails if users other than its owner and group have access to it.
 fn read_file(path: &Path) -> anyhow::Result<Zeroizing<String>> {
     const MAX_BYTES: u64 = 1024;
     let file = File::open(path)?;
     let mode = file.metadata()?.mode();
     let of_everybody = mode & 0o007;
-    ensure!(of_everybody == 0, "everybody may use it: `chmod o= {}`", path.display());
+    ensure!(
+        of_everybody == 0,
+        "other users can access the file; run `chmod o= {}`",
+        path.display()
+    );
     let mut text = Zeroizing::new(String::with_capacity(1024));
     file.take(MAX_BYTES).read_to_string(&mut text)?;
     Ok(text)
 }
 
-/// Writes a master key to a new file, completely and durably or not at all; returns whether it did,
-/// which it does not if the file exists.
+/// Writes a master key to a new file, atomically and durably. Returns `false` and changes nothing
+/// if the file exists.
 pub(crate) fn write_file(path: &Path, key: &MasterKey) -> anyhow::Result<bool> {
-    let name = path.file_name().context("the path names no file")?;
+    let no_name = || format!("{}: the path has no file name", path.display());
+    let name = path.file_name().with_context(no_name)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     let write = || -> io::Result<bool> {
         let builder = Builder::new().prefix(name).suffix(".new").clone();
-        // Only its owner may read it: the default of `tempfile`.
+        // `tempfile` makes files that only their owner can read.
         let mut file = builder.tempfile_in(folder)?;
         file.write_all(key.to_base64().as_bytes())?;
         file.write_all(b"\n")?;
@@ -125,8 +134,8 @@ pub(crate) fn write_file(path: &Path, key: &MasterKey) -> anyhow::Result<bool> {
 /// The message about a master key that was created automatically.
 pub(crate) fn master_key_made(path: &Path) -> String {
     format!(
-        "created the master key {}; keep a copy of it, apart from the database: without it the keys of \
-         the devices are lost",
+        "created the master key {}; back it up separately from the database: without it, all \
+         device keys are lost",
         path.display()
     )
 }
@@ -142,8 +151,8 @@ mod tests {
 
     use super::*;
 
-    /// A database whose check value another process stores just before the check values are read,
-    /// and the file of the master key before that if it is named.
+    /// A database in which another process stores a check value just before the check values are
+    /// read. If `file` is set, that process writes the file of the master key first.
     struct FirstStartElsewhere {
         key: MasterKey,
         file: Option<PathBuf>,
@@ -202,11 +211,11 @@ mod tests {
         let path = folder.path().join("master.key");
         let lost = FirstStartElsewhere { key: MasterKey::generate().unwrap(), file: None };
         let error = MasterKeys::read(&[], Some(path.clone()), &lost).await.err().unwrap();
-        assert!(error.to_string().contains("put it back"), "{error}");
+        assert!(error.to_string().contains("restore it from its backup"), "{error}");
         assert!(!path.exists());
     }
 
-    /// What an interrupted `write_file` leaves behind is a link to the master key.
+    /// An interrupted `write_file` leaves a link to the master key behind.
     #[test]
     fn files_left_behind_are_left_alone() {
         let folder = tempfile::tempdir().unwrap();

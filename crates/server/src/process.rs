@@ -1,4 +1,4 @@
-//! The process: the operating system, systemd, the log, the first start.
+//! The process: operating system, systemd, log, metrics, and output of the first start.
 
 pub(crate) mod clock;
 pub(crate) mod core_dumps;

@@ -19,7 +19,7 @@ use crate::storage::{self, Database};
 use crate::transports::{self, Transport};
 use crate::wiring;
 
-/// Answers requests until a signal.
+/// Runs the server until a shutdown signal arrives.
 pub(crate) async fn serve(settings: Settings, no_migrate: bool) -> anyhow::Result<()> {
     telemetry::start(settings.log.filter()?)?;
     let socket = systemd::listening_socket()?;
@@ -33,14 +33,14 @@ pub(crate) async fn serve(settings: Settings, no_migrate: bool) -> anyhow::Resul
     migrate(&*backend, no_migrate).await?;
     let (service, made) = wiring::service(&*backend, &settings.security).await?;
     if let Some(path) = made {
-        tracing::warn!(path = %path.display(), "created a master key; keep a copy of it elsewhere");
+        tracing::warn!(path = %path.display(), "created master key; back it up separately");
     }
     let service = Arc::new(service.with_token_cache(settings.storage.token_cache()));
     let service_of_worker = {
         let (backend, service) = (Arc::clone(&backend), Arc::clone(&service));
         move || service.with_stores(backend.stores())
     };
-    // The address comes first: a start that fails must not use up the one showing of the token.
+    // Bind first: a start that fails must not create the access token, which is shown only once.
     let http = HttpSettings { workers: workers.into(), ..http };
     let http = merchant_otp_transport_http::bind(http, service_of_worker, socket);
     let http = Transport::from(http.context("http.listen")?);
@@ -66,7 +66,7 @@ pub(crate) async fn serve(settings: Settings, no_migrate: bool) -> anyhow::Resul
     Ok(())
 }
 
-/// Applies the pending migrations, or refuses them.
+/// Applies pending migrations; fails if there are any and `no_migrate` is set.
 async fn migrate(backend: &dyn StorageBackend, no_migrate: bool) -> anyhow::Result<()> {
     if no_migrate {
         let pending = backend.pending_migrations().await.context("storage.url")?;

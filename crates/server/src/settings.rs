@@ -1,4 +1,4 @@
-//! The settings: defaults, file, environment.
+//! Settings from the defaults, a file and the environment.
 
 mod http;
 mod integer;
@@ -26,13 +26,13 @@ use self::limits::Limits;
 pub(crate) use self::security::{MasterKeySource, Security};
 use crate::storage_url::StorageUrl;
 
-/// The settings that hold when nothing else is said.
+/// The default settings.
 const DEFAULT: &str = include_str!("../../../config/default.toml");
 
 /// The prefix of environment variables.
 const PREFIX: &str = "MERCHANT_OTP";
 
-/// The settings of the service; docs/configuration.md explains them.
+/// The settings of the service; see docs/configuration.md.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
@@ -50,7 +50,7 @@ pub(crate) struct Settings {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Storage {
     pub(crate) url: StorageUrl,
-    /// Each of SQLite may hold one of the 512 blocking threads of the runtime.
+    /// Limited because each SQLite connection may occupy one of the runtime's 512 blocking threads.
     connections: Bounded<1, 400>,
     /// In milliseconds.
     token_cache: Bounded<0, 1000>,
@@ -76,7 +76,8 @@ pub(crate) struct Log {
 }
 
 impl Settings {
-    /// The defaults, then the file, then the environment.
+    /// Loads the defaults, then the file, then the environment; later sources override earlier
+    /// ones.
     #[expect(clippy::disallowed_methods, reason = "the settings read the environment")]
     pub(crate) fn load(file: Option<&Path>) -> anyhow::Result<Self> {
         Self::from_sources(file, variables(env::vars_os())?)
@@ -112,7 +113,7 @@ impl Settings {
         Ok(())
     }
 
-    /// How long audit events are kept, in seconds; `None` is forever.
+    /// How long audit events are kept, in seconds; `None` means forever.
     pub(crate) fn audit_retention(&self) -> Option<u64> {
         match self.audit.retention.get() {
             0 => None,
@@ -120,19 +121,19 @@ impl Settings {
         }
     }
 
-    /// Where metrics are served, if at all.
+    /// The address that serves metrics, if configured.
     pub(crate) fn metrics_listen(&self) -> anyhow::Result<Option<SocketAddr>> {
-        let parse = |text: &String| text.parse().context("metrics.listen: it is ADDRESS:PORT");
+        let parse = |text: &String| text.parse().context("metrics.listen: must be ADDRESS:PORT");
         self.metrics.listen.as_ref().map(parse).transpose()
     }
 
-    /// The number of HTTP workers; `None` for as many as the processors and the connections
-    /// permit.
+    /// The number of HTTP workers; `None` means as many as the processors and the connections
+    /// allow.
     pub(crate) fn http_workers(&self) -> Option<u16> {
         self.http.workers()
     }
 
-    /// The limits that every transport keeps.
+    /// The limits that apply to every transport.
     pub(crate) fn limits(&self) -> ServiceLimits {
         (&self.limits).into()
     }
@@ -144,14 +145,14 @@ impl Settings {
 }
 
 impl Log {
-    /// What is logged.
+    /// The filter of log events.
     pub(crate) fn filter(&self) -> anyhow::Result<EnvFilter> {
         EnvFilter::builder().parse(&self.filter).context("log.filter")
     }
 }
 
 impl Storage {
-    /// The most connections to the database.
+    /// The maximum number of connections to the database.
     pub(crate) fn connections(&self) -> u16 {
         self.connections.get_as()
     }
@@ -162,31 +163,33 @@ impl Storage {
     }
 }
 
-/// An error of `config` without the value it is about, which may be the URL of the database.
+/// Converts an error of `config`, without the invalid value: it may be the URL of the database.
 fn without_values(error: &ConfigError) -> anyhow::Error {
     match error {
         ConfigError::At { error, key: Some(key), .. } => without_values(error).context(key.clone()),
         ConfigError::At { error, key: None, .. } => without_values(error),
         ConfigError::Type { expected, key: Some(key), .. } => {
-            anyhow!("{key}: it is not {expected}")
+            anyhow!("{key}: expected {expected}")
         }
-        ConfigError::Type { expected, key: None, .. } => anyhow!("a setting is not {expected}"),
-        // Of serde: an unknown or missing field, or what a type of this program says. Its errors of
-        // a wrong type quote the value.
+        ConfigError::Type { expected, key: None, .. } => {
+            anyhow!("a setting has the wrong type: expected {expected}")
+        }
+        // From serde: an unknown or missing field, or the message of a type of this program.
+        // Serde's messages about a wrong type quote the value.
         ConfigError::Message(message) => match message.split_once(", expected ") {
             Some((_, expected)) if message.starts_with("invalid ") => {
-                anyhow!("a setting is not {expected}")
+                anyhow!("a setting has the wrong type: expected {expected}")
             }
             _ => anyhow!("{message}"),
         },
-        ConfigError::NotFound(key) => anyhow!("{key}: it is missing"),
-        _ => anyhow!("the settings cannot be read"),
+        ConfigError::NotFound(key) => anyhow!("{key}: the setting is missing"),
+        _ => anyhow!("cannot read the settings"),
     }
 }
 
-/// Reads a file of settings, and says where its TOML is wrong.
+/// Reads a settings file; reports the line of an error in its TOML.
 ///
-/// Errors of TOML quote the line, which may hold the password of a database: the number must do.
+/// Only the line's number: the full error quotes the line, which may contain a database password.
 fn read_file(path: &Path) -> anyhow::Result<String> {
     let text = fs::read_to_string(path)?;
     if let Err(error) = toml::from_str::<toml::Table>(&text) {
@@ -196,10 +199,11 @@ fn read_file(path: &Path) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// The environment variables that are settings.
+/// Returns the environment variables that are settings.
 ///
-/// Refuses what looks like one and would be passed over. Other names with the prefix may be
-/// of others: Kubernetes sets `MERCHANT_OTP_PORT` for a service of the name `merchant-otp`.
+/// Fails on a variable that looks like a setting but would be ignored. Other variables with the
+/// prefix may belong to other programs: Kubernetes sets `MERCHANT_OTP_PORT` for a service named
+/// `merchant-otp`.
 fn variables(
     environment: impl Iterator<Item = (OsString, OsString)>,
 ) -> anyhow::Result<HashMap<String, String>> {
@@ -212,18 +216,18 @@ fn variables(
             continue;
         };
         if rest.starts_with('_') {
-            let value = value.into_string().map_err(|_| anyhow!("{name}: it is not UTF-8"))?;
+            let value = value.into_string().map_err(|_| anyhow!("{name}: must be UTF-8"))?;
             variables.insert(name, value);
         } else if is_setting(rest)? {
-            bail!("{name}: two underscores stand between levels, as in {PREFIX}__HTTP__LISTEN");
+            bail!("{name}: separate levels with two underscores, as in {PREFIX}__HTTP__LISTEN");
         }
     }
     Ok(variables)
 }
 
-/// Whether the name of a variable begins with that of a section.
+/// Returns whether the name of a variable begins with the name of a section.
 fn is_setting(name: &str) -> anyhow::Result<bool> {
-    // Every section is in the defaults: a setting that is missing there is an error.
+    // The defaults contain every section: a missing one would be an error.
     let sections: toml::Table = toml::from_str(DEFAULT)?;
     let is_in = |section: &String| {
         let section = section.to_uppercase();
@@ -238,7 +242,7 @@ mod tests {
 
     use super::*;
 
-    /// The settings of a file's text and of variables.
+    /// Loads settings from the text of a file and from environment variables.
     fn load(toml: &str, environment: &[(&str, &str)]) -> anyhow::Result<Settings> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("settings.toml");
@@ -330,7 +334,7 @@ mod tests {
         }
     }
 
-    /// A variable of each section, with one underscore in place of two.
+    /// Tests a variable of each section, with one underscore instead of two.
     #[test]
     fn a_variable_that_would_have_no_effect_is_refused() {
         let settings = load("", &[]).unwrap();
@@ -363,7 +367,7 @@ mod tests {
         let name = OsString::from("MERCHANT_OTP__STORAGE__URL");
         let value = OsString::from_vec(b"postgres://u:hunter2\xff@h/d".to_vec());
         let error = variables([(name, value)].into_iter()).unwrap_err().to_string();
-        assert_eq!(error, "MERCHANT_OTP__STORAGE__URL: it is not UTF-8");
+        assert_eq!(error, "MERCHANT_OTP__STORAGE__URL: must be UTF-8");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The choice of the storage adapter.
+//! Selection of the storage adapter.
 
 use std::num::NonZero;
 use std::sync::Arc;
@@ -18,16 +18,16 @@ use crate::storage_url::Scheme;
 #[cfg(not(any(feature = "postgres", feature = "sqlite")))]
 compile_error!("a storage adapter is needed: enable the feature `postgres` or `sqlite`");
 
-/// The database of the settings, and how many threads can serve from it.
+/// The configured database, and the number of threads that serve from it.
 pub(crate) struct Database {
     pub(crate) backend: Arc<dyn StorageBackend>,
     pub(crate) workers: u16,
 }
 
-/// Opens the database of the settings by the adapter that its URL picks.
+/// Opens the configured database with the adapter that its URL selects.
 ///
-/// `workers` is the number of threads that serve, each with stores of its own; `None` for as many
-/// as the processors and the connections permit.
+/// `workers` is the number of threads that serve, each with its own stores. `None` uses as many as
+/// the processors and the connections allow.
 pub(crate) fn open(storage: &Storage, workers: Option<u16>) -> anyhow::Result<Database> {
     let connections = storage.connections();
     let processors = available_parallelism().map_or(2, NonZero::get);
@@ -42,20 +42,26 @@ pub(crate) fn open(storage: &Storage, workers: Option<u16>) -> anyhow::Result<Da
         Scheme::Postgres(url) => {
             let (min, max) =
                 (PostgresBackend::MIN_CONNECTIONS, PostgresBackend::max_sets(connections));
-            ensure!(connections >= min, "storage.connections: PostgreSQL needs {min} at least");
+            ensure!(
+                connections >= min,
+                "storage.connections: PostgreSQL needs at least {min} connections"
+            );
             let sets = workers.unwrap_or(processors.min(max));
             ensure!(
                 sets <= max,
-                "http.workers: {connections} connections to PostgreSQL (storage.connections) are \
-                 enough for at most {max} workers: each takes two, and one is left for the rest"
+                "http.workers: {connections} connections to PostgreSQL (storage.connections) \
+                 support at most {max} workers, because each worker uses two and other operations \
+                 need one"
             );
             let settings = PostgresSettings { connections, sets };
             let backend = Arc::new(PostgresBackend::open(url, settings).context("storage.url")?);
             Ok(Database { backend, workers: sets })
         }
         #[cfg(not(feature = "sqlite"))]
-        Scheme::Sqlite(_) => anyhow::bail!("storage.url: built without the feature `sqlite`"),
+        Scheme::Sqlite(_) => anyhow::bail!("storage.url: this program was built without SQLite"),
         #[cfg(not(feature = "postgres"))]
-        Scheme::Postgres(_) => anyhow::bail!("storage.url: built without the feature `postgres`"),
+        Scheme::Postgres(_) => {
+            anyhow::bail!("storage.url: this program was built without PostgreSQL")
+        }
     }
 }

@@ -6,13 +6,15 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize, Serializer};
 use thiserror::Error;
 
-/// The URL of the database. It may hold a password: `Debug` and serialization show its scheme
-/// alone, and for the embedded database, which has none, all of it.
+/// The URL of the database.
+///
+/// It may contain a password, so `Debug` and serialization show only its scheme. The URL of an
+/// embedded database has no password and is shown completely.
 #[derive(Clone, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct StorageUrl(String);
 
-/// Which adapter a URL picks.
+/// The storage adapter that a URL selects.
 pub(crate) enum Scheme<'a> {
     Sqlite(PathBuf),
     #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "for the adapter"))]
@@ -20,7 +22,7 @@ pub(crate) enum Scheme<'a> {
 }
 
 impl StorageUrl {
-    /// Picks the adapter by the scheme.
+    /// Selects the adapter by the scheme.
     pub(crate) fn scheme(&self) -> Result<Scheme<'_>, StorageUrlError> {
         if let Some(path) = self.0.strip_prefix("sqlite:") {
             let path = path.strip_prefix("//").unwrap_or(path);
@@ -56,12 +58,12 @@ impl Serialize for StorageUrl {
     }
 }
 
-/// Why a URL picks no adapter; quotes nothing of it.
+/// Why a URL selects no adapter. The message does not quote the URL.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(crate) enum StorageUrlError {
-    #[error("its scheme is neither sqlite: nor postgres://")]
+    #[error("the scheme must be sqlite: or postgres://")]
     Scheme,
-    #[error("it names no file; write sqlite:PATH")]
+    #[error("the URL contains no file path; use sqlite:PATH")]
     SqlitePath,
 }
 

@@ -1,5 +1,7 @@
-//! The transports of the process. They see one shutdown, and have one grace to drain in; if one of
-//! them fails, the others are drained.
+//! Runs the transports of the process.
+//!
+//! All transports share one shutdown signal and one grace period to drain in. If one of them ends
+//! or fails, the others are drained.
 
 use std::io;
 use std::pin::Pin;
@@ -12,18 +14,18 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-/// How long a transport may take to end after the grace.
+/// How long a transport may take to end after the grace period.
 const DRAIN_MARGIN: Duration = Duration::from_secs(5);
 
 type Running = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
 
-/// A transport that has its address and waits to be run.
+/// A transport that is bound to its address and not running yet.
 pub(crate) struct Transport {
-    /// Its name in the log.
+    /// Name in the log.
     pub(crate) name: &'static str,
-    /// Where it listens.
+    /// The address it listens on.
     pub(crate) address: Listen,
-    /// The certificate that it shows, if it encrypts.
+    /// The server certificate, if the transport uses TLS.
     pub(crate) certificate: Option<Certificate>,
     run: Box<dyn FnOnce(Shutdown) -> Running>,
 }
@@ -39,23 +41,24 @@ impl From<Bound> for Transport {
     }
 }
 
-/// The shutdown of the process, as each transport sees it.
+/// Notifies a transport that the shutdown of the process begins.
 struct Shutdown(watch::Receiver<bool>);
 
 impl Shutdown {
     /// Completes when the shutdown begins.
     async fn begun(mut self) {
-        // An error says that the sender is gone, and the process with it.
+        // An error means that the sender was dropped, which happens only when the process ends.
         let _ended = self.0.wait_for(|begun| *begun).await;
     }
 }
 
-/// Runs transports until `shutdown` is done and their requests in flight are answered, or until one
-/// of them ends.
+/// Runs transports until `shutdown` completes or one of them ends, then drains them: requests in
+/// flight are answered.
 ///
 /// # Errors
 ///
-/// The first failure of a transport, after the others were drained.
+/// The first failure of a transport, after the others were drained; or a transport that does not
+/// end within `grace` and [`DRAIN_MARGIN`].
 pub(crate) async fn run(
     transports: Vec<Transport>,
     shutdown: impl Future<Output = ()>,
@@ -94,11 +97,11 @@ pub(crate) async fn run(
     }
 }
 
-/// The result of a transport.
+/// The result of a transport's task; an error names the transport.
 fn outcome(
     ended: Result<(&'static str, io::Result<()>), tokio::task::JoinError>,
 ) -> anyhow::Result<()> {
-    let (name, result) = ended.context("serving")?;
+    let (name, result) = ended.context("a transport panicked")?;
     result.with_context(|| format!("serving {name}"))
 }
 
@@ -115,7 +118,7 @@ mod tests {
 
     type Log = Arc<Mutex<Vec<String>>>;
 
-    /// A transport that, when the shutdown begins, drains for some time.
+    /// A transport that drains for the time `drain` when the shutdown begins.
     fn draining(name: &'static str, log: &Log, drain: Duration) -> Transport {
         let log = Arc::clone(log);
         transport(name, move |shutdown| {

@@ -1,4 +1,4 @@
-//! The service, wired from adapters.
+//! Wiring of the service from its adapters.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use crate::master_key_files::MasterKeys;
 use crate::process::clock::SystemClock;
 use crate::settings::Security;
 
-/// The use cases over a database, which has to be migrated, with its master keys; and the file that
-/// a master key was made in just now.
+/// Creates the service over a migrated database, with its master keys. Also returns the file of the
+/// master key if this call created one.
 pub(crate) async fn service(
     backend: &dyn StorageBackend,
     security: &Security,
@@ -22,13 +22,13 @@ pub(crate) async fn service(
     Ok((service, made))
 }
 
-/// Like [`service`], whether the master keys are those that the database needs or not.
+/// Like [`service`], but does not check that no master key is missing.
 pub(crate) async fn unchecked_service(
     backend: &dyn StorageBackend,
     security: &Security,
 ) -> anyhow::Result<(Service, Option<PathBuf>)> {
     let stores = backend.stores();
-    // An embedded database has its master key beside it, if the settings name none.
+    // Unless configured, the master key of an embedded database is in a file beside it.
     let beside = backend.embedded_file().map(|file| file.with_file_name("master.key"));
     let MasterKeys { keyring, made } =
         MasterKeys::read(&security.master_keys, beside, stores.sealed_keys.as_ref()).await?;

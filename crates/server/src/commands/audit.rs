@@ -35,7 +35,7 @@ async fn list(
     since: Timestamp,
     json: bool,
 ) -> anyhow::Result<()> {
-    // The instance need not exist: its trail outlives it.
+    // The instance need not exist: a removed instance keeps its audit trail.
     let grant = Operator::of(service).grant_unchecked(instance, Permission::InstancesRead);
     let mut output = BufWriter::new(io::stdout().lock());
     if !json {

@@ -13,13 +13,13 @@ pub(crate) async fn backup(settings: &Settings, to: &Path) -> anyhow::Result<()>
     open(settings)?.back_up(to).await.with_context(|| to.display().to_string())?;
     writeln!(
         io::stdout(),
-        "copied the database to {}; its master key is not in it, and belongs elsewhere",
+        "copied the database to {}; back up its master key separately",
         to.display()
     )?;
     Ok(())
 }
 
-/// Makes the embedded database of a copy.
+/// Restores the embedded database from a copy.
 pub(crate) async fn restore(settings: &Settings, from: &Path) -> anyhow::Result<()> {
     let backend = open(settings)?;
     let what = || match backend.embedded_file() {
@@ -30,7 +30,7 @@ pub(crate) async fn restore(settings: &Settings, from: &Path) -> anyhow::Result<
     backend.migrate().await.context("storage.url")?;
     writeln!(
         io::stdout(),
-        "restored the database; `merchant-otp key status` shows which master keys it needs"
+        "restored the database; `merchant-otp key status` shows the master keys that it needs"
     )?;
     Ok(())
 }

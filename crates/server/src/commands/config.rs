@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use crate::settings::Settings;
 
-/// Shows the effective settings.
+/// Prints the effective settings, without secrets.
 pub(crate) fn config(settings: &Settings) -> anyhow::Result<()> {
     write!(io::stdout(), "{}", toml::to_string(settings)?)?;
     Ok(())

@@ -1,4 +1,4 @@
-//! The database of a command.
+//! Database access of the commands.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -11,19 +11,19 @@ use crate::master_key_files::master_key_made;
 use crate::settings::Settings;
 use crate::{storage, wiring};
 
-/// The database of the settings.
+/// Opens the configured database.
 pub(super) fn open(settings: &Settings) -> anyhow::Result<Arc<dyn StorageBackend>> {
     Ok(storage::open(&settings.storage, Some(1))?.backend)
 }
 
-/// The database of the settings, up to date.
+/// Opens the configured database and applies pending migrations.
 async fn migrated(settings: &Settings) -> anyhow::Result<Arc<dyn StorageBackend>> {
     let backend = open(settings)?;
     backend.migrate().await.context("storage.url")?;
     Ok(backend)
 }
 
-/// The use cases, over a database that is up to date.
+/// Creates the service over the migrated database.
 pub(super) async fn service(settings: &Settings) -> anyhow::Result<Arc<Service>> {
     let backend = migrated(settings).await?;
     let (service, made) = wiring::service(&*backend, &settings.security).await?;
@@ -33,7 +33,7 @@ pub(super) async fn service(settings: &Settings) -> anyhow::Result<Arc<Service>>
     Ok(Arc::new(service))
 }
 
-/// The use cases over a migrated database, even if master keys are missing.
+/// Creates the service over the migrated database, even if master keys are missing.
 pub(super) async fn unchecked_service(settings: &Settings) -> anyhow::Result<Service> {
     let backend = migrated(settings).await?;
     Ok(wiring::unchecked_service(&*backend, &settings.security).await?.0)

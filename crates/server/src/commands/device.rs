@@ -64,14 +64,14 @@ async fn add(
         Some(KeyArgument(text)) => OtpKey::from_base32(&text).context("--key")?,
     };
     let device = OtpDevice::new(name.id, description, key, algorithm, OtpCounter::default())?;
-    // Made before the device is stored: what cannot be shown must not be stored.
+    // Created before the device is stored, so that afterwards only writing the output can fail.
     let uri = enrolment::uri(&instance, &device);
     let qr_code = enrolment::qr_code(&uri);
     service.add_otp_device(&grant, device.clone()).await.map_err(explain)?;
     show_key(&device, &uri, qr_code.as_ref().map(|code| code.as_str())).with_context(|| {
         format!(
-            "the device is registered and its key could not be shown; remove it and add it again: \
-             `merchant-otp device remove --instance {} --id '{}'`",
+            "the device is registered, but its key could not be shown; remove it with \
+             `merchant-otp device remove --instance {} --id '{}'`, and add it again",
             instance.id,
             device.id()
         )
@@ -85,25 +85,25 @@ fn show_key(
 ) -> io::Result<()> {
     let mut output = io::stdout().lock();
     if device.algorithm() == OtpAlgorithm::None {
-        writeln!(output, "registered; the device shows no codes")?;
+        writeln!(output, "The device is registered. It shows no codes.")?;
         return output.flush();
     }
     writeln!(output, "{uri}\n")?;
     match qr_code {
-        // On a terminal, white on black whatever its colours are: scanners want no inverse.
+        // On a terminal, force white on black: scanners do not expect an inverted code.
         Ok(qr_code) => {
             let (white, reset) =
                 if output.is_terminal() { ("\x1b[97;40m", "\x1b[0m") } else { ("", "") };
             for line in qr_code.lines() {
                 writeln!(output, "{white}{line}{reset}")?;
             }
-            writeln!(output, "\nScan it with the device now: the key is shown only this once.")?;
+            writeln!(output, "\nScan the code with the device now: the key is shown only once.")?;
         }
         Err(error) => {
-            writeln!(output, "{error}; enter the key by hand: it is shown only this once.")?;
+            writeln!(output, "{error}; enter the key by hand now: it is shown only once.")?;
         }
     }
-    writeln!(output, "The device has to show 8 digits.")?;
+    writeln!(output, "The codes of the device must have 8 digits.")?;
     if device.algorithm() == OtpAlgorithm::TotpWithPrice {
         writeln!(output, "The codes depend on the price: an authenticator app shows others.")?;
     }
@@ -113,14 +113,14 @@ fn show_key(
 fn random_key() -> anyhow::Result<OtpKey> {
     // 160 bits, as RFC 4226 section 4 recommends.
     let mut bytes = vec![0; 20];
-    getrandom::fill(&mut bytes).context("no random bits")?;
+    getrandom::fill(&mut bytes).context("cannot get random bytes")?;
     Ok(OtpKey::from_bytes(bytes)?)
 }
 
 fn read_key() -> anyhow::Result<OtpKey> {
     const MAX_BYTES: u64 = 1024;
     let mut text = Zeroizing::new(String::with_capacity(1024));
-    io::stdin().take(MAX_BYTES).read_to_string(&mut text).context("reading the key")?;
+    io::stdin().take(MAX_BYTES).read_to_string(&mut text).context("cannot read the key")?;
     OtpKey::from_base32(text.trim()).context("standard input")
 }
 
@@ -160,7 +160,8 @@ async fn code(
     let found = found.map_err(explain)?;
     let Some(codes) = found.codes else {
         anyhow::bail!(match found.device.algorithm() {
-            OtpAlgorithm::TotpWithPrice => "the codes of this device need a price: --price AMOUNT",
+            OtpAlgorithm::TotpWithPrice =>
+                "the codes of this device depend on the price; add `--price AMOUNT`",
             OtpAlgorithm::None | OtpAlgorithm::TotpWithoutPrice => "the device shows no codes",
         });
     };

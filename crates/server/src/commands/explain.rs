@@ -1,33 +1,34 @@
-//! Errors of use cases, with what the operator can do.
+//! Error messages of the use cases for the operator.
 
 use anyhow::anyhow;
 use merchant_otp_application::Error;
 
-/// Adds to an error what can be done about it.
+/// Converts an error of a use case. If the operator can act on it, the message says how.
 pub(super) fn explain(error: Error) -> anyhow::Error {
     let help = match &error {
         Error::InstanceUnknown => {
-            "there is no such instance; `merchant-otp instance list` shows all, \
-             `merchant-otp instance add ID --name NAME` makes one"
+            "the instance does not exist; `merchant-otp instance list` shows all instances, \
+             `merchant-otp instance add ID --name NAME` adds one"
         }
         Error::InstanceDeleted | Error::InstancePurgeRequired => {
-            "the instance was deleted; `merchant-otp instance remove ID` removes what is left of it"
+            "the instance was deleted; `merchant-otp instance remove ID` removes its remaining data"
         }
-        Error::InstanceConflict => "an instance with this id and another name is there already",
+        Error::InstanceConflict => "an instance with this id and another name already exists",
         Error::InstanceReserved => {
-            "`default` is the former name of the instance `admin`, and requests for it are \
-             redirected there; choose another id"
+            "`default` is reserved: requests for it are redirected to the instance `admin`; choose \
+             another id"
         }
         Error::AccessTokenUnknown => {
-            "the instance has no token with this number; \
-             `merchant-otp token list --instance ID` shows all"
+            "the instance has no access token with this serial; \
+             `merchant-otp token list --instance ID` shows all tokens"
         }
         Error::OtpDeviceConflict => {
-            "a device with this id and other details is there already; \
-             `merchant-otp device show --id DEVICE` shows it"
+            "a device with this id and other details already exists; \
+             `merchant-otp device show --instance ID --id DEVICE` shows it"
         }
         Error::OtpDeviceUnknown => {
-            "the instance has no device with this id; `merchant-otp device list` shows all"
+            "the instance has no device with this id; \
+             `merchant-otp device list --instance ID` shows all devices"
         }
         Error::Unauthorized(_)
         | Error::TooManyLogIns { .. }

@@ -12,7 +12,7 @@ use crate::commands::database::service;
 use crate::commands::explain::explain;
 use crate::settings::Settings;
 
-/// Makes, lists, changes and removes instances.
+/// Adds, lists, changes and removes instances.
 pub(crate) async fn instance(settings: &Settings, command: InstanceCommand) -> anyhow::Result<()> {
     let service = service(settings).await?;
     let operator = Operator::of(&service);
@@ -46,21 +46,21 @@ pub(crate) async fn instance(settings: &Settings, command: InstanceCommand) -> a
     }
 }
 
-/// Asks for a new password, twice on a terminal.
+/// Reads a new password; prompts for it twice on a terminal.
 fn read_password() -> anyhow::Result<Password> {
     let text = if io::stdin().is_terminal() {
         let ask = |prompt| rpassword::prompt_password(prompt).map(Zeroizing::new);
-        let text = ask("New password: ").context("reading the password")?;
-        if ask("The same again: ").context("reading the password")? != text {
-            bail!("the two are not the same; the password is as it was");
+        let text = ask("New password: ").context("cannot read the password")?;
+        if ask("Repeat the new password: ").context("cannot read the password")? != text {
+            bail!("the passwords do not match; the password was not changed");
         }
         text
     } else {
-        // Longer than any password, so that one that is too long is an error.
+        // Longer than any password, so that a longer one is rejected instead of cut off.
         let longest = Password::MAX_BYTES + 2;
         let mut line = Zeroizing::new(String::with_capacity(longest));
         let mut input = io::stdin().lock().take(longest.try_into()?);
-        input.read_line(&mut line).context("standard input")?;
+        input.read_line(&mut line).context("cannot read standard input")?;
         line
     };
     Ok(Password::parse(text.trim_end_matches(['\r', '\n']))?)

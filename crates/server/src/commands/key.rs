@@ -21,16 +21,16 @@ pub(crate) async fn key(settings: &Settings, command: KeyCommand) -> anyhow::Res
     }
 }
 
-/// Makes a master key.
+/// Generates a master key.
 pub(crate) fn generate(file: Option<&Path>) -> anyhow::Result<()> {
-    let key = MasterKey::generate().context("no random bits")?;
+    let key = MasterKey::generate().context("cannot get random bytes")?;
     let mut output = io::stdout().lock();
     match file {
         None => writeln!(output, "{}", *key.to_base64())?,
         Some(path) => {
             let made = master_key_files::write_file(path, &key)?;
-            ensure!(made, "{}: it is there already, and stays as it is", path.display());
-            writeln!(output, "made the master key {} in {}", key.id(), path.display())?;
+            ensure!(made, "{}: the file already exists and was not changed", path.display());
+            writeln!(output, "created the master key {} in {}", key.id(), path.display())?;
         }
     }
     Ok(output.flush()?)
@@ -56,8 +56,7 @@ async fn rotate(service: &Service) -> anyhow::Result<()> {
     let rotation = service.rotate_master_key(|rotation| {
         if is_terminal {
             let (looked_at, again) = (rotation.looked_at, rotation.sealed_again);
-            let _only_progress =
-                write!(io::stderr(), "\r{looked_at} looked at, {again} sealed again");
+            let _only_progress = write!(io::stderr(), "\rchecked {looked_at}, re-sealed {again}");
         }
     });
     let rotation = rotation.await.map_err(explain)?;
@@ -67,7 +66,7 @@ async fn rotate(service: &Service) -> anyhow::Result<()> {
     let mut output = io::stdout().lock();
     writeln!(
         output,
-        "{} keys of devices, {} of them sealed again",
+        "checked {} device keys, re-sealed {}",
         rotation.looked_at, rotation.sealed_again
     )?;
     let former = service.master_key_uses().await.map_err(explain)?;
@@ -78,7 +77,7 @@ async fn rotate(service: &Service) -> anyhow::Result<()> {
     }
     if rotation.not_opened > 0 {
         bail!(
-            "{} keys cannot be opened and stay as they are; still needed: {}",
+            "{} keys cannot be opened and were not changed; these master keys are still needed: {}",
             rotation.not_opened,
             former.join(", ")
         );
@@ -86,11 +85,16 @@ async fn rotate(service: &Service) -> anyhow::Result<()> {
     if former.is_empty() {
         writeln!(
             output,
-            "all are sealed by the first master key; the others may be removed, if every process of \
-             the service was restarted since it is the first"
+            "all device keys are sealed with the first master key; the others may be removed if \
+             every server process was restarted after it became the first"
         )?;
     } else {
-        writeln!(output, "still needed, for they sealed keys meanwhile: {}", former.join(", "))?;
+        writeln!(
+            output,
+            "these master keys are still needed, because they sealed keys during the rotation: {}; \
+             restart every server process, and run the command again",
+            former.join(", ")
+        )?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-/// Describes the endpoints.
+/// Prints the OpenAPI description.
 pub(crate) fn openapi() -> anyhow::Result<()> {
     write!(io::stdout(), "{}", merchant_otp_transport_http::openapi())?;
     Ok(())

@@ -1,10 +1,10 @@
-//! Text for terminals.
+//! Text output for terminals.
 
 use std::time::{Duration, UNIX_EPOCH};
 
 use merchant_otp_domain::Timestamp;
 
-/// A point in time as RFC 3339 writes it; beyond its year 9999, in seconds since the epoch.
+/// Formats a point in time as in RFC 3339; after its last year, 9999, as seconds since the epoch.
 pub(super) fn rfc_3339(timestamp: Timestamp) -> String {
     const YEAR_10000: u64 = 253_402_300_800;
     match timestamp.seconds() {
@@ -16,8 +16,7 @@ pub(super) fn rfc_3339(timestamp: Timestamp) -> String {
     }
 }
 
-/// A text with what is not to be seen escaped: a terminal must not obey it, nor show one text as
-/// another.
+/// Escapes invisible characters: a terminal must not interpret them, nor show one text as another.
 pub(super) fn one_line(text: &str) -> String {
     let escape = |c: char| {
         let is_seen = matches!(c, '"' | '\'' | '\\') || c.escape_debug().count() == 1;

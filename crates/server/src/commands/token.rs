@@ -13,7 +13,7 @@ use crate::commands::explain::explain;
 use crate::commands::text::{one_line, rfc_3339};
 use crate::settings::Settings;
 
-/// Makes, lists and revokes access tokens.
+/// Adds, lists and revokes access tokens.
 pub(crate) async fn token(settings: &Settings, command: TokenCommand) -> anyhow::Result<()> {
     let service = service(settings).await?;
     match command {
@@ -21,8 +21,10 @@ pub(crate) async fn token(settings: &Settings, command: TokenCommand) -> anyhow:
             let new = NewAccessToken { scope, lifetime: Some(duration), description };
             let log_in = Operator::of(&service).log_in(&instance).await.map_err(explain)?;
             let issued = service.issue_access_token(&log_in, new).await.map_err(explain)?;
-            writeln!(io::stdout(), "{}", *issued.token.expose())
-                .context("the token was made and not shown; revoke it and make another")
+            writeln!(io::stdout(), "{}", *issued.token.expose()).context(
+                "the access token was created but could not be shown; revoke it with \
+                 `merchant-otp token revoke`, and create another",
+            )
         }
         TokenCommand::List { instance } => list_tokens(&service, &instance).await,
         TokenCommand::Revoke { instance, serial: Some(serial), .. } => {

@@ -1,21 +1,21 @@
-//! The limit of file descriptors.
+//! The file-descriptor limit.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-/// Descriptors other than connections: files, the database, the log.
+/// Descriptors that do not belong to connections, such as files and the log.
 const OTHERS: u64 = 64;
 
-/// Descriptors of a connection of a client: the HTTP transport holds its socket twice.
+/// Descriptors per client connection: the HTTP transport holds each socket twice.
 const PER_CLIENT: u64 = 2;
 
-/// Descriptors of a connection to the database: PostgreSQL has its socket and those of its runtime,
-/// SQLite three files.
+/// Descriptors per database connection: PostgreSQL uses a socket and those of a runtime, SQLite
+/// three files.
 const PER_DATABASE_CONNECTION: u64 = 4;
 
-/// Raises the limit of file descriptors to the hard limit, and warns if that is too low for as many
-/// connections of clients and to the database.
+/// Raises the file-descriptor limit to the hard limit. Logs a warning if that is too low for this
+/// number of client connections and database connections.
 ///
-/// The soft limit that shells and systemd set exists for programs that use `select`.
+/// The low soft limit of shells and systemd exists only for programs that use `select`.
 pub(crate) fn raise_file_limit(clients: usize, database: u16) {
     let Ok((_, limit)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
     let _unchanged = setrlimit(Resource::RLIMIT_NOFILE, limit, limit);

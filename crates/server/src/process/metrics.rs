@@ -1,18 +1,18 @@
-//! The exporter of metrics.
+//! The metrics exporter.
 
 use std::net::SocketAddr;
 
 use anyhow::Context;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 
-/// The upper ends of the buckets of durations, in seconds.
+/// Upper bounds of the buckets of durations, in seconds.
 const SECONDS: [f64; 12] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 15.0];
 
-/// The upper ends of the buckets of batch sizes.
+/// Upper bounds of the buckets of batch sizes, in requests.
 const REQUESTS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
-/// Tells Prometheus what is counted, on an address of its own.
+/// Serves metrics for Prometheus on a separate address.
 pub(crate) fn start(listen: SocketAddr) -> anyhow::Result<()> {
     PrometheusBuilder::new()
         .with_http_listener(listen)

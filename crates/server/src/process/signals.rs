@@ -1,4 +1,4 @@
-//! Signals: shutdown, and reloading certificates.
+//! Signal handling: shutdown and reload of certificates.
 
 use std::future::pending;
 use std::process;
@@ -8,14 +8,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::process::systemd;
 
-/// The signals that end the service: the first drains it, the second ends it at once.
+/// The shutdown signals. The first one drains the service, the second one ends the process at once.
 pub(crate) struct ShutdownSignals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl ShutdownSignals {
-    /// Handles SIGTERM and SIGINT from now on.
+    /// Installs the handlers of SIGTERM and SIGINT.
     pub(crate) fn listen() -> anyhow::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
@@ -23,14 +23,14 @@ impl ShutdownSignals {
         })
     }
 
-    /// Completes with the first signal.
+    /// Completes when the first signal arrives.
     pub(crate) async fn first(mut self) {
         self.next().await;
         systemd::stopping();
         tracing::info!("draining");
         tokio::spawn(async move {
             self.next().await;
-            tracing::warn!("second signal; stopping at once");
+            tracing::warn!("received second signal; stopping at once");
             process::exit(1);
         });
     }
@@ -41,19 +41,19 @@ impl ShutdownSignals {
             signal = self.interrupt.recv() => signal,
         };
         if signal.is_none() {
-            // No signal comes any more: the runtime is ending.
+            // No more signals arrive: the runtime is shutting down.
             pending::<()>().await;
         }
     }
 }
 
-/// Reads the certificates again with each SIGHUP; without one, a SIGHUP does nothing.
+/// Reloads the certificates on each SIGHUP. Without certificates, SIGHUP has no effect.
 pub(crate) fn reload_on_hangup(certificates: Vec<Certificate>) -> anyhow::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
             if certificates.is_empty() {
-                tracing::info!("no certificate to reload");
+                tracing::info!("ignored SIGHUP; no certificate to reload");
             }
             for certificate in &certificates {
                 match certificate.reload() {

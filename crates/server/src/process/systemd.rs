@@ -1,4 +1,4 @@
-//! Sockets and notifications of systemd.
+//! Socket activation and notifications of systemd.
 
 use std::future::pending;
 
@@ -8,44 +8,45 @@ use merchant_otp_transport_kit::ListeningSocket;
 use sd_notify::NotifyState;
 use tokio::time::sleep;
 
-/// The socket that systemd made for the service (`LISTEN_FDS`), if it did.
+/// Returns the socket that systemd passed to the service (`LISTEN_FDS`), if any.
 ///
 /// # Errors
 ///
-/// If there are several, or one that no requests come over.
+/// If systemd passed several sockets, or a file descriptor that is not a listening socket.
 pub(crate) fn listening_socket() -> anyhow::Result<Option<ListeningSocket>> {
     let mut handed_over = ListenFd::from_env();
     match handed_over.len() {
         0 => return Ok(None),
         1 => {}
-        several => bail!("{several} sockets were handed over, and one is used"),
+        several => bail!("systemd passed {several} sockets; the service uses only one"),
     }
-    // One that is of the other kind stays where it is.
+    // A socket of the other kind is not taken.
     if let Ok(Some(listener)) = handed_over.take_tcp_listener(0) {
         return Ok(Some(ListeningSocket::Tcp(listener)));
     }
     let listener = handed_over.take_unix_listener(0);
-    let listener = listener.context("what was handed over is no socket that listens")?;
+    let listener =
+        listener.context("the file descriptor passed by systemd is not a listening socket")?;
     Ok(listener.map(ListeningSocket::Unix))
 }
 
-/// Tells systemd that requests are answered, if it started the service and wants to know.
+/// Notifies systemd that the service is ready, if systemd expects notifications.
 pub(crate) fn ready() {
     notify(NotifyState::Ready);
 }
 
-/// Tells systemd that the service is about to end.
+/// Notifies systemd that the service is stopping.
 pub(crate) fn stopping() {
     notify(NotifyState::Stopping);
 }
 
-/// Tells systemd again and again that the service is alive, if it asks for that (`WatchdogSec`);
-/// never ends.
+/// Notifies the watchdog of systemd at regular intervals, if it is enabled (`WatchdogSec`). Never
+/// returns.
 pub(crate) async fn keep_alive() {
     let Some(interval) = sd_notify::watchdog_enabled() else { return pending().await };
     loop {
         notify(NotifyState::Watchdog);
-        // Twice in the time that it waits for.
+        // Twice within the timeout of the watchdog.
         sleep(interval / 2).await;
     }
 }

@@ -1,16 +1,16 @@
-//! The log.
+//! Logging.
 
 use std::io::{self, IsTerminal};
 
 use anyhow::anyhow;
 use tracing_subscriber::EnvFilter;
 
-/// Sends the log to standard error: as text on a terminal, as JSON elsewhere.
+/// Writes the log to standard error: as text on a terminal, otherwise as JSON.
 pub(crate) fn start(filter: EnvFilter) -> anyhow::Result<()> {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
-        // The error of a log that cannot be written would go to standard error, and panic there.
+        // A failure to write the log would be reported on standard error, and panic there.
         .log_internal_errors(false);
     let started = if io::stderr().is_terminal() {
         subscriber.try_init()

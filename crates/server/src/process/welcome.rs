@@ -1,4 +1,4 @@
-//! What the first start prints.
+//! Output of the first start.
 
 use std::env;
 use std::ffi::OsStr;
@@ -15,7 +15,8 @@ use merchant_otp_domain::{AccessToken, InstanceId, OtpKey};
 use merchant_otp_transport_kit::Listen;
 use zeroize::Zeroizing;
 
-/// Makes an access token for a new embedded database and shows it, once, and how to use it.
+/// Creates an access token for a new embedded database, and prints it once with an example of its
+/// use.
 pub(crate) async fn print_first_start_help(
     service: &Service,
     listen: &Listen,
@@ -26,7 +27,7 @@ pub(crate) async fn print_first_start_help(
     if is_journal(io::stdout(), journal_stream.as_deref()) {
         writeln!(
             io::stdout(),
-            "Made the instance `admin`. For an access token, run \
+            "Created the instance `admin`. To create an access token, run \
              `merchant-otp token add --instance admin --scope all`."
         )?;
         return Ok(());
@@ -35,17 +36,17 @@ pub(crate) async fn print_first_start_help(
     let issued = service.issue_access_token(&log_in, NewAccessToken::for_everything()).await?;
     show(&issued.token, &curl_target(listen, is_tls)).with_context(|| {
         format!(
-            "the access token {} was made and could not be shown; revoke it and make another: \
-             `merchant-otp token --help`",
+            "the access token {0} was created but could not be shown; revoke it with `merchant-otp \
+             token revoke --instance admin {0}`, and create another with `merchant-otp token add`",
             issued.serial
         )
     })
 }
 
-/// Whether an output is the journal of systemd: a log, where no secret belongs.
+/// Returns whether an output is the journal of systemd, where no secret may be written.
 ///
-/// `JOURNAL_STREAM` names the journal's device and inode, and is inherited by processes whose
-/// output is something else (systemd.exec(5)).
+/// `JOURNAL_STREAM` contains the device and inode of the journal (systemd.exec(5)). They are
+/// compared with those of the output, because processes with another output inherit the variable.
 fn is_journal(output: impl AsFd, journal_stream: Option<&OsStr>) -> bool {
     let metadata =
         output.as_fd().try_clone_to_owned().map(File::from).and_then(|file| file.metadata());
@@ -54,17 +55,16 @@ fn is_journal(output: impl AsFd, journal_stream: Option<&OsStr>) -> bool {
 }
 
 fn show(token: &AccessToken, target: &str) -> anyhow::Result<()> {
-    // A random key: one from an example would be public.
+    // A random key, because a fixed example key would be public.
     let mut bytes = Zeroizing::new(vec![0; 20]);
-    getrandom::fill(&mut bytes).context("no random bits")?;
+    getrandom::fill(&mut bytes).context("cannot get random bytes")?;
     let key = OtpKey::from_bytes(bytes.to_vec())?;
     let (token, key) = (token.expose(), key.to_base32());
     let mut output = io::stdout().lock();
     writeln!(
         output,
-        "This is the first start: the instance `admin` was made, and an access token for it. The\n\
-         token is shown only now; keep it:\n\n    {}\n\n\
-         Register a first device (204 means that it is stored):\n\n    \
+        "Created the instance `admin`. Its access token is shown only once; keep it:\n\n    {}\n\n\
+         Register your first device (status 204 means success):\n\n    \
          curl -i -H 'Authorization: Bearer {}' -d '{{\"otp_device_id\": \"till-1\", \
          \"otp_device_description\": \"Till 1\", \"otp_key\": \"{}\", \
          \"otp_algorithm\": \"TOTP_WITHOUT_PRICE\"}}' {target}/private/otp-devices\n",
@@ -73,7 +73,7 @@ fn show(token: &AccessToken, target: &str) -> anyhow::Result<()> {
     Ok(output.flush()?)
 }
 
-/// Where curl finds the server: its options and the base of the URL.
+/// Returns the curl options and the base URL that reach the server.
 fn curl_target(listen: &Listen, is_tls: bool) -> String {
     match listen {
         Listen::Tcp(address) => {

@@ -1,4 +1,4 @@
-//! The section `[http]`: what the HTTP transport is to do.
+//! The section `[http]`: settings of the HTTP transport.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ pub(super) struct Http {
     listen: String,
     behind_proxy: bool,
     tls: Option<Tls>,
-    /// 0: as many as the processors and the connections to the database permit.
+    /// 0 means as many as the processors and the connections to the database allow.
     workers: Bounded<0, 512>,
 }
 
@@ -29,7 +29,7 @@ struct Tls {
 }
 
 impl Http {
-    /// The settings of the transport.
+    /// Checks the section, and converts it to the settings of the transport.
     pub(super) fn settings(
         &self,
         limits: Limits,
@@ -50,16 +50,16 @@ impl Http {
         })
     }
 
-    /// The number of workers; `None` is automatic.
+    /// The number of workers; `None` means automatic.
     pub(super) fn workers(&self) -> Option<u16> {
         Some(self.workers.get_as()).filter(|workers| *workers > 0)
     }
 
-    /// Where it listens, if that may be.
+    /// The address to listen on; fails if it would expose unencrypted traffic.
     fn listen(&self) -> anyhow::Result<Listen> {
         let listen: Listen = self.listen.parse().context("http.listen")?;
         if matches!(listen, Listen::Unix(_)) && self.tls.is_some() {
-            bail!("http.tls: a Unix socket needs none");
+            bail!("http.tls: not supported on a Unix socket; remove it");
         }
         if let Err(exposed) = listen.check_exposure(self.tls.is_some(), self.behind_proxy) {
             bail!(
@@ -76,16 +76,16 @@ fn check_currencies(currencies: &[CurrencySpecification]) -> anyhow::Result<()> 
     for specification in currencies {
         let code = &specification.currency;
         if !codes.insert(code) {
-            bail!("currencies: {code} is there twice");
+            bail!("currencies: {code} is listed twice");
         }
-        // A code is what an amount begins with.
+        // The code must be valid at the start of an amount.
         Amount::parse(&format!("{code}:0")).with_context(|| format!("currencies: {code}"))?;
         if !specification.alt_unit_names.contains_key("0") {
-            bail!("currencies: {code}: alt_unit_names has the key \"0\"");
+            bail!("currencies: {code}: alt_unit_names must have the key \"0\"");
         }
     }
     if codes.is_empty() {
-        bail!("currencies: there is at least one");
+        bail!("currencies: at least one currency is required");
     }
     Ok(())
 }

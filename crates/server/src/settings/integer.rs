@@ -1,8 +1,8 @@
-//! Integers of settings, which may be the text of an environment variable.
+//! Integer settings, which may come from the text of an environment variable.
 //!
-//! By hand, because the errors of `config` and of `serde_with` quote a value that is no integer,
-//! and it may be a secret in the wrong place. `config` would also take `true` and `off` for
-//! integers.
+//! The errors of `config` and `serde_with` quote a value that is not an integer, but it may be a
+//! misplaced secret. `config` would also accept `true` and `off` as integers. This module does
+//! neither.
 
 use std::fmt;
 
@@ -15,12 +15,12 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Bounded<const MIN: u64, const MAX: u64>(u64);
 
 impl<const MIN: u64, const MAX: u64> Bounded<MIN, MAX> {
-    /// The integer.
+    /// Returns the integer.
     pub(crate) fn get(self) -> u64 {
         self.0
     }
 
-    /// The integer, as a smaller type that holds `MAX`.
+    /// Returns the integer as a smaller type, which must be able to hold `MAX`.
     pub(crate) fn get_as<T: TryFrom<u64> + Default>(self) -> T {
         T::try_from(self.0).unwrap_or_default()
     }
@@ -30,7 +30,7 @@ impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Bounded<MIN, MAX>
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match deserializer.deserialize_any(Integer)? {
             integer if (MIN..=MAX).contains(&integer) => Ok(Self(integer)),
-            _ => Err(D::Error::custom(format_args!("it is {MIN} to {MAX}"))),
+            _ => Err(D::Error::custom(format_args!("must be from {MIN} to {MAX}"))),
         }
     }
 }
@@ -45,7 +45,7 @@ impl Visitor<'_> for Integer {
     }
 
     fn visit_i64<E: Error>(self, value: i64) -> Result<u64, E> {
-        u64::try_from(value).map_err(|_| E::custom("it is negative"))
+        u64::try_from(value).map_err(|_| E::custom("must not be negative"))
     }
 
     fn visit_u64<E: Error>(self, value: u64) -> Result<u64, E> {
@@ -53,6 +53,6 @@ impl Visitor<'_> for Integer {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<u64, E> {
-        text.parse().map_err(|_| E::custom("it is not an integer"))
+        text.parse().map_err(|_| E::custom("must be an integer"))
     }
 }

@@ -1,4 +1,4 @@
-//! The section `[limits]`: the limits of the service, which every transport keeps.
+//! The section `[limits]`: limits that apply to every transport.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The section `[security]`: where the master keys are.
+//! The section `[security]`: sources of the master keys.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -10,17 +10,17 @@ use thiserror::Error;
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Security {
-    /// Where the master keys are, the one that seals first.
+    /// Sources of the master keys; the first key seals.
     #[serde(with = "master_key_sources")]
     pub(crate) master_keys: Vec<MasterKeySource>,
 }
 
-/// Where a master key is.
+/// Source of a master key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum MasterKeySource {
-    /// In a file.
+    /// A file.
     File(PathBuf),
-    /// In an environment variable of this name.
+    /// An environment variable of this name.
     Environment(String),
 }
 
@@ -45,14 +45,14 @@ impl fmt::Display for MasterKeySource {
     }
 }
 
-/// A text that is no [`MasterKeySource`]; it may be a master key, so it is not quoted.
+/// A text is not a [`MasterKeySource`]. The message does not quote it: it may be a master key.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("a master key is named by file:PATH or env:NAME")]
+#[error("the source of a master key must be file:PATH or env:NAME")]
 pub(crate) struct MasterKeySourceError;
 
-/// Where master keys are: a list, or the text of an environment variable with commas between.
+/// Sources of master keys: a list, or comma-separated text from an environment variable.
 ///
-/// By hand, because the errors of `serde_with` quote a value that does not fit: it may be a key.
+/// This does not use `serde_with`, whose errors quote an invalid value: it may be a key.
 mod master_key_sources {
     use std::fmt;
 

@@ -1,4 +1,4 @@
-//! How the key of a device gets into an authenticator app.
+//! Enrolment of a device's key in an authenticator app.
 
 use anyhow::Context;
 use merchant_otp_domain::{Instance, OtpCode, OtpDevice};
@@ -7,10 +7,10 @@ use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
 use zeroize::Zeroizing;
 
-/// What a URI may hold as it is (RFC 3986 section 2.3).
+/// Characters to percent-encode: all but the unreserved ones (RFC 3986 section 2.3).
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// The URI that authenticator apps read, in the Key URI Format that they agree on.
+/// Returns the URI that authenticator apps read, in the Key URI Format.
 ///
 /// The issuer is the name of the instance, the account is the id of the device.
 pub(crate) fn uri(instance: &Instance, device: &OtpDevice) -> Zeroizing<String> {
@@ -25,12 +25,13 @@ pub(crate) fn uri(instance: &Instance, device: &OtpDevice) -> Zeroizing<String> 
     ))
 }
 
-/// A text as a QR code in light blocks, with the border that scanners need: for a dark ground.
+/// Renders a text as a QR code in light blocks for a dark background, with the border that scanners
+/// need.
 pub(crate) fn qr_code(text: &str) -> anyhow::Result<Zeroizing<String>> {
     let code = QrCode::new(text).context("the URI is too long for a QR code")?;
     let image = code
         .render::<Dense1x2>()
-        // The names are those of ink on paper: what is dark is left out here.
+        // The names assume dark ink on light paper; here, dark modules are left blank.
         .dark_color(Dense1x2::Light)
         .light_color(Dense1x2::Dark)
         .quiet_zone(true)
@@ -47,7 +48,7 @@ mod tests {
 
     use super::*;
 
-    /// A scanner reads it, on a dark ground.
+    /// Reads the code as a scanner does, on a dark background.
     #[test]
     fn the_qr_code_is_read_by_a_scanner() {
         const SCALE: usize = 4;

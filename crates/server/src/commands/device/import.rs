@@ -23,14 +23,14 @@ const KEY: &str = "otp_key";
 const ALGORITHM: &str = "otp_algorithm";
 const COUNTER: &str = "otp_ctr";
 
-/// The columns that a file may have, and whether it has to.
+/// The columns that a file may have, and whether each is required.
 const COLUMNS: [(&str, bool); 5] =
     [(ID, true), (DESCRIPTION, true), (KEY, true), (ALGORITHM, false), (COUNTER, false)];
 
-/// The number of rows between two lines of progress.
+/// The number of rows between two updates of the progress.
 const PROGRESS: u64 = 1000;
 
-/// Registers the devices of a file, through the same use case as a request.
+/// Registers the devices of a file, through the same use case as an HTTP request.
 pub(super) struct Import<'a> {
     service: &'a Service,
     read: Grant,
@@ -41,7 +41,7 @@ pub(super) struct Import<'a> {
 /// The outcome of a row.
 enum Outcome {
     Good,
-    /// Why it is not registered: a text that does not hold its key.
+    /// The row is not registered; the reason does not contain its key.
     Rejected(String),
 }
 
@@ -59,7 +59,11 @@ impl<'a> Import<'a> {
         Ok(Self { service, read, write, dry_run })
     }
 
-    /// Imports a file; an error if it cannot be read, or if a row was rejected.
+    /// Imports a file.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, or if a row was rejected.
     pub(super) async fn run(&self, file: &Path, rejects: Option<PathBuf>) -> anyhow::Result<()> {
         let rejects_path = rejects.unwrap_or_else(|| {
             let mut path = OsString::from(file);
@@ -70,13 +74,13 @@ impl<'a> Import<'a> {
             .flexible(true)
             .from_path(file)
             .with_context(|| file.display().to_string())?;
-        let header = reader.byte_headers().context("reading the first line")?.clone();
+        let header = reader.byte_headers().context("cannot read the first line")?.clone();
         let columns = Columns::of(&header)?;
         let mut rejects: Option<Writer<File>> = None;
         let (mut good, mut rejected) = (0_u64, 0_u64);
 
         let mut record = ByteRecord::new();
-        while reader.read_byte_record(&mut record).context("reading the file")? {
+        while reader.read_byte_record(&mut record).context("cannot read the file")? {
             match self.import(&columns, &header, &record).await? {
                 Outcome::Good => good += 1,
                 Outcome::Rejected(reason) => {
@@ -85,11 +89,11 @@ impl<'a> Import<'a> {
                         Some(writer) => writer,
                         none => none.insert(open_rejects(&rejects_path, &header)?),
                     };
-                    // Without the reason of an earlier run.
+                    // The reason of an earlier import is dropped.
                     let fields = record.iter().enumerate();
                     let fields = fields.filter(|(n, _)| header.get(*n) != Some(REASON.as_bytes()));
                     let row = fields.map(|(_, field)| field).chain([reason.as_bytes()]);
-                    writer.write_record(row).context("writing the reject file")?;
+                    writer.write_record(row).context("cannot write the reject file")?;
                 }
             }
             if (good + rejected) % PROGRESS == 0 && io::stderr().is_terminal() {
@@ -100,15 +104,15 @@ impl<'a> Import<'a> {
             writeln!(io::stderr())?;
         }
         if let Some(mut writer) = rejects {
-            writer.flush().context("writing the reject file")?;
+            writer.flush().context("cannot write the reject file")?;
         } else if rejects_path.exists() {
-            // Of an earlier run, whose rows are good now.
-            fs::remove_file(&rejects_path).context("removing the reject file of an earlier run")?;
+            // The file is from an earlier import, whose rows are accepted now.
+            fs::remove_file(&rejects_path).context("cannot remove the old reject file")?;
         }
-        let done = if self.dry_run { "could be registered" } else { "are registered" };
+        let done = if self.dry_run { "can be registered" } else { "are registered" };
         writeln!(io::stdout(), "{good} rows {done}, {rejected} are rejected")?;
         if rejected > 0 {
-            bail!("{rejected} rows are in {} with the reason", rejects_path.display());
+            bail!("{rejected} rows are rejected; see {} for the reasons", rejects_path.display());
         }
         Ok(())
     }
@@ -134,9 +138,9 @@ impl<'a> Import<'a> {
         };
         match registered {
             Ok(()) => Ok(Outcome::Good),
-            Err(Error::OtpDeviceConflict) => {
-                Ok(Outcome::Rejected(format!("{ID}: a device with other details has it")))
-            }
+            Err(Error::OtpDeviceConflict) => Ok(Outcome::Rejected(format!(
+                "{ID}: a device with this id and other details exists"
+            ))),
             Err(error) => Err(explain(error)),
         }
     }
@@ -150,10 +154,10 @@ impl<'a> Import<'a> {
     }
 }
 
-/// The reject file, for the owner's eyes only: it holds keys.
+/// Creates the reject file. Only its owner can read it, because it contains keys.
 fn open_rejects(path: &Path, header: &ByteRecord) -> anyhow::Result<Writer<File>> {
     let open = || {
-        // A new file: the mode of an old one may be another.
+        // Always a new file: the mode of an old file may differ.
         if let Err(error) = fs::remove_file(path)
             && error.kind() != io::ErrorKind::NotFound
         {
@@ -164,25 +168,28 @@ fn open_rejects(path: &Path, header: &ByteRecord) -> anyhow::Result<Writer<File>
     let file = open().with_context(|| path.display().to_string())?;
     let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(file);
     let header = header.iter().filter(|name| *name != REASON.as_bytes());
-    writer.write_record(header.chain([REASON.as_bytes()])).context("writing the reject file")?;
+    writer
+        .write_record(header.chain([REASON.as_bytes()]))
+        .context("cannot write the reject file")?;
     Ok(writer)
 }
 
-/// The column that a reject file adds; passed over when one is imported again.
+/// The column that a reject file adds. It is ignored when the file is imported again.
 const REASON: &str = "reason";
 
-/// Where the columns stand in a row.
+/// Positions of the columns in a row.
 struct Columns([Option<usize>; COLUMNS.len()]);
 
 impl Columns {
     fn of(header: &ByteRecord) -> anyhow::Result<Self> {
         let position = |name: &str| header.iter().position(|column| column == name.as_bytes());
-        for column in header {
+        for (number, column) in (1_u32..).zip(header) {
             let known = COLUMNS.iter().any(|(name, _)| name.as_bytes() == column);
             if !known && column != REASON.as_bytes() {
+                // Not quoted: in a file without a header, it may be a key.
                 bail!(
-                    "the first line has the column {:?}; it names {}",
-                    String::from_utf8_lossy(column),
+                    "column {number} of the first line is unknown; the first line must name the \
+                     columns: {}",
                     COLUMNS.map(|(name, _)| name).join(", ")
                 );
             }
@@ -195,7 +202,7 @@ impl Columns {
         Ok(Self(COLUMNS.map(|(name, _)| position(name))))
     }
 
-    /// The device of a row, or the column that is wrong and why.
+    /// Parses the device of a row; the error names the invalid column and the reason.
     fn device(&self, record: &ByteRecord) -> Result<OtpDevice, String> {
         let [id, description, key, algorithm, counter] = self.0;
         let id = parse(record, ID, id, |text| OtpDeviceId::parse(text))?;
@@ -211,7 +218,7 @@ impl Columns {
         })?;
         let counter = parse(record, COUNTER, counter, |text| match text {
             "" => Ok(OtpCounter::default()),
-            // A text that is no number is refused as a counter.
+            // Text that is not a number becomes -1, which is not a valid counter.
             _ => OtpCounter::new(text.parse().unwrap_or(-1)),
         })?;
         OtpDevice::new(id, description, key, algorithm, counter)
@@ -226,6 +233,6 @@ fn parse<T, E: std::error::Error>(
     parse: impl Fn(&str) -> Result<T, E>,
 ) -> Result<T, String> {
     let bytes = column.and_then(|column| record.get(column)).unwrap_or_default();
-    let text = str::from_utf8(bytes).map_err(|_| format!("{name}: it is not UTF-8"))?;
+    let text = str::from_utf8(bytes).map_err(|_| format!("{name}: must be UTF-8"))?;
     parse(text).map_err(|error| format!("{name}: {error}"))
 }
