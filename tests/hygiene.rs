@@ -9,7 +9,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
-/// The files below a folder that have an ending.
+/// The files below a folder that have this extension.
 fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -23,7 +23,7 @@ fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     found
 }
 
-/// The databases have the same migrations, by name.
+/// Both databases have the same migrations, by name, each with `up.sql` and `down.sql`.
 #[test]
 fn each_database_has_the_same_migrations() {
     let names = |database: &str| -> BTreeSet<_> {
@@ -43,12 +43,12 @@ fn each_database_has_the_same_migrations() {
     }
 }
 
-/// No release had an older schema than that after this migration; those that come later upgrade it
-/// while the former version serves.
+/// The last migration of the first release. Each later migration is applied while the former
+/// version serves.
 const FIRST_RELEASED: &str = "2026-11-26-000000";
 
-/// What takes something away that the former version of the service uses, or refuses what it
-/// writes.
+/// The statements that remove something that the former version of the service uses, or that reject
+/// its writes.
 fn contractions(sql: &str) -> Vec<String> {
     let without_comments: String =
         sql.lines().map(|line| line.split("--").next().unwrap()).collect::<Vec<_>>().join(" ");
@@ -75,10 +75,10 @@ fn contractions(sql: &str) -> Vec<String> {
     words.split(';').filter(of_old_tables).map(|statement| statement.trim().to_owned()).collect()
 }
 
-/// Expand, then contract (migrations/README.md): what contracts says since when nothing uses it any
-/// more.
+/// Expand, then contract (migrations/README.md): a migration that contracts has a comment with the
+/// version since which the old form is unused.
 #[test]
-fn migrations_leave_the_former_version_at_work() {
+fn migrations_keep_the_former_version_working() {
     for path in files(&root().join("migrations"), "sql") {
         let migration = path.parent().unwrap().file_name().unwrap().to_str().unwrap();
         if !path.ends_with("up.sql") || &migration[..FIRST_RELEASED.len()] <= FIRST_RELEASED {
@@ -111,7 +111,7 @@ fn contractions_are_recognised() {
     }
 }
 
-/// A file is one concept: production code has at most about 400 lines, tests somewhat more.
+/// A file holds one concept: at most 500 lines, and about 400 in production code.
 #[test]
 fn no_source_file_is_too_long() {
     for folder in ["crates", "tests"] {
@@ -122,9 +122,9 @@ fn no_source_file_is_too_long() {
     }
 }
 
-/// Every crate takes the lints of the workspace, which forbid unsafe code.
+/// Every crate inherits the lints of the workspace, which forbid unsafe code.
 #[test]
-fn every_crate_takes_the_lints_of_the_workspace() {
+fn every_crate_inherits_the_lints_of_the_workspace() {
     let mut manifests = files(&root().join("crates"), "toml");
     manifests.push(root().join("tests/Cargo.toml"));
     for manifest in manifests {
@@ -133,8 +133,7 @@ fn every_crate_takes_the_lints_of_the_workspace() {
     }
 }
 
-/// Phrases that leave the reader to guess who or what is meant, or that are no English order of
-/// words.
+/// Phrases that leave the subject unclear, or that do not follow the word order of English.
 const UNCLEAR: [&str; 13] = [
     "whoever",
     "nobody",
@@ -151,11 +150,11 @@ const UNCLEAR: [&str; 13] = [
     "tells of",
 ];
 
-/// The longest line of text, in characters.
+/// The maximum length of a line of text, in characters.
 const WIDTH: usize = 100;
 
-/// The lines of prose in a file: those of a Markdown document without tables and code, or the lines
-/// of Rust that are comments; with their numbers.
+/// The lines of prose in a file, with their numbers: Markdown without tables and code, or comments
+/// in Rust.
 fn prose<'a>(path: &Path, text: &'a str) -> Vec<(usize, &'a str)> {
     let is_markdown = path.extension().is_some_and(|extension| extension == "md");
     let mut is_code = false;
@@ -172,7 +171,7 @@ fn prose<'a>(path: &Path, text: &'a str) -> Vec<(usize, &'a str)> {
     lines.map(|(index, line)| (index + 1, line)).collect()
 }
 
-/// What is wrong with the text of a file.
+/// The violations in the text of a file.
 fn complaints(path: &Path, text: &str) -> Vec<String> {
     let is_rust = path.extension().is_some_and(|extension| extension == "rs");
     let mut found = Vec::new();
@@ -208,9 +207,9 @@ fn the_text_is_wrapped_and_plain() {
     paths.push(root().join("migrations/README.md"));
     paths.extend(["crates", "tests"].iter().flat_map(|folder| files(&root().join(folder), "rs")));
     let exceptions = [
-        // Its list of phrases.
+        // It contains the list of phrases.
         root().join("tests/hygiene.rs"),
-        // The documented skeleton, which is compiled as the body of a function too.
+        // The skeleton in the documentation, which is also compiled as the body of a function.
         root().join("crates/transport-kit/tests/skeleton/transport.rs"),
     ];
     paths.retain(|path| !exceptions.contains(path));
@@ -247,9 +246,9 @@ fn unclear_text_is_found() {
     }
 }
 
-/// Links between the documents lead to files that are there.
+/// Links between the documents point to existing files.
 #[test]
-fn links_between_documents_lead_somewhere() {
+fn links_between_documents_point_to_files() {
     let mut documents = files(&root().join("docs"), "md");
     documents.extend(
         ["README.md", "CHANGELOG.md", "migrations/README.md"].map(|name| root().join(name)),

@@ -1,4 +1,4 @@
-//! Whatever is an amount comes back from its text, and has the same bytes.
+//! Every valid amount survives a round trip through its text, with the same network bytes.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

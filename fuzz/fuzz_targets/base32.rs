@@ -1,4 +1,4 @@
-//! Whatever is a key comes back from its text.
+//! Every valid key survives a round trip through its Base32 text.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

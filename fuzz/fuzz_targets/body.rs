@@ -1,4 +1,4 @@
-//! No body of a request makes the transport panic.
+//! No request body makes the transport panic.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

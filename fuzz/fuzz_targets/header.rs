@@ -1,4 +1,4 @@
-//! No header of a request makes the transport panic.
+//! No request header makes the transport panic.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

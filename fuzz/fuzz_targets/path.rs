@@ -1,4 +1,4 @@
-//! No path of a request makes the transport panic.
+//! No request path makes the transport panic.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,13 +1,13 @@
-//! Which crate may depend on which, held by exact equality.
+//! The allowed dependencies of each crate, compared for exact equality.
 //!
-//! A new dependency is a line in these tables, and so something that a reviewer sees.
+//! A new dependency changes these tables, so that a reviewer notices it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use serde_json::Value;
 
-/// What each crate may use: crates of the workspace, then others.
+/// The dependencies of each crate: crates of the workspace, then external ones.
 const DEPENDENCIES: &[(&str, &str, &str)] = &[
     ("domain", "", "argon2 data-encoding hmac sha1 sha2 strum subtle thiserror zeroize"),
     ("ports", "domain", "async-trait thiserror"),
@@ -68,7 +68,8 @@ const DEPENDENCIES: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// What the tests of each crate may use besides: crates of the workspace, then others.
+/// The additional dependencies of the tests of each crate: crates of the workspace, then external
+/// ones.
 const DEV_DEPENDENCIES: &[(&str, &str, &str)] = &[
     ("domain", "", "proptest totp-lite"),
     ("application", "sealing storage-memory", "futures-util tokio"),
@@ -97,10 +98,10 @@ fn metadata() -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// A crate's name, and the names of those that it depends on: inside the workspace, and outside.
+/// The dependencies of each crate, by its name: those inside the workspace, and those outside.
 type Edges = BTreeMap<String, (BTreeSet<String>, BTreeSet<String>)>;
 
-/// The edges of a kind: `None` is normal and build, `Some("dev")` that of tests.
+/// The dependencies of one kind: `None` for normal and build, `Some("dev")` for tests.
 fn edges(kind: Option<&str>) -> Edges {
     let metadata = metadata();
     let packages = metadata["packages"].as_array().unwrap();

@@ -1,8 +1,8 @@
 //! The dependency rules of docs/architecture.md: between crates, between the modules of a crate,
-//! and what a transport must not name.
+//! and the names that a transport must not use.
 #![expect(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "tests")]
 
-mod circles;
+mod cycles;
 mod dependencies;
 mod modules;
 mod operator;
@@ -10,7 +10,7 @@ mod operator;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The folder of each crate in `crates/`, by its name.
+/// The name and the folder of each crate in `crates/`.
 fn crates() -> Vec<(String, PathBuf)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates");
     let mut crates: Vec<_> = fs::read_dir(folder)

@@ -1,4 +1,4 @@
-//! The modules of a crate, and the paths in them, read from its tokens.
+//! The modules of a crate and the paths in them, read from the tokens of its source.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
-/// The name of a module within its crate: empty for the crate itself.
+/// The path of a module within its crate; empty for the root.
 pub(crate) type Name = Vec<String>;
 
-/// What a module has.
+/// The paths, re-exports and identifiers of a module.
 #[derive(Default)]
 pub(crate) struct Module {
-    /// The paths that it names, from the root of the crate on; the names of items included.
+    /// The paths in the module, from the root of the crate, including the names of items.
     pub(crate) paths: BTreeSet<Name>,
-    /// What it re-exports: the name, and the path that it stands for. `*` is every name.
+    /// The re-exports: the name, and the path that it refers to. `*` stands for every name.
     pub(crate) exports: Vec<(String, Name)>,
     /// All identifiers.
     identifiers: BTreeSet<String>,
@@ -43,7 +43,7 @@ impl Modules {
         modules
     }
 
-    /// Reads a crate that is one text, with its modules inline.
+    /// Reads a crate from one text, with its modules inline.
     #[cfg(test)]
     pub(crate) fn of_text(text: &str) -> Self {
         let mut modules = Self::default();
@@ -51,7 +51,7 @@ impl Modules {
         modules
     }
 
-    /// Whether an identifier stands anywhere in the crate, but for its tests and comments.
+    /// Whether an identifier occurs in the crate, outside of its tests and comments.
     pub(crate) fn names(&self, identifier: &str) -> bool {
         self.0.values().any(|module| module.identifiers.contains(identifier))
     }
@@ -101,7 +101,7 @@ impl Modules {
     }
 }
 
-/// The folder of the file that declares a module, below that of the crate's source.
+/// The folder of the file that declares a module, relative to that of the source.
 fn declaring_folder(source: &Path, module: &Name) -> PathBuf {
     let parent: PathBuf = module[..module.len() - 1].iter().collect();
     if source.join(&parent).join("mod.rs").exists() {
@@ -124,7 +124,7 @@ fn is_punctuation(token: Option<&TokenTree>, character: char) -> bool {
     matches!(token, Some(TokenTree::Punct(punctuation)) if punctuation.as_char() == character)
 }
 
-/// The tokens without the items that are compiled for tests alone.
+/// The tokens without the items that are compiled only for tests.
 fn without_tests(tokens: TokenStream) -> Vec<TokenTree> {
     let tokens: Vec<_> = tokens.into_iter().collect();
     let mut kept = Vec::new();
@@ -136,7 +136,7 @@ fn without_tests(tokens: TokenStream) -> Vec<TokenTree> {
             let text = attribute.stream().to_string().replace(' ', "");
             if text == "cfg(test)" || text.starts_with("cfg(all(test") {
                 index += 2;
-                // To the end of the item.
+                // Skip to the end of the item.
                 while let Some(token) = tokens.get(index) {
                     index += 1;
                     let is_body = matches!(token, TokenTree::Group(group)
@@ -154,7 +154,7 @@ fn without_tests(tokens: TokenStream) -> Vec<TokenTree> {
     kept
 }
 
-/// The path of the attribute `#[path = "…"]` that the tokens before a module end with.
+/// The path of a `#[path = "…"]` attribute at the end of the tokens before a module.
 fn path_attribute(before: &[TokenTree]) -> Option<String> {
     let is_visibility = |token: &&TokenTree| is_identifier(token, "pub");
     let before = match before {
@@ -174,7 +174,7 @@ struct Scope<'a> {
     module: &'a mut Module,
 }
 
-/// Collects the paths in tokens, at any depth: in macros and attributes too.
+/// Collects the paths in tokens at any depth, including macros and attributes.
 fn collect(tokens: &[TokenTree], scope: &mut Scope<'_>) {
     let mut index = 0;
     while index < tokens.len() {
@@ -224,7 +224,8 @@ fn collect(tokens: &[TokenTree], scope: &mut Scope<'_>) {
     }
 }
 
-/// A path from the root of the crate on; `None` if it leads out of the crate, or to a local name.
+/// Resolves a path from the root of the crate; `None` if it leads out of the crate or to a local
+/// name.
 fn absolute(path: &[String], scope: &Scope<'_>) -> Option<Name> {
     let (first, rest) = path.split_first()?;
     let mut name = match first.as_str() {
@@ -246,7 +247,7 @@ fn absolute(path: &[String], scope: &Scope<'_>) -> Option<Name> {
     Some(name)
 }
 
-/// The path that tokens begin with.
+/// The path at the beginning of the tokens.
 fn simple_path(tokens: &[TokenTree]) -> Name {
     let mut path = Name::new();
     let mut index = 0;
@@ -262,7 +263,7 @@ fn simple_path(tokens: &[TokenTree]) -> Name {
     path
 }
 
-/// The paths of a `use`, each with the name that it gets.
+/// The paths of a `use` declaration, each with the name that it introduces.
 fn use_tree(tokens: &[TokenTree]) -> Vec<(String, Name)> {
     let mut prefix = Name::new();
     let mut index = 0;

@@ -1,4 +1,4 @@
-//! The rights of the operator need no credentials: only the command line may use them.
+//! The permissions of the operator need no credentials: only the command line may use them.
 
 use crate::crates;
 use crate::modules::Modules;
@@ -18,7 +18,7 @@ fn no_transport_names_the_operator() {
         } else if name.starts_with("transport-") || name == "taler-protocol" || name == "web-page" {
             assert!(!is_named, "{name} names the operator");
         } else {
-            // What is no transport has no use cases to call.
+            // Another crate must not name the operator if it calls use cases.
             assert!(!source.names("merchant_otp_application") || !is_named, "{name}");
         }
     }

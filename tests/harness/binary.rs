@@ -14,7 +14,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-/// The binary under test, built from the code as it is now, in the profile of the tests.
+/// The binary under test, built from the current code in the profile of the tests.
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
@@ -38,7 +38,7 @@ pub fn binary() -> &'static Path {
     })
 }
 
-/// The binary with these settings and no others.
+/// A command that runs the binary with these settings and no others.
 #[must_use]
 pub fn command(arguments: &[&str], settings: &[(&str, &str)]) -> Command {
     let mut command = Command::new(binary());
@@ -55,11 +55,11 @@ pub fn command(arguments: &[&str], settings: &[(&str, &str)]) -> Command {
     command
 }
 
-/// The same command as a service manager starts it: the process is told that what it is told is for
-/// it, and finds the socket, if there is one, as its file 3.
+/// Wraps a command the way systemd starts a service: `LISTEN_PID` and, unless it is set,
+/// `WATCHDOG_PID` are the id of the process, and an inherited socket is its file descriptor 3.
 #[must_use]
 pub fn managed(command: &Command, socket: Option<OwnedFd>) -> Command {
-    // Only the process itself knows its number beforehand.
+    // The id of the process is known only after it has started.
     const START: &str = "export LISTEN_PID=$$ WATCHDOG_PID=${WATCHDOG_PID:-$$}
                          exec 3<&0 </dev/null
                          exec \"$0\" \"$@\"";
@@ -78,35 +78,35 @@ pub fn managed(command: &Command, socket: Option<OwnedFd>) -> Command {
     shell
 }
 
-/// What a command said and how it ended.
+/// The output of a command, and whether it succeeded.
 #[derive(Debug)]
 pub struct Output {
-    /// Whether it ended with status 0.
+    /// Whether the exit status was 0.
     pub success: bool,
-    /// What it wrote to standard output.
+    /// The standard output.
     pub stdout: String,
-    /// What it wrote to standard error.
+    /// The standard error.
     pub stderr: String,
 }
 
 impl Output {
-    /// Runs a command to its end, which has to come within a minute.
+    /// Runs a command; kills it after one minute.
     #[must_use]
     pub fn of(command: Command) -> Self {
         Self::of_input(command, "")
     }
 
-    /// The same, with something to read from standard input.
+    /// Runs a command with this standard input; kills it after one minute.
     #[must_use]
     pub fn of_input(mut command: Command, input: &str) -> Self {
         let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = piped.spawn().unwrap();
-        // Who does not read it may have ended already.
+        // The write fails if the process ends without reading its input.
         let _not_read = process.stdin.take().unwrap().write_all(input.as_bytes());
         Self::of_process(process)
     }
 
-    /// Runs a [`managed`] command to its end, which has to come within a minute.
+    /// Runs a [`managed`] command; kills it after one minute.
     #[must_use]
     pub fn of_managed(mut command: Command) -> Self {
         Self::of_process(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())

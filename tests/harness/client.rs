@@ -1,4 +1,4 @@
-//! Replies, and connections byte by byte.
+//! HTTP replies, and raw connections.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -11,11 +11,11 @@ use ureq::http::{HeaderMap, Response};
 /// The reply to a request.
 #[derive(Debug)]
 pub struct Reply {
-    /// The status.
+    /// The status code.
     pub status: u16,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body, as it came.
+    /// The body, as received.
     pub bytes: Vec<u8>,
     /// The body, as text.
     pub body: String,
@@ -41,13 +41,13 @@ impl Reply {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
-    /// Holds the reply to be a success without a body.
+    /// Asserts status 204 and an empty body.
     #[track_caller]
     pub fn expect_stored(&self) {
         assert_eq!((self.status, &*self.body), (204, ""));
     }
 
-    /// Holds the reply to be an error of Taler: status, code, and a body of the right shape.
+    /// Asserts a Taler error with this status and code, and the shape of its body.
     #[track_caller]
     pub fn expect_error(&self, status: u16, code: u16) {
         assert_eq!(self.status, status, "{}", self.body);
@@ -61,7 +61,7 @@ impl Reply {
     }
 }
 
-/// A connection to write to byte by byte.
+/// A TCP connection for requests that are written by hand.
 pub struct RawConnection(TcpStream);
 
 impl RawConnection {
@@ -72,31 +72,31 @@ impl RawConnection {
         Self(stream)
     }
 
-    /// Writes bytes; answers whether the server still took them.
+    /// Writes bytes; returns `false` if the server has closed the connection.
     pub fn write(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         self.0.write_all(bytes.as_ref()).and_then(|()| self.0.flush()).is_ok()
     }
 
-    /// Ends the request and reads what the server writes until it closes.
+    /// Shuts down the sending side, and reads until the server closes the connection.
     #[must_use]
     pub fn finish(mut self) -> String {
         let _closed_already = self.0.shutdown(Shutdown::Write);
         self.read_to_end()
     }
 
-    /// Reads what the server writes until it closes.
+    /// Reads until the server closes the connection.
     #[must_use]
     pub fn read_to_end(&mut self) -> String {
         let mut reply = Vec::new();
         let mut buffer = [0; 4096];
-        // A reset after the reply is a close too.
+        // A reset after the reply counts as a close.
         while let Ok(length @ 1..) = self.0.read(&mut buffer) {
             reply.extend_from_slice(&buffer[..length]);
         }
         String::from_utf8(reply).unwrap()
     }
 
-    /// Whether the server has written something that was not read yet, or has closed.
+    /// Whether there are unread bytes, or the server has closed the connection.
     #[must_use]
     pub fn has_answer(&self) -> bool {
         self.0.set_nonblocking(true).unwrap();

@@ -1,4 +1,4 @@
-//! Small disks that fill up.
+//! Disks that a test can fill.
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
@@ -9,12 +9,11 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-/// A disk so small that a test can fill it.
+/// A disk that is small enough for a test to fill.
 ///
-/// It is a `tmpfs` of its own, which takes the right to mount. Where that is missing (in most
-/// containers), it is a folder in which no file may become larger than some size while the disk is
-/// full: a limit of the kernel on the processes (`RLIMIT_FSIZE`), which refuses to write as a full
-/// disk does, though with another error (`EFBIG` for `ENOSPC`).
+/// It is a `tmpfs`, which needs the right to mount. Without that right (as in most containers), it
+/// is an ordinary folder, and a full disk is simulated by a limit on the size of files
+/// (`RLIMIT_FSIZE`) of the writing processes. Writes then fail with `EFBIG` instead of `ENOSPC`.
 pub struct SmallDisk {
     folder: TempDir,
     is_mounted: bool,
@@ -25,8 +24,8 @@ pub struct SmallDisk {
 const BALLAST: &str = "ballast";
 
 impl SmallDisk {
-    /// A disk of `mebibytes` MiB; or, where it cannot be mounted, one where files end at
-    /// `largest_file` MiB once it is full.
+    /// Creates a disk of `mebibytes` MiB. Where it cannot be mounted, files are limited to
+    /// `largest_file` MiB while the disk is full.
     #[must_use]
     pub fn new(mebibytes: u32, largest_file: u32) -> Self {
         let folder = tempfile::Builder::new().prefix("merchant-otp-disk-").tempdir().unwrap();
@@ -37,7 +36,7 @@ impl SmallDisk {
         if !is_mounted {
             // PostgreSQL runs as another user.
             fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
-            let _for_whoever_runs_it = writeln!(
+            let _best_effort = writeln!(
                 io::stderr(),
                 "no disk may be mounted here: the limit on the size of files stands in for a full one"
             );
@@ -45,13 +44,13 @@ impl SmallDisk {
         Self { folder, is_mounted, largest_file }
     }
 
-    /// Where files are on it.
+    /// The folder of its files.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Leaves no room on it, for these processes in any case.
+    /// Fills the disk. Where it is not mounted, only these processes are affected.
     pub fn fill(&self, processes: &[u32]) {
         if !self.is_mounted {
             return limit_files(processes, &format!("{}", self.largest_file * 1024 * 1024));
@@ -66,7 +65,7 @@ impl SmallDisk {
         assert_eq!(full.kind(), io::ErrorKind::StorageFull, "{full}");
     }
 
-    /// Makes room again.
+    /// Frees the space again.
     pub fn clear(&self, processes: &[u32]) {
         if !self.is_mounted {
             return limit_files(processes, "unlimited");
@@ -75,15 +74,15 @@ impl SmallDisk {
     }
 }
 
-/// Sets how large the files may become that processes write.
+/// Limits the size of the files that these processes write.
 fn limit_files(processes: &[u32], limit: &str) {
     for process in processes {
-        // As the user whose process it is, for root may not in every container.
+        // As the owner of the process: in some containers, root may not change limits of others.
         let folder = format!("/proc/{process}");
         let Ok(owner) = fs::metadata(&folder) else { continue };
         let mut prlimit = Command::new("prlimit");
         prlimit.uid(owner.uid()).gid(owner.gid());
-        // The soft limit alone: only root can raise a hard one again.
+        // Only the soft limit: only root could raise the hard limit again.
         prlimit.arg(format!("--pid={process}")).arg(format!("--fsize={limit}:"));
         let limited = prlimit.status().expect("prlimit of util-linux is needed");
         let has_ended = !Path::new(&folder).exists();
@@ -94,7 +93,7 @@ fn limit_files(processes: &[u32], limit: &str) {
 impl Drop for SmallDisk {
     fn drop(&mut self) {
         if self.is_mounted {
-            // Lazily: what still has a file open on it may end a moment later.
+            // Lazily: a process with an open file may end a moment later.
             let _stays_until_a_reboot =
                 Command::new("umount").arg("--lazy").arg(self.path()).status();
         }

@@ -1,5 +1,5 @@
-//! What the tests of the whole system stand on: the real binary, started on a database of its own,
-//! and spoken to over HTTP.
+//! Helpers of the system tests: they start the real binary on a database of its own, and talk to it
+//! over HTTP.
 #![expect(clippy::disallowed_methods, reason = "for development only")]
 #![expect(clippy::missing_panics_doc, reason = "a test fails by panicking")]
 #![expect(

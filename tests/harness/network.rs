@@ -1,11 +1,11 @@
-//! A network that can be cut.
+//! A TCP proxy that simulates network faults.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
-/// A way to a port of this machine that can be cut, as a network can.
+/// A TCP proxy to a local port, which can stall or refuse connections.
 pub struct Network {
     port: u16,
     shared: Arc<Shared>,
@@ -20,7 +20,7 @@ struct Shared {
 #[derive(Default)]
 struct State {
     condition: Condition,
-    /// Both ends of each connection.
+    /// Both sockets of each connection.
     connections: Vec<TcpStream>,
 }
 
@@ -34,7 +34,7 @@ enum Condition {
 }
 
 impl Network {
-    /// A way to a port of 127.0.0.1.
+    /// Starts a proxy to a port of 127.0.0.1.
     #[must_use]
     pub fn to(target: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -52,23 +52,23 @@ impl Network {
         Self { port, shared }
     }
 
-    /// The port of 127.0.0.1 where it begins.
+    /// The port of 127.0.0.1 that the proxy listens on.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Drops everything silently: what is sent waits.
+    /// Stalls all connections: data is held back until [`Network::mend`].
     pub fn cut(&self) {
         self.shared.change(Condition::Cut);
     }
 
-    /// Connections are reset, and new ones are.
+    /// Closes all connections, and every new one at once.
     pub fn refuse(&self) {
         self.shared.change(Condition::Refusing);
     }
 
-    /// Everything comes through, also what waited.
+    /// Forwards everything again, including the data held back.
     pub fn mend(&self) {
         self.shared.change(Condition::Whole);
     }
@@ -77,7 +77,7 @@ impl Network {
 impl Drop for Network {
     fn drop(&mut self) {
         self.shared.change(Condition::Gone);
-        let _wakes_who_accepts = TcpStream::connect(("127.0.0.1", self.port));
+        let _wakes_the_listener = TcpStream::connect(("127.0.0.1", self.port));
     }
 }
 
@@ -94,7 +94,7 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    /// Answers whether there may be more.
+    /// Forwards a connection; returns `false` once the proxy has been dropped.
     fn accept(self: &Arc<Self>, client: TcpStream) -> bool {
         let mut state = self.state.lock().unwrap();
         if state.condition == Condition::Gone {
@@ -115,7 +115,7 @@ impl Shared {
         true
     }
 
-    /// Moves bytes until one end closes.
+    /// Copies bytes until one end closes.
     fn forward(&self, mut from: TcpStream, mut to: TcpStream) {
         let mut buffer = [0; 16 * 1024];
         loop {

@@ -8,14 +8,14 @@ use crate::{Storage, StorageKind};
 /// A migration of the project.
 #[derive(Clone, Debug)]
 pub struct Migration {
-    /// By which diesel knows whether it is applied.
+    /// The version, as diesel records it.
     pub version: String,
-    /// What it executes.
+    /// The SQL of `up.sql`.
     pub up: String,
 }
 
 impl Storage {
-    /// The migrations of the database, in their order.
+    /// The migrations for this kind of database, in order.
     #[must_use]
     pub fn migrations(&self) -> Vec<Migration> {
         let database = match self.kind() {
@@ -36,7 +36,7 @@ impl Storage {
             .collect()
     }
 
-    /// Creates the schema as it was after some migrations, as diesel does.
+    /// Applies migrations to an empty database and records them, as diesel does.
     pub fn apply(&self, migrations: &[Migration]) {
         if let StorageKind::Sqlite(_) = self.kind() {
             fs::create_dir_all(self.sqlite_path().parent().unwrap()).unwrap();

@@ -18,10 +18,10 @@ use ureq::Agent;
 use crate::client::{RawConnection, Reply};
 use crate::storage::Storage;
 
-/// How long a server may take to serve.
+/// Maximum time until a new server serves requests.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The binary, serving; killed when dropped.
+/// A running server process; killed on drop.
 pub struct Server {
     process: Child,
     address: String,
@@ -45,7 +45,7 @@ impl Server {
         Self::start_with_environment(storage, settings, &[])
     }
 
-    /// Starts a server with some settings and other variables.
+    /// Starts a server with some settings and environment variables.
     #[must_use]
     pub fn start_with_environment(
         storage: &Storage,
@@ -55,13 +55,17 @@ impl Server {
         Self::launch(storage, &["serve"], &[], settings, environment)
     }
 
-    /// Starts a server by way of another program, which becomes it, with other variables.
+    /// Starts a server through another program that executes it, with environment variables.
     #[must_use]
-    pub fn start_by(storage: &Storage, program: &[&str], environment: &[(&str, &str)]) -> Self {
+    pub fn start_through(
+        storage: &Storage,
+        program: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         Self::launch(storage, &["serve"], program, &[], environment)
     }
 
-    /// Starts a server that refuses to migrate.
+    /// Starts a server with `--no-migrate`.
     #[must_use]
     pub fn start_without_migrating(storage: &Storage) -> Self {
         Self::launch(storage, &["serve", "--no-migrate"], &[], &[], &[])
@@ -75,12 +79,12 @@ impl Server {
         environment: &[(&str, &str)],
     ) -> Self {
         let settings = [&[("HTTP__LISTEN", "127.0.0.1:0")], settings].concat();
-        let mut command = started_by(program, storage.command(arguments, &settings));
+        let mut command = wrapped(program, storage.command(arguments, &settings));
         command.envs(environment.iter().copied());
         Self::spawn(command)
     }
 
-    /// Starts a server by a command.
+    /// Starts a server with this command, and waits until it serves.
     #[must_use]
     pub fn spawn(mut command: Command) -> Self {
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -102,13 +106,13 @@ impl Server {
         Self { process, address, agent, stdout, stderr, log_reader, log_closed }
     }
 
-    /// The id of its process.
+    /// The process id.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.process.id()
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
@@ -148,7 +152,7 @@ impl Server {
         self.request(method, path, &[("Authorization", &authorization)], body.as_ref())
     }
 
-    /// Asks for an access token with the name and the password of an instance.
+    /// Requests an access token with the id and the password of an instance.
     #[must_use]
     pub fn log_in(&self, instance: &str, password: &str, body: impl AsRef<[u8]>) -> Reply {
         let path = format!("/instances/{instance}/private/token");
@@ -156,7 +160,7 @@ impl Server {
         self.request("POST", &path, &[("Authorization", &authorization)], body.as_ref())
     }
 
-    /// The most memory that the process had in use, in KiB.
+    /// The peak resident memory of the process, in KiB.
     #[must_use]
     pub fn peak_memory(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
@@ -164,7 +168,7 @@ impl Server {
         line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
     }
 
-    /// The largest core dump that the process may leave, in bytes.
+    /// The soft limit on the size of a core dump, in bytes.
     #[must_use]
     pub fn core_limit(&self) -> String {
         let limits = fs::read_to_string(format!("/proc/{}/limits", self.process.id())).unwrap();
@@ -172,32 +176,32 @@ impl Server {
         line.split_whitespace().next().unwrap().to_owned()
     }
 
-    /// A connection to write to byte by byte.
+    /// Opens a raw connection to the server.
     #[must_use]
     pub fn connect(&self) -> RawConnection {
         RawConnection::open(&self.address)
     }
 
-    /// What it logged so far.
+    /// The log so far.
     #[must_use]
     pub fn log(&self) -> String {
         self.stderr.lock().unwrap().clone()
     }
 
-    /// Closes the other end of its log, once the next line of it came.
+    /// Closes the reading end of the log after the next line.
     pub fn close_log(&mut self) {
         self.log_closed.store(true, Ordering::SeqCst);
         self.request("GET", "/", &[], b"").expect_error(404, 21);
         self.log_reader.take().unwrap().join().unwrap();
     }
 
-    /// Sends it a signal.
+    /// Sends a signal to the process.
     pub fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.process.id().try_into().unwrap()), signal).unwrap();
     }
 
-    /// Waits for its end; answers its exit status (`None` if a signal ended it), what it wrote to
-    /// standard output, and its log.
+    /// Waits for the process to exit. Returns the exit status (`None` if a signal ended it), the
+    /// standard output, and the log.
     #[must_use]
     pub fn wait(mut self) -> (Option<i32>, String, String) {
         let status = self.process.wait().unwrap().code();
@@ -208,7 +212,7 @@ impl Server {
         (status, stdout, self.log())
     }
 
-    /// Stops it as an operator would; answers what it wrote to standard output, and its log.
+    /// Stops the server with SIGTERM and expects status 0. Returns the standard output and the log.
     #[expect(clippy::must_use_candidate, reason = "most callers only want it to end")]
     pub fn stop(self) -> (String, String) {
         self.signal(Signal::SIGTERM);
@@ -217,7 +221,7 @@ impl Server {
         (stdout, log)
     }
 
-    /// Ends it without any warning.
+    /// Kills the process with SIGKILL.
     pub fn kill(self) {
         self.signal(Signal::SIGKILL);
         assert_eq!(self.wait().0, None);
@@ -231,14 +235,14 @@ impl Drop for Server {
     }
 }
 
-/// The header `Authorization` of a name and a password.
+/// The value of the `Authorization` header for a user and a password.
 #[must_use]
 pub fn basic(user: &str, password: &str) -> String {
     format!("Basic {}", BASE64.encode(format!("{user}:{password}").as_bytes()))
 }
 
-/// A command, by way of another program with its arguments, if there is one.
-fn started_by(program: &[&str], command: Command) -> Command {
+/// Wraps a command in another program with its arguments, unless `program` is empty.
+fn wrapped(program: &[&str], command: Command) -> Command {
     let Some((program, arguments)) = program.split_first() else { return command };
     let mut other = Command::new(program);
     other.args(arguments).arg(command.get_program()).args(command.get_args()).stdin(Stdio::null());
@@ -251,7 +255,7 @@ fn started_by(program: &[&str], command: Command) -> Command {
     other
 }
 
-/// Collects the log, and tells where the server listens once it serves.
+/// Collects the log, and sends the address of the server once it serves.
 fn read_log(
     stderr: ChildStderr,
     log: Arc<Mutex<String>>,
@@ -263,7 +267,7 @@ fn read_log(
             let line = line.unwrap();
             let event: Value = serde_json::from_str(&line).unwrap_or_default();
             if event["message"] == "serving" {
-                let _nobody_waits_any_more =
+                let _receiver_may_be_gone =
                     sender.send(event["listen"].as_str().unwrap().to_owned());
             }
             let mut log = log.lock().unwrap();

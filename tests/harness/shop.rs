@@ -16,13 +16,13 @@ pub const AUTH: &str = "/instances/shop/private/auth";
 /// The path of its devices.
 pub const DEVICES: &str = "/instances/shop/private/otp-devices";
 
-/// The body of a log-in for everything.
+/// The body of a log-in with scope `all`.
 pub const ALL: &str = r#"{"scope": "all"}"#;
 
 /// The key of the test vectors of RFC 6238, in Base32.
 pub const KEY: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 
-/// A server with an instance `shop` that has the password `right`.
+/// Starts a server with an instance `shop` whose password is `right`.
 #[must_use]
 pub fn shop(storage: &Storage) -> Server {
     let server = Server::start(storage);
@@ -54,7 +54,7 @@ pub fn succeeds(output: Output) -> String {
     output.stdout
 }
 
-/// Expects a command to fail with a message, and to print nothing else.
+/// Asserts that a command fails with this message and prints nothing to standard output.
 #[track_caller]
 #[expect(clippy::needless_pass_by_value, reason = "it is the end of a command")]
 pub fn fails(output: Output, message: &str) {
@@ -63,7 +63,7 @@ pub fn fails(output: Output, message: &str) {
     assert_eq!(output.stdout, "");
 }
 
-/// The audit trail of an instance, as JSON; `more` are arguments of `audit list`.
+/// The audit trail of an instance, as JSON; `more` are additional arguments of `audit list`.
 #[track_caller]
 #[must_use]
 pub fn trail(storage: &Storage, instance: &str, more: &[&str]) -> Vec<Value> {

@@ -10,43 +10,43 @@ use tempfile::TempDir;
 
 use crate::binary::{Output, command};
 
-/// A new and empty database, removed when dropped.
+/// A new, empty database; removed on drop.
 pub struct Storage {
     kind: StorageKind,
-    /// Where the master keys of PostgreSQL are.
+    /// The folder of the master keys.
     keys: TempDir,
-    /// Another way to the database than the one that it was made by.
+    /// The URL for the binary, if it differs from that of the database.
     url: Option<String>,
 }
 
-/// Which database it is.
+/// The kind of database.
 pub enum StorageKind {
-    /// The embedded one, in a folder of its own.
+    /// SQLite, in a folder of its own.
     Sqlite(TempDir),
-    /// A database in the cluster of the tests.
+    /// A database of PostgreSQL.
     Postgres(Database),
 }
 
 impl Storage {
-    /// A file of SQLite that is not there yet.
+    /// A SQLite database whose file does not exist yet.
     #[must_use]
     pub fn sqlite() -> Self {
         Self::new(StorageKind::Sqlite(tempfile::tempdir().unwrap()))
     }
 
-    /// The same, in a folder of some disk.
+    /// Like [`Storage::sqlite`], below this folder.
     #[must_use]
     pub fn sqlite_in(folder: &Path) -> Self {
         Self::new(StorageKind::Sqlite(tempfile::tempdir_in(folder).unwrap()))
     }
 
-    /// An empty database of PostgreSQL.
+    /// An empty PostgreSQL database.
     #[must_use]
     pub fn postgres() -> Self {
         Self::new(StorageKind::Postgres(Database::create()))
     }
 
-    /// An empty database in a cluster that the test may break.
+    /// An empty PostgreSQL database in this cluster, which the test may break.
     #[must_use]
     pub fn postgres_in(cluster: &Cluster) -> Self {
         Self::new(StorageKind::Postgres(Database::create_in(cluster)))
@@ -60,13 +60,13 @@ impl Storage {
         storage
     }
 
-    /// The same database, which the binary finds by this URL from now on.
+    /// The same database, which the binary now reaches through this URL.
     #[must_use]
     pub fn through(self, url: String) -> Self {
         Self { url: Some(url), ..self }
     }
 
-    /// Makes a master key in a file; answers its path.
+    /// Generates a master key in a file; returns its path.
     #[expect(clippy::must_use_candidate, reason = "some callers know it")]
     pub fn make_master_key(&self, name: &str) -> PathBuf {
         let path = self.key_path(name);
@@ -76,13 +76,13 @@ impl Storage {
         path
     }
 
-    /// Where a master key of this name would be.
+    /// The path of a master key with this file name.
     #[must_use]
     pub fn key_path(&self, name: &str) -> PathBuf {
         self.keys.path().join(name)
     }
 
-    /// The settings that lead to the database, and open what is in it.
+    /// The settings for the database and its master key.
     #[must_use]
     pub fn settings(&self) -> Vec<(&'static str, String)> {
         let mut settings = vec![("STORAGE__URL", self.url())];
@@ -93,7 +93,7 @@ impl Storage {
         settings
     }
 
-    /// A command of the binary on the database, with some settings more.
+    /// A command of the binary on this database, with additional settings.
     #[must_use]
     pub fn command(&self, arguments: &[&str], more: &[(&str, &str)]) -> Command {
         let settings = self.settings();
@@ -102,7 +102,7 @@ impl Storage {
         command(arguments, &settings)
     }
 
-    /// Which database it is.
+    /// The kind of database.
     #[must_use]
     pub fn kind(&self) -> &StorageKind {
         &self.kind
@@ -120,7 +120,7 @@ impl Storage {
         }
     }
 
-    /// The file of SQLite.
+    /// The path of the SQLite file.
     #[must_use]
     pub fn sqlite_path(&self) -> PathBuf {
         match &self.kind {
@@ -129,25 +129,25 @@ impl Storage {
         }
     }
 
-    /// Runs a command of the binary on the database.
+    /// Runs a command of the binary on this database.
     #[must_use]
     pub fn run(&self, arguments: &[&str]) -> Output {
         Output::of(self.command(arguments, &[]))
     }
 
-    /// The same, with some settings more.
+    /// Runs a command of the binary with additional settings.
     #[must_use]
     pub fn run_with(&self, arguments: &[&str], more: &[(&str, &str)]) -> Output {
         Output::of(self.command(arguments, more))
     }
 
-    /// Runs a command with something to read from standard input.
+    /// Runs a command of the binary with this standard input.
     #[must_use]
     pub fn run_with_input(&self, arguments: &[&str], input: &str) -> Output {
         Output::of_input(self.command(arguments, &[]), input)
     }
 
-    /// Makes an instance with a password.
+    /// Adds an instance and sets its password.
     pub fn password(&self, instance: &str, password: &str) {
         let added = self.run(&["instance", "add", instance, "--name", instance]);
         assert!(added.success, "{}", added.stderr);
@@ -155,7 +155,7 @@ impl Storage {
         assert!(set.success, "{}", set.stderr);
     }
 
-    /// Makes an instance and an access token for it; answers the token.
+    /// Adds an instance and an access token for it; returns the token.
     #[must_use]
     pub fn token(&self, instance: &str, scope: &str, duration: &str) -> String {
         let added = self.run(&["instance", "add", instance, "--name", instance]);
@@ -166,29 +166,29 @@ impl Storage {
         issued.stdout.trim_end().to_owned()
     }
 
-    /// Executes SQL behind the back of the service.
+    /// Executes SQL directly on the database, without the service.
     pub fn execute(&self, sql: &str) {
         self.try_execute(sql).unwrap();
     }
 
-    /// The same, for what the database may refuse.
+    /// Like [`Storage::execute`], for SQL that the database may refuse.
     ///
     /// # Errors
     ///
-    /// What the database says.
+    /// The message of the database.
     pub fn try_execute(&self, sql: &str) -> Result<(), String> {
         match &self.kind {
             StorageKind::Sqlite(_) => {
                 self.sqlite_session().batch_execute(sql).map_err(|error| error.to_string())
             }
             StorageKind::Postgres(database) => {
-                // `Debug`, for `Display` leaves out what the server says.
+                // `Display` omits the message of the server.
                 database.session().batch_execute(sql).map_err(|error| format!("{error:?}"))
             }
         }
     }
 
-    /// A session with the file of SQLite.
+    /// Opens a connection to the SQLite file.
     #[must_use]
     pub fn sqlite_session(&self) -> SqliteConnection {
         let path = self.sqlite_path().display().to_string();

@@ -1,4 +1,4 @@
-//! A client, which knows what each answer has to be, and keeps account of them.
+//! A client that checks each response and records the outcomes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -14,37 +14,37 @@ use crate::{INSTANCES, Run};
 /// The number of devices that a client works with; no other client uses them.
 const DEVICES: usize = 30;
 
-/// How many devices all clients register, with two descriptions.
+/// The number of shared devices; all clients register them, with one of two descriptions.
 const SHARED: usize = 40;
 
-/// Which description a device has; `None`: it is not there.
+/// The description of a device; `None` if the device does not exist.
 pub(crate) type Held = Option<u32>;
 
-/// What changes a device, as the audit trail calls it.
+/// The operations that change a device, by their names in the audit trail.
 pub(crate) const OPERATIONS: [&str; 3] =
     ["otp-device.add", "otp-device.change", "otp-device.remove"];
 
-/// A device, and what was done to it.
+/// A device, and the operations applied to it.
 #[derive(Clone)]
 pub(crate) struct Device {
     pub(crate) instance: usize,
     pub(crate) id: String,
     pub(crate) held: Held,
-    /// How often each of the operations was done.
+    /// How often each of [`OPERATIONS`] succeeded.
     pub(crate) done: [u32; 3],
-    /// What may have been done last, and what it then is; nothing is asked of the device
-    /// afterwards.
+    /// The last operation if its outcome is unknown, and the state of the device if it was applied;
+    /// the client does not use the device afterwards.
     pub(crate) uncertain: Option<(usize, Held)>,
 }
 
-/// What clients were told.
+/// The recorded outcomes.
 #[derive(Default)]
 pub(crate) struct Account {
     pub(crate) devices: Vec<Device>,
-    /// Of the shared devices: the descriptions that are stored, those that conflict, those that may
-    /// be stored.
+    /// By shared device: the descriptions reported as stored, those reported as conflicting, and
+    /// those without a definite response.
     pub(crate) shared: BTreeMap<String, [BTreeSet<u32>; 3]>,
-    /// How often each status came; 0: the connection broke.
+    /// The number of responses by status; 0 if the connection broke.
     pub(crate) statuses: BTreeMap<u16, u64>,
 }
 
@@ -54,7 +54,7 @@ pub(crate) struct Client<'a> {
     rng: Rng,
     agent: Agent,
     devices: Vec<Device>,
-    /// How many devices and descriptions there were.
+    /// The last number given to a device or a description.
     last: u32,
     account: Account,
 }
@@ -64,7 +64,7 @@ impl<'a> Client<'a> {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_mins(1)))
-            // A connection for each request: none that died meanwhile is tried again.
+            // A connection for each request: on a dead idle one, a request would be retried.
             .max_idle_connections(0);
         let agent = config.build().into();
         let account = Account::default();
@@ -81,14 +81,14 @@ impl<'a> Client<'a> {
         Device { instance, id, held: None, done: [0; 3], uncertain: None }
     }
 
-    pub(crate) fn ask_until_stopped(mut self) {
-        while self.run.goes_on() {
+    pub(crate) fn run_until_stopped(mut self) {
+        while self.run.is_running() {
             match self.rng.u32(..100) {
                 0..75 => self.change_one(),
                 75..85 => self.show_one(),
                 85..87 => self.list(),
                 87..97 => self.register_shared(),
-                _ => self.ask_without_right(),
+                _ => self.send_without_permission(),
             }
         }
         let mut account = self.run.account.lock().unwrap();
@@ -112,10 +112,10 @@ impl<'a> Client<'a> {
         self.last += 1;
         let new = self.last;
         let operation = [0, 0, 0, 1, 2][self.rng.usize(..5)];
-        // The status that is right, and what the device is then, if it is something else.
+        // The expected status, and the new state of the device if it changes.
         let (method, path, body, status, then) = match operation {
             0 => {
-                // Once more the same, or something else.
+                // Either the same details again, or new ones.
                 let chosen = held.filter(|_| self.rng.bool()).unwrap_or(new);
                 let (status, then) = match held {
                     None => (204, Some(Some(chosen))),
@@ -137,10 +137,10 @@ impl<'a> Client<'a> {
         };
         let instance = self.devices[slot].instance;
         let answer = if self.rng.u32(..100) < 3 {
-            self.ask_and_vanish(instance, method, &path, &body);
+            self.send_and_disconnect(instance, method, &path, &body);
             None
         } else {
-            self.ask(instance, method, &path, &body)
+            self.send(instance, method, &path, &body)
         };
         match answer {
             Some((told, answer)) if told < 500 => {
@@ -151,7 +151,7 @@ impl<'a> Client<'a> {
                 }
             }
             _ => {
-                // What would change nothing has changed nothing.
+                // The outcome is known if the request would change nothing.
                 let Some(then) = then else { return };
                 let next = self.new_device();
                 let mut device = std::mem::replace(&mut self.devices[slot], next);
@@ -164,18 +164,18 @@ impl<'a> Client<'a> {
     fn show_one(&mut self) {
         let device = self.devices[self.rng.usize(..DEVICES)].clone();
         let path = format!("/{}", device.id);
-        let shown = self.ask(device.instance, "GET", &path, &Value::Null);
+        let shown = self.send(device.instance, "GET", &path, &Value::Null);
         let Some((status, shown)) = shown.filter(|(status, _)| *status < 500) else { return };
         let told = (status == 200).then(|| shown["device_description"].as_str().unwrap());
         assert_eq!(told.map(str::to_owned), device.held.map(description), "{}: {shown}", device.id);
         assert!(status == 200 || shown["code"] == 2021, "{shown}");
     }
 
-    /// Lists the devices of an instance, among which are those of this client, as it left them.
+    /// Lists the devices of an instance, and checks those of this client.
     fn list(&mut self) {
         let instance = self.rng.usize(..INSTANCES.len());
-        // A list that breaks off is none.
-        let Some((200, listed)) = self.ask(instance, "GET", "", &Value::Null) else { return };
+        // An incomplete list is ignored.
+        let Some((200, listed)) = self.send(instance, "GET", "", &Value::Null) else { return };
         let listed = descriptions(&listed);
         for device in self.devices.iter().filter(|device| device.instance == instance) {
             assert_eq!(
@@ -190,7 +190,7 @@ impl<'a> Client<'a> {
     fn register_shared(&mut self) {
         let id = format!("shared-{}", self.rng.usize(..SHARED));
         let chosen = self.rng.u32(..2);
-        let answer = self.ask(0, "POST", "", &registration(&id, chosen));
+        let answer = self.send(0, "POST", "", &registration(&id, chosen));
         let [stored, conflicting, uncertain] = self.account.shared.entry(id).or_default();
         match answer {
             Some((204, _)) => stored.insert(chosen),
@@ -200,7 +200,7 @@ impl<'a> Client<'a> {
         };
     }
 
-    fn ask_without_right(&mut self) {
+    fn send_without_permission(&mut self) {
         let right = self.rng.bool();
         let (instance, token) =
             if right { ("nobody", &*self.run.tokens[0]) } else { (INSTANCES[0], "secret-token:x") };
@@ -212,8 +212,8 @@ impl<'a> Client<'a> {
         assert!(status == expected || status == 0 || status >= 500, "{status}");
     }
 
-    /// Asks, and answers what was said, if anything was.
-    fn ask(
+    /// Sends a request; returns the status and the body, or `None` if there was no response.
+    fn send(
         &mut self,
         instance: usize,
         method: &str,
@@ -244,8 +244,8 @@ impl<'a> Client<'a> {
         Some((status, serde_json::from_str(&text).ok()?))
     }
 
-    /// Asks, and does not wait for the answer.
-    fn ask_and_vanish(&mut self, instance: usize, method: &str, path: &str, body: &Value) {
+    /// Sends a request or a part of it, and disconnects without reading the response.
+    fn send_and_disconnect(&mut self, instance: usize, method: &str, path: &str, body: &Value) {
         let (name, token) = (INSTANCES[instance], &self.run.tokens[instance]);
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let length = body.len();
@@ -253,7 +253,7 @@ impl<'a> Client<'a> {
             "{method} /instances/{name}/private/otp-devices{path} HTTP/1.1\r\nHost: x\r\n\
              Authorization: Bearer {token}\r\nContent-Length: {length}\r\n\r\n{body}"
         );
-        // Somewhere in the middle, or at its end.
+        // Cut off somewhere, or complete.
         let sent = self.rng.usize(1..=request.len());
         if let Ok(mut connection) = TcpStream::connect(&self.run.address) {
             let _closed_already = connection.write_all(&request.as_bytes()[..sent]);
@@ -274,7 +274,7 @@ fn registration(id: &str, held: u32) -> Value {
     })
 }
 
-/// The descriptions of a list of devices, by their ids.
+/// The descriptions in a device list, by device id.
 pub(crate) fn descriptions(listed: &Value) -> BTreeMap<String, String> {
     let text = |device: &Value, name: &str| device[name].as_str().unwrap().to_owned();
     let listed = listed["otp_devices"].as_array().unwrap().iter();

@@ -1,4 +1,4 @@
-//! What is broken while clients ask.
+//! Faults that are injected under load.
 
 use std::collections::BTreeMap;
 use std::thread::sleep;
@@ -16,18 +16,18 @@ pub(crate) struct Faults<'a> {
     pub(crate) storage: &'a Storage,
     pub(crate) cluster: Option<&'a mut Cluster>,
     pub(crate) rng: Rng,
-    /// Always one, except while it is started again.
+    /// Always `Some`, except during a restart.
     pub(crate) server: Option<Server>,
 }
 
 impl Faults<'_> {
-    /// Breaks one thing after the other, until the time is over; answers the service that is left.
+    /// Injects one fault after another until the time is over; returns the running service.
     ///
-    /// In the second half the service is left alone, so that it gets old enough to tell whether it
-    /// grows.
+    /// The service is not restarted in the second half, so that it runs long enough to show whether
+    /// its memory grows.
     pub(crate) fn inject(mut self, begin: Instant, duration: Duration) -> Server {
         let mut injected = BTreeMap::<&str, u32>::new();
-        // The last one ends in time for all to be well again.
+        // The last fault ends early enough for the service to recover.
         while begin.elapsed() + Duration::from_secs(10) < duration {
             self.pause(1_500..4_000);
             let first_half = begin.elapsed() < duration / 2;

@@ -1,6 +1,6 @@
-//! `cargo xtask soak`: mixed load with random faults, and then the exact account: what clients were
-//! told is what the database holds, and what the audit trail tells; memory and descriptors stay
-//! flat.
+//! `cargo xtask soak`: mixed load with random faults. Afterwards the responses to clients, the
+//! database and the audit trail must agree exactly, and memory and file descriptors must not have
+//! grown.
 #![expect(clippy::disallowed_methods, reason = "for development only")]
 #![expect(
     clippy::indexing_slicing,
@@ -30,22 +30,22 @@ use crate::client::{Account, Client};
 use crate::faults::Faults;
 use crate::samples::Samples;
 
-/// How many clients there are.
+/// The number of clients.
 const CLIENTS: u64 = 8;
 
 /// The instances whose devices are registered.
 const INSTANCES: [&str; 3] = ["shop", "cafe", "kiosk"];
 
-/// Load the service and break what it stands on, and see whether it told the truth.
+/// Run the service under load and faults, and check its responses against the database.
 #[derive(Parser)]
 struct Arguments {
-    /// For how long, for each database.
+    /// Minutes of load on each database.
     #[arg(long, default_value_t = 3)]
     minutes: u32,
-    /// What makes the same choices as a run before, as far as the machine lets it.
+    /// Seed of the random choices, to repeat a run as far as its timing allows.
     #[arg(long)]
     seed: Option<u64>,
-    /// On which database.
+    /// Databases to test.
     #[arg(long, value_enum, default_value_t = Databases::Both)]
     database: Databases,
 }
@@ -75,19 +75,19 @@ fn main() {
     }
 }
 
-/// What the threads of a run share.
+/// State shared by the threads of a run.
 struct Run {
-    /// Where the service listens, also after a restart.
+    /// The address of the service; the same after a restart.
     address: String,
     tokens: Vec<String>,
     stop: AtomicBool,
-    /// The process of the service, or 0.
+    /// The process id of the service, or 0.
     process: AtomicU32,
     account: Mutex<Account>,
 }
 
 impl Run {
-    fn goes_on(&self) -> bool {
+    fn is_running(&self) -> bool {
         !self.stop.load(Ordering::Relaxed)
     }
 
@@ -117,7 +117,7 @@ fn soak(storage: &Storage, cluster: Option<&mut Cluster>, duration: Duration, se
             let run = &run;
             scope.spawn(move || {
                 let client = Client::new(run, number, Rng::with_seed(seed.wrapping_add(number)));
-                client.ask_until_stopped();
+                client.run_until_stopped();
             });
         }
         scope.spawn(|| samples.take_until_stopped(&run));
@@ -125,14 +125,14 @@ fn soak(storage: &Storage, cluster: Option<&mut Cluster>, duration: Duration, se
         Faults { run: &run, storage, cluster, rng, server: Some(server) }.inject(begin, duration)
     });
     samples.expect_flat(&server);
-    // What was under way is done, and what is held is held by a service that knows nothing else.
+    // After a restart, no request is in progress, and all data comes from the database.
     server.stop();
     let server = Server::start(storage);
     reconciliation::reconcile(storage, &server, &run);
     server.stop();
 }
 
-/// Stops the threads of a run when it is dropped.
+/// Stops the threads of a run on drop.
 struct Stop<'a>(&'a AtomicBool);
 
 impl Drop for Stop<'_> {

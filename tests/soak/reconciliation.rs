@@ -1,4 +1,4 @@
-//! The account: what clients were told, what the database holds, what the audit trail tells.
+//! Comparison of the recorded outcomes with the database and the audit trail.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::client::{Device, OPERATIONS, description, descriptions};
 use crate::{INSTANCES, Run};
 
-/// Done operations, by device and number in [`OPERATIONS`].
+/// Numbers of applied operations, by device and index in [`OPERATIONS`].
 type Done = BTreeMap<String, [u32; 3]>;
 
 pub(crate) fn reconcile(storage: &Storage, server: &Server, run: &Run) {
@@ -57,8 +57,8 @@ pub(crate) fn reconcile(storage: &Storage, server: &Server, run: &Run) {
     );
 }
 
-/// Holds a device to be what its client was told; answers whether an operation without an answer
-/// was done.
+/// Asserts that a device matches the record of its client; returns whether an operation without a
+/// response was applied.
 fn check(device: &Device, found: Option<&String>, counted: [u32; 3]) -> bool {
     let id = &device.id;
     if found == device.held.map(description).as_ref() {
@@ -75,7 +75,7 @@ fn check(device: &Device, found: Option<&String>, counted: [u32; 3]) -> bool {
     true
 }
 
-/// What the audit trail of an instance says was done to each device.
+/// Counts the applied operations in the audit trail of an instance, by device.
 fn done(storage: &Storage, instance: &str) -> Done {
     let listed = storage.run(&["audit", "list", "--instance", instance, "--json"]);
     assert!(listed.success, "{}", listed.stderr);

@@ -1,4 +1,4 @@
-//! What the service takes of the machine while it is asked.
+//! Memory and file descriptors of the service under load.
 
 use std::fs;
 use std::sync::Mutex;
@@ -10,11 +10,11 @@ use merchant_otp_tests::Server;
 
 use crate::Run;
 
-/// Memory may be so much larger in the last quarter of a life than in the second, in KiB, or a
-/// tenth.
+/// Allowed growth of memory from the second to the last quarter of a lifetime, in KiB; or a tenth,
+/// if that is more.
 const MEMORY: u64 = 4 * 1024;
 
-/// The number of additional descriptors that may be open.
+/// Allowed growth of the number of open file descriptors.
 const DESCRIPTORS: u64 = 8;
 
 #[derive(Default)]
@@ -23,23 +23,23 @@ pub(crate) struct Samples(Mutex<Vec<Sample>>);
 #[derive(Clone, Copy)]
 struct Sample {
     process: u32,
-    /// Resident, in KiB.
+    /// Resident memory, in KiB.
     memory: u64,
     descriptors: u64,
 }
 
 impl Samples {
     pub(crate) fn take_until_stopped(&self, run: &Run) {
-        while run.goes_on() {
+        while run.is_running() {
             self.0.lock().unwrap().extend(Sample::of(run.process.load(Ordering::Relaxed)));
             sleep(Duration::from_millis(500));
         }
     }
 
-    /// Holds the medians of the last quarter of the life of a service to be those of the second, or
-    /// little more.
+    /// Asserts that the medians of the last quarter of the lifetime of a service are at most
+    /// slightly above those of the second.
     ///
-    /// The first quarter is when buffers, threads and connections are made that are kept.
+    /// The first quarter is ignored: buffers, threads and connections are still being created.
     pub(crate) fn expect_flat(&self, server: &Server) {
         let samples = self.0.lock().unwrap();
         let of_server = samples.iter().filter(|sample| sample.process == server.id());

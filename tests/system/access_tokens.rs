@@ -6,14 +6,14 @@ use serde_json::json;
 use crate::{device, on_both_databases};
 
 on_both_databases! {
-    a_remembered_token_is_refused_at_once_by_the_process_that_revokes_it,
-    a_refreshable_token_makes_tokens_within_its_scope,
+    a_cached_token_is_refused_at_once_by_the_process_that_revokes_it,
+    a_refreshable_token_issues_tokens_within_its_scope,
     a_log_out_is_effective_in_every_process,
     tokens_are_listed_page_by_page,
     a_token_is_revoked_by_its_serial,
 }
 
-fn a_refreshable_token_makes_tokens_within_its_scope(storage: &Storage) {
+fn a_refreshable_token_issues_tokens_within_its_scope(storage: &Storage) {
     let server = shop(storage);
     let pos = token(&server.log_in("shop", "right", r#"{"scope": "order-pos:refreshable"}"#));
     let refreshed = server.call("POST", TOKEN, &pos, r#"{"scope": "order-simple"}"#);
@@ -34,7 +34,7 @@ fn a_refreshable_token_makes_tokens_within_its_scope(storage: &Storage) {
     server.call("POST", "/instances/nobody/private/token", &foreign, ALL).expect_error(404, 2000);
 }
 
-/// On the process that revoked the token, and on every other.
+/// In the process that revoked the token, and in every other one.
 fn a_log_out_is_effective_in_every_process(storage: &Storage) {
     let server = shop(storage);
     let second = Server::start(storage);
@@ -143,7 +143,7 @@ fn a_token_is_revoked_by_its_serial(storage: &Storage) {
     assert_eq!(server.call("GET", DEVICES, &keeper, "").status, 200);
 }
 
-fn a_remembered_token_is_refused_at_once_by_the_process_that_revokes_it(storage: &Storage) {
+fn a_cached_token_is_refused_at_once_by_the_process_that_revokes_it(storage: &Storage) {
     let server = Server::start_with(storage, &[("STORAGE__TOKEN_CACHE", "1000")]);
     let token = storage.token("shop", "all", "forever");
     for number in 0..3 {

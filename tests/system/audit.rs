@@ -12,11 +12,11 @@ on_both_databases! {
     changes_and_refusals_are_in_the_trail_and_in_the_log,
     the_trail_of_an_instance_is_listed,
     behind_a_proxy_the_trail_has_the_address_of_the_client,
-    events_are_not_changed,
+    audit_events_cannot_be_changed,
     old_events_are_removed,
 }
 
-/// Actor, operation, object and outcome.
+/// Actor, address, operation, device and outcome.
 fn summary(event: &Value) -> String {
     let text = |name: &str| match &event[name] {
         Value::Null => "-".to_owned(),
@@ -82,7 +82,7 @@ fn changes_and_refusals_are_in_the_trail_and_in_the_log(storage: &Storage) {
     let lines: Vec<_> =
         lines.filter(|line| line["target"] == "audit" && line["instance"] == "shop").collect();
     let told: Vec<_> = lines.iter().map(summary).collect();
-    // What changed nothing is in the log alone; what the command line did is not in this log.
+    // Operations without effect are only in the log; those of the command line are not in this log.
     assert_eq!(
         told[..3],
         [
@@ -95,9 +95,9 @@ fn changes_and_refusals_are_in_the_trail_and_in_the_log(storage: &Storage) {
     assert_eq!(lines[0]["instance"], "shop");
 }
 
-/// Inserts an event from 2023 behind the back of the service.
+/// Inserts an event from 2023 directly into the database.
 fn insert_old_event(storage: &Storage, unrecorded: u32) {
-    // SQLite does not assign serials by itself.
+    // SQLite does not assign serials itself.
     let (column, serial) = match storage.kind() {
         StorageKind::Sqlite(_) => ("serial, ", "1000, "),
         StorageKind::Postgres(_) => ("", ""),
@@ -113,7 +113,7 @@ fn insert_old_event(storage: &Storage, unrecorded: u32) {
 fn the_trail_of_an_instance_is_listed(storage: &Storage) {
     let _token = storage.token("shop", "all", "forever");
     assert!(storage.run(&["instance", "remove", "shop"]).success);
-    // Older than an hour, and one of a flood.
+    // An event older than an hour, with unrecorded refusals before it.
     insert_old_event(storage, 940);
     let listed = storage.run(&["audit", "list", "--instance", "shop"]).stdout;
     let lines: Vec<_> = listed.lines().collect();
@@ -143,7 +143,7 @@ fn behind_a_proxy_the_trail_has_the_address_of_the_client(storage: &Storage) {
     assert_eq!(summary(events.last().unwrap()), "password 2001:db8::7 access-token.issue - done");
 }
 
-fn events_are_not_changed(storage: &Storage) {
+fn audit_events_cannot_be_changed(storage: &Storage) {
     let _token = storage.token("shop", "all", "forever");
     let before = trail(storage, "shop", &[]);
     let mut forbidden = vec!["UPDATE audit_events SET actor = 'unknown'"];
@@ -169,6 +169,6 @@ fn old_events_are_removed(storage: &Storage) {
         assert!(Instant::now() < deadline, "the old event is still there");
         sleep(Duration::from_millis(50));
     }
-    // Those of the instance and the token may be old enough meanwhile.
+    // At most the events of the instance and the token are left.
     assert!(trail(storage, "shop", &[]).len() <= 2);
 }

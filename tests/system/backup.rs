@@ -1,4 +1,4 @@
-//! Copies of the embedded database, made while it is written to, and put back.
+//! Backup of the embedded database under load, and restore.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -10,7 +10,7 @@ use merchant_otp_tests::{DEVICES, Server, Storage};
 use crate::device;
 
 #[test]
-fn a_copy_made_under_load_is_put_back() {
+fn a_backup_made_under_load_is_restored() {
     let storage = Storage::sqlite();
     let server = Server::start(&storage);
     let token = storage.token("shop", "all", "forever");
@@ -34,14 +34,14 @@ fn a_copy_made_under_load_is_put_back() {
         assert!(copied.success, "{}", copied.stderr);
     });
     assert_eq!(fs::metadata(copy).unwrap().permissions().mode() & 0o777, 0o600);
-    // Nothing is written over.
+    // Existing files are not overwritten.
     let again = storage.run(&["backup", copy]);
     assert!(!again.success && again.stderr.contains("stays as it is"), "{}", again.stderr);
     let occupied = storage.run(&["restore", copy]);
     assert!(!occupied.success && occupied.stderr.contains("stays as it is"), "{}", occupied.stderr);
     server.stop();
 
-    // What is done after the copy is not in it.
+    // Remove the original database.
     let path = storage.sqlite_path();
     let with_suffix = |suffix: &str| {
         let mut name = path.clone().into_os_string();
@@ -51,7 +51,7 @@ fn a_copy_made_under_load_is_put_back() {
     for suffix in ["", "-wal", "-shm"] {
         let _not_all_are_there = fs::remove_file(with_suffix(suffix));
     }
-    // A log that was left behind may hold what is nowhere else.
+    // A leftover write-ahead log may hold data that is nowhere else.
     fs::write(with_suffix("-wal"), "left behind").unwrap();
     let refused = storage.run(&["restore", copy]);
     assert!(!refused.success && refused.stderr.contains("-wal"), "{}", refused.stderr);
@@ -67,11 +67,11 @@ fn a_copy_made_under_load_is_put_back() {
 }
 
 #[test]
-fn the_name_of_a_copy_is_that_of_a_file() {
+fn the_path_of_a_backup_is_taken_literally() {
     let storage = Storage::sqlite();
     let _token = storage.token("shop", "all", "forever");
     let folder = tempfile::tempdir().unwrap();
-    // SQLite would take these for something else.
+    // SQLite would give these names another meaning.
     for name in ["file:copy.db", ":memory:", "a b?c=d%20.db"] {
         let mut backup = storage.command(&["backup", name], &[]);
         let absolute = storage.sqlite_path();
@@ -85,7 +85,7 @@ fn the_name_of_a_copy_is_that_of_a_file() {
 }
 
 #[test]
-fn a_damaged_copy_is_not_put_back() {
+fn a_damaged_backup_is_not_restored() {
     let storage = Storage::sqlite();
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("copy.db");
@@ -100,7 +100,7 @@ fn a_damaged_copy_is_not_put_back() {
 }
 
 #[test]
-fn postgresql_has_its_own_programs_for_that() {
+fn backup_and_restore_are_refused_for_postgresql() {
     let storage = Storage::postgres();
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("copy.db");

@@ -15,16 +15,16 @@ const MIB: usize = 1024 * 1024;
 on_both_databases! {
     a_wrong_field_is_named,
     bodies_that_are_no_json_object_are_refused,
-    limits_of_the_details,
-    any_content_type_will_do,
-    compressed_bodies_are_understood,
+    the_largest_and_smallest_details_are_stored,
+    any_content_type_is_accepted,
+    compressed_bodies_are_accepted,
     broken_compression_is_refused,
     bodies_over_the_limit_are_refused,
-    bombs_are_refused,
-    endless_bodies_are_cut,
-    idle_refused_bodies_are_cut,
+    decompression_bombs_are_refused,
+    endless_bodies_are_cut_off,
+    idle_refused_bodies_are_cut_off,
     a_refusal_arrives_before_a_long_body_is_sent,
-    the_limit_is_a_setting,
+    the_body_limit_is_a_setting,
 }
 
 fn a_wrong_field_is_named(storage: &Storage) {
@@ -132,7 +132,7 @@ fn bodies_that_are_no_json_object_are_refused(storage: &Storage) {
     server.post("shop", &token, latin1).expect_error(400, 22);
 }
 
-fn limits_of_the_details(storage: &Storage) {
+fn the_largest_and_smallest_details_are_stored(storage: &Storage) {
     let server = Server::start(storage);
     let token = storage.token("shop", "all", "forever");
     let mut largest = device(&"ü".repeat(127));
@@ -151,7 +151,7 @@ fn limits_of_the_details(storage: &Storage) {
     server.post("shop", &token, shortest_key.to_string()).expect_stored();
 }
 
-fn any_content_type_will_do(storage: &Storage) {
+fn any_content_type_is_accepted(storage: &Storage) {
     let server = Server::start(storage);
     let authorization = format!("Bearer {}", storage.token("shop", "all", "forever"));
     for content_type in ["application/json", "text/plain; charset=latin1", "application/xml", "?"] {
@@ -162,7 +162,7 @@ fn any_content_type_will_do(storage: &Storage) {
     }
 }
 
-/// Posts a body that says how it is encoded.
+/// Posts a body with a `Content-Encoding`.
 fn post_encoded(server: &Server, token: &str, encoding: &str, body: &[u8]) -> Reply {
     let authorization = format!("Bearer {token}");
     let headers = [("Authorization", &*authorization), ("Content-Encoding", encoding)];
@@ -187,7 +187,7 @@ fn deflate(body: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-fn compressed_bodies_are_understood(storage: &Storage) {
+fn compressed_bodies_are_accepted(storage: &Storage) {
     let server = Server::start(storage);
     let token = storage.token("shop", "all", "forever");
     let body = device("till").to_string();
@@ -200,7 +200,7 @@ fn compressed_bodies_are_understood(storage: &Storage) {
         ("deflate", zlib(body)),
         ("Deflate", zlib(body)),
         ("deflate", deflate(body)),
-        // Encodings that are not known are ignored.
+        // Unknown encodings are ignored.
         ("identity", body.to_vec()),
         ("br", body.to_vec()),
     ] {
@@ -239,7 +239,7 @@ fn bodies_over_the_limit_are_refused(storage: &Storage) {
     server.post("shop", &token, of_length(MIB + 1)).expect_error(413, 32);
     server.post("shop", &token, of_length(20 * MIB)).expect_error(413, 32);
 
-    // Announced and not sent: refused without waiting for it.
+    // A body that is announced and not sent is refused without waiting for it.
     let mut connection = server.connect();
     let head = format!(
         "POST /instances/shop/private/otp-devices HTTP/1.1\r\nHost: x\r\n\
@@ -250,7 +250,7 @@ fn bodies_over_the_limit_are_refused(storage: &Storage) {
     assert!(head.starts_with("HTTP/1.1 413 "), "{head}");
 }
 
-fn bombs_are_refused(storage: &Storage) {
+fn decompression_bombs_are_refused(storage: &Storage) {
     let server = Server::start(storage);
     let token = storage.token("shop", "all", "forever");
     let zeros = vec![b' '; 256 * MIB];
@@ -263,16 +263,16 @@ fn bombs_are_refused(storage: &Storage) {
     }
     let grown = server.peak_memory() - before;
     assert!(grown < 20 * 1024, "bombs of 256 MiB took {grown} KiB of memory");
-    // Over the limit before it is decompressed.
+    // Over the limit even before it is decompressed.
     let dense: Vec<u8> = (0..300_000_u64).flat_map(|n| (n * n * n).to_le_bytes()).collect();
     let compressed = gzip(&dense);
     assert!(compressed.len() > MIB, "{}", compressed.len());
     post_encoded(&server, &token, "gzip", &compressed).expect_error(413, 32);
 }
 
-/// A client with the right sends too much, one without it sends anything: neither keeps the server
-/// reading.
-fn endless_bodies_are_cut(storage: &Storage) {
+/// The server does not go on reading, neither if an authorized client sends too much nor if an
+/// unauthorized one sends anything.
+fn endless_bodies_are_cut_off(storage: &Storage) {
     let server = Server::start(storage);
     let token = storage.token("shop", "all", "forever");
     let path = "/instances/shop/private/otp-devices";
@@ -291,7 +291,7 @@ fn endless_bodies_are_cut(storage: &Storage) {
         assert!(connection.write(head));
         let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
         let start = Instant::now();
-        // The server reads on for a moment, so that the client can take the answer; not for long.
+        // The server reads on briefly, so that the client can receive the response.
         while connection.write(&chunk) {
             assert!(start.elapsed() < Duration::from_secs(10), "{status}: it is still read");
         }
@@ -300,8 +300,8 @@ fn endless_bodies_are_cut(storage: &Storage) {
     }
 }
 
-/// A client that stops in the middle of a refused body does not keep its connection.
-fn idle_refused_bodies_are_cut(storage: &Storage) {
+/// A client that stalls in the middle of a refused body is disconnected.
+fn idle_refused_bodies_are_cut_off(storage: &Storage) {
     let server = Server::start(storage);
     for length in ["Transfer-Encoding: chunked\r\n\r\n5\r\nab", "Content-Length: 9\r\n\r\nab"] {
         let mut connection = server.connect();
@@ -315,7 +315,7 @@ fn idle_refused_bodies_are_cut(storage: &Storage) {
     }
 }
 
-/// The answer arrives though the body was not read.
+/// The response arrives although the body was not read.
 fn a_refusal_arrives_before_a_long_body_is_sent(storage: &Storage) {
     let server = Server::start(storage);
     let body = " ".repeat(512 * 1024);
@@ -324,7 +324,7 @@ fn a_refusal_arrives_before_a_long_body_is_sent(storage: &Storage) {
     }
 }
 
-fn the_limit_is_a_setting(storage: &Storage) {
+fn the_body_limit_is_a_setting(storage: &Storage) {
     let server = Server::start_with(storage, &[("LIMITS__MAX_BODY_BYTES", "200")]);
     let token = storage.token("shop", "all", "forever");
     let body = device("till").to_string();

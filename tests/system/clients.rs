@@ -1,4 +1,4 @@
-//! What clients of the protocol expect around the resources.
+//! Features of the protocol besides its resources: version, CORS, compression, redirects.
 
 use std::io::Read;
 
@@ -10,8 +10,8 @@ use crate::{device, on_both_databases};
 
 on_both_databases! {
     the_version_is_public,
-    pages_of_every_origin_may_ask,
-    answers_are_compressed_when_asked_for,
+    requests_from_every_origin_are_allowed,
+    responses_are_compressed_on_request,
     the_former_name_of_admin_is_redirected,
 }
 
@@ -45,7 +45,7 @@ fn the_version_is_public(storage: &Storage) {
     server.request("GET", "/instances/nobody/config", &[], b"").expect_error(404, 2000);
 }
 
-fn pages_of_every_origin_may_ask(storage: &Storage) {
+fn requests_from_every_origin_are_allowed(storage: &Storage) {
     let server = Server::start(storage);
     let token = storage.token("shop", "all", "forever");
     let devices = "/instances/shop/private/otp-devices";
@@ -78,7 +78,7 @@ fn pages_of_every_origin_may_ask(storage: &Storage) {
     }
 }
 
-fn answers_are_compressed_when_asked_for(storage: &Storage) {
+fn responses_are_compressed_on_request(storage: &Storage) {
     let server = Server::start(storage);
     let token = storage.token("shop", "all", "forever");
     for number in 0..120 {
@@ -104,7 +104,7 @@ fn answers_are_compressed_when_asked_for(storage: &Storage) {
     let (encoding, body) = get("deflate");
     assert_eq!(encoding.as_deref(), Some("deflate"));
     assert_eq!(inflated(&mut ZlibDecoder::new(&*body)), plain);
-    // What cannot be had is not an error.
+    // An encoding that is not supported is not an error.
     for accepted in ["identity", "br", "identity;q=0", "*;q=0", "br;q=1, *;q=0", "?", ""] {
         assert_eq!(get(accepted), (None, plain.clone()), "{accepted}");
     }

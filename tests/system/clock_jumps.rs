@@ -1,4 +1,4 @@
-//! The clock of the machine jumps, as when it is set by hand.
+//! Jumps of the system clock, as when it is set by hand.
 
 use std::fs;
 use std::path::Path;
@@ -12,20 +12,20 @@ use serde_json::json;
 use crate::{device, on_both_databases};
 
 on_both_databases! {
-    the_service_goes_by_the_clock_as_it_is,
+    clock_jumps_take_effect_at_once,
 }
 
 const HOUR: i64 = 60 * 60;
 
 const DAY: i64 = 24 * HOUR;
 
-/// A clock that can be set, for the process that is started with it.
+/// An adjustable clock, for the process that is started with it.
 struct Clock<'a>(&'a Path);
 
 impl Clock<'_> {
-    /// Sets it to this many seconds from now.
+    /// Sets the clock to this many seconds from the real time.
     fn set(&self, offset: i64) {
-        // At once and as a whole: it is read at any time.
+        // Atomically: the file may be read at any time.
         let new = self.0.with_extension("new");
         fs::write(&new, format!("{offset:+}")).unwrap();
         fs::rename(&new, self.0).unwrap();
@@ -36,7 +36,7 @@ fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().try_into().unwrap()
 }
 
-fn the_service_goes_by_the_clock_as_it_is(storage: &Storage) {
+fn clock_jumps_take_effect_at_once(storage: &Storage) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("offset");
     let clock = Clock(&file);
@@ -83,7 +83,7 @@ fn the_service_goes_by_the_clock_as_it_is(storage: &Storage) {
         clock.set(offset);
         let begin = Instant::now();
 
-        // Codes are those of the time that the clock shows.
+        // Codes are computed for the time of the clock.
         let before = now() + offset;
         let shown = server.call("GET", &till, &token, "").json();
         let time = shown["otp_timestamp"].as_i64().unwrap();
@@ -91,12 +91,13 @@ fn the_service_goes_by_the_clock_as_it_is(storage: &Storage) {
         let of_time = server.call("GET", &format!("{till}?faketime={time}"), &token, "").json();
         assert_eq!(shown, of_time, "{offset}");
 
-        // Tokens expire by it, and no other way.
+        // Tokens expire by the clock, and only by it.
         let expired = offset >= HOUR;
         let reply = server.call("GET", &till, &short, "");
         assert_eq!(reply.status, if expired { 401 } else { 200 }, "{offset}: {}", reply.body);
 
-        // What is done is done, and who logs in gets a token for a day from the time that it is.
+        // Changes succeed, and a log-in issues a token that expires a day after the time of the
+        // clock.
         let id = format!("after jump {number}");
         server.post("shop", &token, device(&id).to_string()).expect_stored();
         server.post("shop", &token, device(&id).to_string()).expect_stored();
@@ -111,12 +112,12 @@ fn the_service_goes_by_the_clock_as_it_is(storage: &Storage) {
         let devices = "/instances/other/private/otp-devices";
         assert_eq!(server.call("GET", devices, &new, "").status, 200);
 
-        // Who was slowed is not let in by a jump, nor locked out for the length of it.
+        // A jump neither lifts the throttling of log-ins nor extends it by its own length.
         assert!(guess() <= 2, "{offset}");
         assert!(begin.elapsed() < Duration::from_secs(20), "{offset}: {:?}", begin.elapsed());
     }
 
-    // Connections that were idle meanwhile, and the drain: they go by the other clock.
+    // Idle connections and the shutdown go by the monotonic clock.
     sleep(Duration::from_millis(100));
     assert_eq!(server.request("GET", "/readyz", &[], b"").status, 204);
     let (_, log) = server.stop();

@@ -14,7 +14,7 @@ use crate::{device, on_both_databases};
 on_both_databases! {
     instances_are_added_listed_and_removed,
     tokens_are_added_listed_and_revoked,
-    errors_say_what_to_do,
+    errors_suggest_what_to_do,
     pending_migrations_are_applied_or_refused,
 }
 
@@ -26,7 +26,7 @@ fn instances_are_added_listed_and_removed(storage: &Storage) {
     }
     assert_eq!(succeeds(storage.run(&["instance", "list"])), "admin\tAdmin\nshop\tKäse & mehr\n");
 
-    // While it runs.
+    // While the service runs.
     let server = Server::start(storage);
     let token = storage.token("other", "all", "forever");
     server.post("other", &token, device("till").to_string()).expect_stored();
@@ -43,7 +43,7 @@ fn tokens_are_added_listed_and_revoked(storage: &Storage) {
     let month = succeeds(storage.run(&[&add[..], &options].concat()));
     for token in [&forever, &month] {
         let secret = token.strip_prefix("secret-token:").unwrap().strip_suffix('\n').unwrap();
-        // 256 bits, 5 a character.
+        // 256 bits, 5 per character.
         assert_eq!(secret.len(), 52, "{token}");
         assert!(secret.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{token}");
     }
@@ -72,11 +72,11 @@ fn tokens_are_added_listed_and_revoked(storage: &Storage) {
     fails(storage.run(&["token", "revoke", "--instance", "shop"]), "SERIAL");
 }
 
-fn errors_say_what_to_do(storage: &Storage) {
+fn errors_suggest_what_to_do(storage: &Storage) {
     succeeds(storage.run(&["instance", "add", "shop", "--name", "Shop"]));
     let token_add = ["token", "add", "--instance", "nobody", "--scope", "all"];
     for (arguments, message) in [
-        (&["instance", "add", "shop", "--name", "Other"][..], "is there already"),
+        (&["instance", "add", "shop", "--name", "Other"][..], "already exists"),
         (&["instance", "add", "a/b", "--name", "x"], "^[A-Za-z0-9]"),
         (&["instance", "add", "shop"], "--name"),
         (&token_add, "merchant-otp instance add"),
@@ -108,7 +108,7 @@ fn pending_migrations_are_applied_or_refused(storage: &Storage) {
     fails(storage.run(&["serve", "--no-migrate"]), "run `merchant-otp migrate`");
 }
 
-/// Asked for twice on a terminal, which does not show it.
+/// The password is requested twice, and the terminal does not show it.
 #[test]
 fn a_password_is_typed_on_a_terminal() {
     let storage = Storage::sqlite();
@@ -116,7 +116,7 @@ fn a_password_is_typed_on_a_terminal() {
     let server = Server::start(&storage);
     let type_in = |first: &str, second: &str| {
         let set = format!("'{}' instance set-password shop", binary().display());
-        // `script` gives a command a terminal of its own.
+        // `script` runs a command in a terminal of its own.
         let mut terminal = Command::new("script")
             .args(["--quiet", "--return", "--command", &set, "/dev/null"])
             .env("MERCHANT_OTP__STORAGE__URL", storage.url())
@@ -127,13 +127,13 @@ fn a_password_is_typed_on_a_terminal() {
         let (mut input, mut output) =
             (terminal.stdin.take().unwrap(), terminal.stdout.take().unwrap());
         let mut shown = String::new();
-        for (prompt, typed) in [("New password: ", first), ("The same again: ", second)] {
+        for (prompt, typed) in [("New password: ", first), ("Repeat the new password: ", second)] {
             while !shown.ends_with(prompt) {
                 let mut byte = [0];
                 output.read_exact(&mut byte).unwrap();
                 shown.push(byte[0].into());
             }
-            // The terminal is told to show nothing right after the prompt.
+            // The echo of the terminal is turned off right after the prompt.
             thread::sleep(Duration::from_secs(1));
             writeln!(input, "{typed}").unwrap();
         }
@@ -146,7 +146,7 @@ fn a_password_is_typed_on_a_terminal() {
     assert_eq!(log_in("hunter2"), 200);
     let (success, shown) = type_in("hunter3", "hunter4");
     assert!(!success);
-    assert!(shown.contains("the password is as it was"), "{shown}");
+    assert!(shown.contains("the password was not changed"), "{shown}");
     assert_eq!(log_in("hunter2"), 200);
 }
 
@@ -188,13 +188,13 @@ fn too_few_connections_for_postgresql_are_refused() {
     };
     let refused = list("2");
     assert!(!refused.stderr.contains("hunter2"), "{}", refused.stderr);
-    fails(refused, "storage.connections: PostgreSQL needs 3 at least");
+    fails(refused, "storage.connections: PostgreSQL needs at least 3 connections");
     fails(list("3"), "the database cannot be reached");
 }
 
-/// Each worker has two connections to PostgreSQL, and one is left for the rest.
+/// Each worker needs two connections to PostgreSQL, and the rest of the service needs one.
 #[test]
-fn more_workers_than_the_connections_are_enough_for_are_refused() {
+fn more_workers_than_the_connections_allow_are_refused() {
     let serve = |workers: &str, connections: &str| {
         let settings = [
             ("STORAGE__URL", "postgres://u:hunter2@127.0.0.1:1/d"),
@@ -206,7 +206,7 @@ fn more_workers_than_the_connections_are_enough_for_are_refused() {
         output
     };
     fails(serve("4", "8"), "http.workers: 8 connections to PostgreSQL (storage.connections)");
-    fails(serve("2", "4"), "enough for at most 1 workers: ");
+    fails(serve("2", "4"), "support at most 1 workers, ");
     for (workers, connections) in [("4", "9"), ("1", "3"), ("0", "3")] {
         fails(serve(workers, connections), "the database cannot be reached");
     }
@@ -245,7 +245,7 @@ fn a_unix_socket_is_served_taken_over_and_removed() {
         stream.read_to_string(&mut reply).unwrap();
         assert!(reply.starts_with("HTTP/1.1 404 "), "{reply}");
 
-        // A second server does not take it away from one that lives.
+        // A second server does not take over the socket of a running one.
         let url = storage.url();
         let settings = [("STORAGE__URL", &*url), ("HTTP__LISTEN", &*listen)];
         fails(Output::of(command(&["serve"], &settings)), "cannot listen");
@@ -285,7 +285,7 @@ fn a_closed_log_stops_nothing() {
 }
 
 #[test]
-fn a_shell_and_a_manual_are_helped() {
+fn completions_and_manual_pages_are_generated() {
     let storage = Storage::sqlite();
     let bash = storage.run(&["completions", "bash"]);
     assert!(bash.success && bash.stdout.contains("set-password"), "{}", bash.stderr);

@@ -1,4 +1,4 @@
-//! Many clients at once.
+//! Concurrent clients.
 
 use std::collections::BTreeMap;
 use std::sync::Barrier;
@@ -10,12 +10,12 @@ use serde_json::json;
 use crate::{device, on_both_databases};
 
 on_both_databases! {
-    identical_posts_at_once_all_succeed,
-    exactly_one_of_different_posts_at_once_succeeds,
+    identical_concurrent_posts_all_succeed,
+    exactly_one_of_different_concurrent_posts_succeeds,
     a_disconnected_client_leaves_no_trace,
 }
 
-/// Posts 64 bodies at once; answers how many replies had which status.
+/// Posts 64 bodies at once; returns the number of replies by status.
 fn post_at_once(
     server: &Server,
     token: &str,
@@ -41,14 +41,14 @@ fn post_at_once(
     })
 }
 
-fn identical_posts_at_once_all_succeed(storage: &Storage) {
+fn identical_concurrent_posts_all_succeed(storage: &Storage) {
     let server = Server::start(storage);
     let token = storage.token("shop", "all", "forever");
     let statuses = post_at_once(&server, &token, |_| device("till").to_string());
     assert_eq!(statuses, BTreeMap::from([(204, 64)]));
 }
 
-fn exactly_one_of_different_posts_at_once_succeeds(storage: &Storage) {
+fn exactly_one_of_different_concurrent_posts_succeeds(storage: &Storage) {
     let server = Server::start(storage);
     let token = storage.token("shop", "all", "forever");
     let statuses = post_at_once(&server, &token, |number| {
@@ -83,7 +83,7 @@ fn a_disconnected_client_leaves_no_trace(storage: &Storage) {
     }
 }
 
-/// However many requests there are, and of whatever kind.
+/// The limit on connections holds for any number and kind of requests.
 #[test]
 fn workers_share_the_connections_to_postgresql() {
     const CONNECTIONS: i64 = 7;
@@ -94,7 +94,7 @@ fn workers_share_the_connections_to_postgresql() {
     let StorageKind::Postgres(database) = storage.kind() else { panic!("it is PostgreSQL") };
     let mut session = database.session();
     let mut connections = || -> i64 {
-        // Those of the service: commands have others.
+        // Connections of the service only: commands have others.
         let count = "SELECT count(*) FROM pg_stat_activity
             WHERE application_name = 'merchant-otp' AND datname = current_database()";
         session.query_one(count, &[]).unwrap().get(0)
@@ -120,6 +120,6 @@ fn workers_share_the_connections_to_postgresql() {
         }
         most
     });
-    // All workers were at work: each with its two.
+    // All workers were busy, each with its two connections.
     assert!((6..=CONNECTIONS).contains(&most), "{most} connections");
 }

@@ -1,4 +1,4 @@
-//! The service keeps to its own description (OpenAPI), whatever it is sent: schemathesis tries.
+//! The service conforms to its OpenAPI description; schemathesis checks it.
 
 use std::process::{Command, Stdio};
 
@@ -9,20 +9,20 @@ use serde_json::Value;
 use crate::on_both_databases;
 
 on_both_databases! {
-    every_answer_is_described,
+    every_response_conforms_to_the_description,
     every_operation_is_described,
 }
 
-/// What a run of schemathesis is to try.
+/// A run of schemathesis.
 struct Run<'a> {
     token: &'a str,
     arguments: &'a [&'a str],
 }
 
-/// Those that would take away what the others need.
+/// Operations that remove what the others need.
 const DESTRUCTIVE: &str = "(log_out|remove_instance|revoke_access_token)$";
 
-fn every_answer_is_described(storage: &Storage) {
+fn every_response_conforms_to_the_description(storage: &Storage) {
     let server = Server::start(storage);
     let shop = storage.token("shop", "all:refreshable", "forever");
     let admin = storage.token("admin", "all:refreshable", "forever");
@@ -43,8 +43,8 @@ fn every_answer_is_described(storage: &Storage) {
                 &format!("--exclude-operation-id-regex={of_admin}"),
             ],
         },
-        // The token and the instance are soon gone: then it is not credentials that are wrong
-        // first.
+        // The token and the instance are soon removed, and then the credentials are not the first
+        // error.
         Run {
             token: &admin,
             arguments: &[
@@ -59,12 +59,12 @@ fn every_answer_is_described(storage: &Storage) {
             .args(["run", &format!("http://{}/openapi.json", server.address())])
             .args(["--header", &format!("Authorization: Bearer {token}")])
             .args(["--phases=coverage,fuzzing", "--max-examples=40", "--max-redirects=0"])
-            // The same for every run: what fails is a change of the service and not of luck.
+            // A fixed seed: a failure comes from a change of the service, not from chance.
             .arg("--seed=1")
             .args(["--continue-on-failure", "--no-color", "--output-truncate=false"])
             .args(arguments)
             .stdin(Stdio::null())
-            // It keeps examples in the current folder.
+            // schemathesis stores examples in the current folder.
             .current_dir(tempfile::tempdir().unwrap().path())
             .output()
             .unwrap();
@@ -78,7 +78,7 @@ fn every_answer_is_described(storage: &Storage) {
     assert!(!log.contains("\"level\":\"ERROR\""), "{log}");
 }
 
-/// What the description says that there is, is there; what it does not say, is not.
+/// The operations of the service are exactly those of its description.
 fn every_operation_is_described(storage: &Storage) {
     let server = Server::start(storage);
     let described = server.request("GET", "/openapi.json", &[], b"");
@@ -100,7 +100,7 @@ fn every_operation_is_described(storage: &Storage) {
             .replace("{instance}", "nobody")
             .replace("{device}", "till")
             .replace("{serial}", "1");
-        // Which methods there are is told with the refusal of another.
+        // The refusal of another method lists the allowed ones.
         let refused = server.request("PUT", &example, &[], b"");
         refused.expect_error(405, 20);
         assert_eq!(refused.header("Allow"), Some(&*methods.join(", ")), "{path}");

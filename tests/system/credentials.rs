@@ -1,4 +1,4 @@
-//! Who may register devices.
+//! Authorization to register devices.
 
 use merchant_otp_tests::{Reply, Server, Storage};
 
@@ -10,8 +10,8 @@ on_both_databases! {
     an_expired_token_is_refused,
     a_token_of_another_instance_is_refused,
     a_revoked_token_is_refused_at_once,
-    scopes_decide_who_may_register,
-    the_scheme_may_be_in_any_case,
+    registration_needs_a_writing_scope,
+    the_authorization_scheme_is_case_insensitive,
 }
 
 fn post(server: &Server, instance: &str, authorization: Option<&str>) -> Reply {
@@ -86,7 +86,7 @@ fn a_revoked_token_is_refused_at_once(storage: &Storage) {
     post(&server, "shop", Some(&bearer)).expect_error(401, 2015);
 }
 
-fn scopes_decide_who_may_register(storage: &Storage) {
+fn registration_needs_a_writing_scope(storage: &Storage) {
     let server = Server::start(storage);
     for scope in ["all", "write", "all:refreshable"] {
         let token = storage.token("shop", scope, "forever");
@@ -107,7 +107,7 @@ fn scopes_decide_who_may_register(storage: &Storage) {
     }
 }
 
-fn the_scheme_may_be_in_any_case(storage: &Storage) {
+fn the_authorization_scheme_is_case_insensitive(storage: &Storage) {
     let server = Server::start(storage);
     let token = storage.token("shop", "all", "forever");
     let secret = token.strip_prefix("secret-token:").unwrap();

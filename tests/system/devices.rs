@@ -1,4 +1,4 @@
-//! The resource of OTP devices: list, show, change, remove.
+//! OTP devices: list, show, change, remove.
 
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -13,18 +13,18 @@ on_both_databases! {
     a_long_list_takes_little_memory,
     a_device_is_shown_without_its_key,
     codes_are_those_of_the_protocol,
-    no_code_where_there_is_none,
+    no_code_is_shown_without_an_algorithm_or_a_price,
     malformed_parameters_are_named,
-    a_change_keeps_what_it_leaves_out,
-    a_change_that_is_not_allowed_changes_nothing,
-    changes_at_once_all_take_effect,
-    many_changes_at_once_all_succeed,
+    a_change_keeps_omitted_fields,
+    an_invalid_change_changes_nothing,
+    concurrent_changes_all_take_effect,
+    many_concurrent_changes_all_succeed,
     a_pipelined_head_has_no_body,
     a_removed_device_is_gone,
     unknown_devices_and_instances_are_not_found,
     ids_are_decoded_once,
     permissions_are_those_of_the_protocol,
-    head_answers_as_get_without_a_body,
+    head_responds_like_get_without_a_body,
     faults_have_the_codes_of_their_operation,
 }
 
@@ -43,7 +43,7 @@ fn devices_are_listed_in_the_order_of_their_ids(storage: &Storage) {
     let (server, token) = shop(storage);
     let empty = server.call("GET", DEVICES, &token, "");
     assert_eq!(json(&empty), json!({ "otp_devices": [] }));
-    // More than a page of the list.
+    // More than one page of the list.
     let mut ids: Vec<_> = (0..250).map(|number| format!("till {}", number * 7 % 250)).collect();
     ids.extend(["Z", "a", "_", "é", "\"\\"].map(str::to_owned));
     for id in &ids {
@@ -130,7 +130,7 @@ fn codes_are_those_of_the_protocol(storage: &Storage) {
     assert_eq!(shown["otp_timestamp"], 59);
 }
 
-fn no_code_where_there_is_none(storage: &Storage) {
+fn no_code_is_shown_without_an_algorithm_or_a_price(storage: &Storage) {
     let (server, token) = shop(storage);
     for (id, algorithm) in [("none", 0), ("price", 2)] {
         let mut body = device(id);
@@ -161,7 +161,7 @@ fn malformed_parameters_are_named(storage: &Storage) {
     }
 }
 
-fn a_change_keeps_what_it_leaves_out(storage: &Storage) {
+fn a_change_keeps_omitted_fields(storage: &Storage) {
     let (server, token) = shop(storage);
     server.post("shop", &token, device("till").to_string()).expect_stored();
     let patch = |body: Value| server.call("PATCH", &path("till"), &token, body.to_string());
@@ -190,7 +190,7 @@ fn a_change_keeps_what_it_leaves_out(storage: &Storage) {
     assert_eq!(show().get("otp_code"), None);
 }
 
-fn a_change_that_is_not_allowed_changes_nothing(storage: &Storage) {
+fn an_invalid_change_changes_nothing(storage: &Storage) {
     let (server, token) = shop(storage);
     let mut without_key = device("till");
     without_key["otp_algorithm"] = json!(0);
@@ -208,14 +208,14 @@ fn a_change_that_is_not_allowed_changes_nothing(storage: &Storage) {
         refused.expect_error(400, 22);
         assert_eq!(refused.json()["field"], field);
     }
-    // An algorithm that computes codes, and no key to compute them from.
+    // An algorithm that computes codes, without a key.
     let body = json!({ "otp_algorithm": 1, "otp_ctr": 1 }).to_string();
     server.call("PATCH", &path("till"), &token, body).expect_error(400, 22);
     server.call("PATCH", &path("till"), &token, "[]").expect_error(400, 22);
     server.post("shop", &token, without_key.to_string()).expect_stored();
 }
 
-fn changes_at_once_all_take_effect(storage: &Storage) {
+fn concurrent_changes_all_take_effect(storage: &Storage) {
     let (server, token) = shop(storage);
     for round in 0..10 {
         let id = format!("till-{round}");
@@ -240,7 +240,7 @@ fn changes_at_once_all_take_effect(storage: &Storage) {
     }
 }
 
-fn many_changes_at_once_all_succeed(storage: &Storage) {
+fn many_concurrent_changes_all_succeed(storage: &Storage) {
     let (server, token) = shop(storage);
     server.post("shop", &token, device("till").to_string()).expect_stored();
     thread::scope(|scope| {
@@ -281,7 +281,7 @@ fn a_removed_device_is_gone(storage: &Storage) {
     let listed = json(&server.call("GET", DEVICES, &token, ""));
     assert_eq!(listed["otp_devices"][0]["otp_device_id"], "kept");
     assert_eq!(listed["otp_devices"].as_array().unwrap().len(), 1);
-    // Its id is free again.
+    // The id can be used again.
     let mut other = device("till");
     other["otp_ctr"] = json!(1);
     server.post("shop", &token, other.to_string()).expect_stored();
@@ -321,7 +321,7 @@ fn ids_are_decoded_once(storage: &Storage) {
         let shown = json(&server.call("GET", &path(encoded), &token, ""));
         assert_eq!(shown["device_description"], id, "{encoded}");
     }
-    // What would be one of those ids if it were decoded once more, or with something put in.
+    // These would be ids of devices if they were decoded twice, or with replacement characters.
     for encoded in ["%252541", "A", "%ff", "%c3%28"] {
         server.call("GET", &path(encoded), &token, "").expect_error(404, 2021);
     }
@@ -350,7 +350,7 @@ fn permissions_are_those_of_the_protocol(storage: &Storage) {
     server.call("DELETE", &path("till"), &token, "").expect_stored();
 }
 
-fn head_answers_as_get_without_a_body(storage: &Storage) {
+fn head_responds_like_get_without_a_body(storage: &Storage) {
     let (server, token) = shop(storage);
     server.post("shop", &token, device("till").to_string()).expect_stored();
     for path in [DEVICES.to_owned(), path("till"), path("nothing")] {

@@ -1,4 +1,4 @@
-//! A disk without room: what is not written is told, and what was acknowledged is there.
+//! Full disks: failed writes are reported, and acknowledged devices are not lost.
 
 use std::iter;
 
@@ -8,15 +8,15 @@ use merchant_otp_throwaway_postgres::Cluster;
 use serde_json::{Value, json};
 
 use crate::device;
-use crate::load::{Load, survive};
+use crate::load::{Load, under_load};
 
-/// How long a segment of the log of PostgreSQL is, in MiB.
+/// The size of a WAL segment of PostgreSQL, in MiB.
 const LOG_SEGMENT: u32 = 16;
 
-/// Writes 10 MB to the log of PostgreSQL.
+/// Writes 10 MB to the WAL of PostgreSQL.
 const FILL_LOG: &str = "SELECT pg_logical_emit_message(false, '', repeat('a', 10000000))";
 
-/// A device that needs room, and cannot be compressed.
+/// A device with a long description that cannot be compressed.
 fn large_device(id: &str) -> Value {
     let mut device = device(id);
     let description: String = iter::repeat_with(fastrand::alphanumeric).take(60_000).collect();
@@ -24,11 +24,11 @@ fn large_device(id: &str) -> Value {
     device
 }
 
-/// What holds while there is no room.
+/// Asserts that writes fail and reads succeed while the disk is full.
 fn expect_full(server: &Server, token: &str, load: &Load) {
     let codes = load.wait_for_refusals();
     assert_eq!(codes.into_iter().collect::<Vec<_>>(), [54]);
-    // Who only reads is served, and who only asks too.
+    // Reads, health checks and refusals still work.
     assert_eq!(server.call("GET", &format!("{DEVICES}/till-0"), token, "").status, 200);
     assert_eq!(server.request("GET", "/readyz", &[], b"").status, 204);
     server.post("shop", "secret-token:made-up", "").expect_error(401, 2015);
@@ -38,14 +38,14 @@ fn expect_full(server: &Server, token: &str, load: &Load) {
 fn a_full_disk_of_sqlite_loses_nothing() {
     let disk = SmallDisk::new(128, 1);
     let storage = Storage::sqlite_in(disk.path());
-    // Where the disk is a limit, the kernel would end the process that meets it.
-    let server = Server::start_by(&storage, &["env", "--ignore-signal=XFSZ"], &[]);
+    // Where a limit on file sizes simulates the disk, SIGXFSZ would end the process.
+    let server = Server::start_through(&storage, &["env", "--ignore-signal=XFSZ"], &[]);
     let token = storage.token("shop", "all", "forever");
-    survive(&storage, &[&server], &token, large_device, |load| {
+    under_load(&storage, &[&server], &token, large_device, |load| {
         disk.fill(&[server.id()]);
         expect_full(&server, &token, load);
         disk.clear(&[server.id()]);
-        load.expect_back();
+        load.expect_recovery();
     });
 }
 
@@ -54,7 +54,7 @@ fn a_full_disk_of_postgresql_loses_nothing() {
     let disk = SmallDisk::new(512, LOG_SEGMENT);
     let settings = [("min_wal_size", "128MB"), ("max_wal_size", "192MB")];
     let cluster = Cluster::start_in(disk.path(), &settings, &[]).unwrap();
-    // Room for the log is there beforehand: what a checkpoint leaves is used again.
+    // Allocate WAL segments in advance: a checkpoint recycles them.
     let mut session = Client::connect(&cluster.url("postgres"), NoTls).unwrap();
     for _ in 0..12 {
         session.batch_execute(FILL_LOG).unwrap();
@@ -63,15 +63,15 @@ fn a_full_disk_of_postgresql_loses_nothing() {
     let storage = Storage::postgres_in(&cluster);
     let server = Server::start(&storage);
     let token = storage.token("shop", "all", "forever");
-    survive(&storage, &[&server], &token, large_device, |load| {
+    under_load(&storage, &[&server], &token, large_device, |load| {
         disk.fill(&cluster.processes());
         expect_full(&server, &token, load);
         disk.clear(&cluster.processes());
-        load.expect_back();
+        load.expect_recovery();
     });
 }
 
-/// A server that has no room for its log (`pg_wal`) ends all sessions, and itself if it must.
+/// A PostgreSQL server without space for its WAL ends all sessions, and itself if necessary.
 #[test]
 fn a_full_disk_that_ends_postgresql_loses_nothing() {
     let disk = SmallDisk::new(512, LOG_SEGMENT / 2);
@@ -80,18 +80,18 @@ fn a_full_disk_that_ends_postgresql_loses_nothing() {
     let storage = Storage::postgres_in(&cluster);
     let server = Server::start(&storage);
     let token = storage.token("shop", "all", "forever");
-    survive(&storage, &[&server], &token, device, |load| {
+    under_load(&storage, &[&server], &token, device, |load| {
         disk.fill(&cluster.processes());
-        // Until there is no segment of the log any more.
+        // Until no WAL segment is left.
         let maintenance = cluster.url("postgres");
         let session = || Client::connect(&maintenance, NoTls);
         while session().is_ok_and(|mut session| session.batch_execute(FILL_LOG).is_ok()) {}
         load.wait_for_refusals();
         disk.clear(&cluster.processes());
-        // It recovers by itself, unless there is no room for that either.
+        // PostgreSQL recovers by itself, unless there is no space for that either.
         if cluster.wait_until_ready().is_err() {
             cluster.start_again().unwrap();
         }
-        load.expect_back();
+        load.expect_recovery();
     });
 }

@@ -1,4 +1,4 @@
-//! What was acknowledged is there after the process was killed.
+//! Acknowledged devices survive a kill of the process.
 
 use std::thread;
 
@@ -29,7 +29,7 @@ fn acknowledged_devices_survive_kill_9(storage: &Storage) {
     });
     server.kill();
 
-    // Each with its event.
+    // Each device has its event.
     let added = trail(storage, "shop", &[]).into_iter();
     let added = added.filter(|event| event["operation"] == "otp-device.add");
     let mut added: Vec<_> = added.map(|event| event["device"].clone()).collect();

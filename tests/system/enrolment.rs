@@ -9,12 +9,12 @@ use crate::{device, on_both_databases};
 
 on_both_databases! {
     a_device_is_enrolled_with_a_uri_and_a_qr_code,
-    a_key_is_made_when_none_is_given,
+    a_key_is_generated_when_none_is_given,
     devices_are_listed_shown_and_removed,
-    codes_are_computed_with_the_seconds_they_are_shown,
+    codes_are_shown_with_their_validity,
     errors_do_not_contain_the_key,
-    a_file_is_imported_and_what_is_wrong_rejected,
-    a_mended_reject_file_is_imported_as_it_is,
+    valid_rows_are_imported_and_invalid_ones_rejected,
+    a_corrected_reject_file_can_be_imported,
 }
 
 #[track_caller]
@@ -40,24 +40,24 @@ fn a_device_is_enrolled_with_a_uri_and_a_qr_code(storage: &Storage) {
     );
     assert_eq!(shown.lines().next(), Some(&*expected));
     let code: Vec<_> = shown.lines().filter(|line| line.contains(['█', '▀', '▄'])).collect();
-    // Modules come two above one another, and a border is around them.
+    // A character shows two modules, one above the other, and a border surrounds the code.
     let width = code[0].chars().count();
     assert!(width >= 29 && code.len() == width.div_ceil(2), "{shown}");
     assert!(code.iter().all(|line| line.chars().count() == width), "{shown}");
 
-    // The same by HTTP is the same device, and by the command line no error.
+    // Registering the same device again is no error, over HTTP or on the command line.
     let server = Server::start(storage);
     let token = succeeds(storage, &["token", "add", "--instance", "shop", "--scope", "all"]);
     server.post("shop", token.trim(), device("till 1").to_string()).expect_stored();
     succeeds(storage, &add("till 1", &["--key", KEY]));
 }
 
-fn a_key_is_made_when_none_is_given(storage: &Storage) {
+fn a_key_is_generated_when_none_is_given(storage: &Storage) {
     succeeds(storage, &["instance", "add", "shop", "--name", "Shop"]);
     let secrets = ["one", "two"].map(|id| {
         let shown = succeeds(storage, &add(id, &[]));
         let secret = shown.split_once("secret=").unwrap().1.split_once('&').unwrap().0.to_owned();
-        // 160 bits, 5 a character.
+        // 160 bits, 5 per character.
         assert_eq!(secret.len(), 32, "{shown}");
         secret
     });
@@ -87,7 +87,7 @@ fn devices_are_listed_shown_and_removed(storage: &Storage) {
     assert!(!gone.success && gone.stderr.contains("merchant-otp device list"), "{}", gone.stderr);
 }
 
-fn codes_are_computed_with_the_seconds_they_are_shown(storage: &Storage) {
+fn codes_are_shown_with_their_validity(storage: &Storage) {
     succeeds(storage, &["instance", "add", "shop", "--name", "Shop"]);
     succeeds(storage, &add("time", &["--key", KEY]));
     succeeds(storage, &add("price", &["--key", KEY, "--algorithm", "TOTP_WITH_PRICE"]));
@@ -123,12 +123,12 @@ fn errors_do_not_contain_the_key(storage: &Storage) {
     };
     check(&storage.run(&add("other", &["--key", "MARKER1!"])), "not Base32");
     check(&storage.run(&add("other", &["--key", ""])), "the key is empty");
-    check(&storage.run(&add("till", &["--key", "MARKERMARKER"])), "is there already");
+    check(&storage.run(&add("till", &["--key", "MARKERMARKER"])), "already exists");
     check(&storage.run(&add("..", &["--key", "MARKER"])), "neither . nor ..");
     let nowhere = ["device", "add", "--instance", "nobody", "--id", "x", "--description", ""];
     check(&storage.run(&nowhere), "merchant-otp instance add");
 
-    // Nothing of it was stored.
+    // Nothing was stored.
     let server = Server::start(storage);
     let token = succeeds(storage, &["token", "add", "--instance", "shop", "--scope", "all"]);
     let listed = server.call("GET", "/instances/shop/private/otp-devices", token.trim(), "");
@@ -136,7 +136,7 @@ fn errors_do_not_contain_the_key(storage: &Storage) {
     assert_eq!(listed.json(), json!({ "otp_devices": [only] }));
 }
 
-/// A file in a folder of its own.
+/// A CSV file in a folder of its own.
 fn csv(contents: impl AsRef<[u8]>) -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("devices.csv");
@@ -145,7 +145,7 @@ fn csv(contents: impl AsRef<[u8]>) -> (tempfile::TempDir, String) {
     (folder, path)
 }
 
-fn a_file_is_imported_and_what_is_wrong_rejected(storage: &Storage) {
+fn valid_rows_are_imported_and_invalid_ones_rejected(storage: &Storage) {
     succeeds(storage, &["instance", "add", "shop", "--name", "Shop"]);
     succeeds(storage, &add("taken", &["--key", "MZXW6"]));
     let file = format!(
@@ -169,10 +169,10 @@ fn a_file_is_imported_and_what_is_wrong_rejected(storage: &Storage) {
 
     let tried = storage.run(&[&import[..], &["--dry-run"]].concat());
     assert!(!tried.success);
-    assert_eq!(tried.stdout, "4 rows could be registered, 8 are rejected\n");
+    assert_eq!(tried.stdout, "4 rows can be registered, 8 are rejected\n");
     assert_eq!(succeeds(storage, &list), "taken\tTill at the door\n");
 
-    // Twice: what is registered already is no error.
+    // Twice: a device that is already registered is no error.
     for _ in 0..2 {
         let imported = storage.run(&import);
         assert!(!imported.success && imported.stderr.contains("devices.csv.rejects.csv"));
@@ -199,8 +199,8 @@ fn a_file_is_imported_and_what_is_wrong_rejected(storage: &Storage) {
         "otp_algorithm: the algorithm is 0 or NONE",
         "otp_ctr: the counter is 0 to 2^63 - 1",
         "3 fields, expected 5\"",
-        "otp_device_id: a device with other details has it",
-        "otp_device_description: it is not UTF-8",
+        "otp_device_id: a device with this id and other details exists",
+        "otp_device_description: must be UTF-8",
     ];
     assert_eq!(reasons.len(), expected.len(), "{rejected}");
     for (line, expected) in rejected.lines().zip(expected) {
@@ -208,14 +208,14 @@ fn a_file_is_imported_and_what_is_wrong_rejected(storage: &Storage) {
     }
 }
 
-fn a_mended_reject_file_is_imported_as_it_is(storage: &Storage) {
+fn a_corrected_reject_file_can_be_imported(storage: &Storage) {
     succeeds(storage, &["instance", "add", "shop", "--name", "Shop"]);
     let (_folder, path) =
         csv(format!("otp_key,otp_device_id,otp_device_description\n{KEY},..,Till at the door\n"));
     let import = |path: &str| storage.run(&["device", "import", path, "--instance", "shop"]);
     assert!(!import(&path).success);
     let rejects = format!("{path}.rejects.csv");
-    // Not mended yet: the reason does not pile up.
+    // Not corrected yet: no second column of reasons is added.
     assert!(!import(&rejects).success);
     let again = std::fs::read_to_string(format!("{rejects}.rejects.csv")).unwrap();
     assert_eq!(again, std::fs::read_to_string(&rejects).unwrap());
@@ -227,7 +227,7 @@ fn a_mended_reject_file_is_imported_as_it_is(storage: &Storage) {
     for (contents, message) in [
         ("", "no column otp_device_id"),
         ("otp_device_id,otp_device_description\n", "no column otp_key"),
-        ("otp_device_id,otp_device_description,otp_key,colour\n", "\"colour\""),
+        ("otp_device_id,otp_device_description,otp_key,colour\n", "column 4 of the first line"),
     ] {
         let (_folder, path) = csv(contents);
         let refused = import(&path);

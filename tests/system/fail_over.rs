@@ -1,4 +1,4 @@
-//! What was acknowledged outlives the server of the database, and the service finds the next one.
+//! Acknowledged devices survive failures of the PostgreSQL server, and the service reconnects.
 
 use std::io::{self, Write};
 use std::thread::sleep;
@@ -8,40 +8,40 @@ use merchant_otp_tests::{Server, Storage, StorageKind};
 use merchant_otp_throwaway_postgres::Cluster;
 
 use crate::device;
-use crate::load::survive;
+use crate::load::under_load;
 
 #[test]
-fn a_server_that_crashed_comes_back_with_all_that_was_acknowledged() {
+fn a_crashed_server_loses_no_acknowledged_device() {
     let mut cluster = Cluster::start_with(&[], &[]).unwrap();
     let storage = Storage::postgres_in(&cluster);
     let server = Server::start(&storage);
     let token = storage.token("shop", "all", "forever");
-    survive(&storage, &[&server], &token, device, |load| {
+    under_load(&storage, &[&server], &token, device, |load| {
         cluster.crash();
         sleep(Duration::from_millis(500));
         cluster.start_again().unwrap();
-        load.expect_back();
+        load.expect_recovery();
     });
 }
 
 #[test]
-fn a_server_that_was_stopped_and_started_is_used_again() {
+fn a_restarted_server_is_used_again() {
     let mut cluster = Cluster::start_with(&[], &[]).unwrap();
     let storage = Storage::postgres_in(&cluster);
     let server = Server::start(&storage);
     let token = storage.token("shop", "all", "forever");
-    survive(&storage, &[&server], &token, device, |load| {
+    under_load(&storage, &[&server], &token, device, |load| {
         cluster.stop();
         for _ in 0..3 {
             server.post("shop", &token, device("nowhere").to_string()).expect_error(500, 51);
         }
         cluster.start_again().unwrap();
-        load.expect_back();
+        load.expect_recovery();
     });
 }
 
 #[test]
-fn a_standby_takes_over_with_all_that_two_processes_acknowledged() {
+fn a_promoted_standby_has_all_acknowledged_devices() {
     let mut primary = Cluster::start_with(&[], &[]).unwrap();
     let storage = Storage::postgres_in(&primary);
     let token = storage.token("shop", "all", "forever");
@@ -56,14 +56,14 @@ fn a_standby_takes_over_with_all_that_two_processes_acknowledged() {
     );
     let storage = storage.through(url);
     let servers = [(); 2].map(|()| Server::start(&storage));
-    let load = survive(&storage, &servers.each_ref(), &token, device, |_| {
+    let load = under_load(&storage, &servers.each_ref(), &token, device, |_| {
         primary.crash();
         standby.promote().unwrap();
     });
     let outage = load.outage(|_| true);
     let of_each = [0, 1].map(|process| load.outage(|of| of == process));
     let refused = load.refused();
-    let _for_whoever_runs_it = writeln!(
+    let _best_effort = writeln!(
         io::stderr(),
         "fail-over: no device was stored for {outage:?}, by each process for {of_each:?}; \
          meanwhile the codes were {refused:?}"

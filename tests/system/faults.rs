@@ -1,4 +1,4 @@
-//! Real faults of the database: the code of each, no lost service afterwards.
+//! Faults of the database: the code of each, and recovery afterwards.
 
 use std::fs;
 use std::thread;
@@ -16,12 +16,12 @@ on_both_databases! {
     a_failed_read_is_code_53,
     a_failed_write_is_code_54,
     contention_after_the_retries_is_code_55,
-    contention_that_passes_is_not_noticed,
+    short_contention_is_retried_with_success,
     invalid_data_is_code_56,
-    a_token_that_is_not_committed_is_not_shown,
+    an_uncommitted_token_is_not_shown,
 }
 
-/// Holds a lock that keeps devices from being stored, until it is dropped.
+/// A lock that prevents devices from being stored until it is released or dropped.
 pub(crate) enum Lock {
     Sqlite(diesel::SqliteConnection),
     Postgres(Box<Client>),
@@ -76,7 +76,7 @@ fn no_connection_is_code_51(storage: &Storage) {
             database.maintain(&format!(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
             ));
-            // The sessions hear of it a moment later.
+            // The sessions end a moment later.
             let deadline = Instant::now() + Duration::from_secs(5);
             while post("during").json()["code"] != 51 {
                 assert!(Instant::now() < deadline);
@@ -121,7 +121,7 @@ fn a_failed_write_is_code_54(storage: &Storage) {
     storage.execute(fault);
     post().expect_error(500, 54);
     storage.execute(repair);
-    // The write that failed left nothing: other details are no conflict.
+    // The failed write stored nothing: other details are no conflict.
     let mut other = device("till");
     other["otp_ctr"] = 1.into();
     server.post("shop", &token, other.to_string()).expect_stored();
@@ -139,13 +139,13 @@ fn contention_after_the_retries_is_code_55(storage: &Storage) {
     post().expect_stored();
 }
 
-fn contention_that_passes_is_not_noticed(storage: &Storage) {
+fn short_contention_is_retried_with_success(storage: &Storage) {
     let server = Server::start(storage);
     let token = storage.token("shop", "all", "forever");
     let lock = Lock::take(storage);
     thread::scope(|scope| {
         let post = scope.spawn(|| server.post("shop", &token, device("till").to_string()));
-        // Longer than one attempt waits.
+        // Longer than a single attempt waits.
         thread::sleep(Duration::from_millis(1_500));
         lock.release();
         post.join().unwrap().expect_stored();
@@ -160,8 +160,8 @@ fn invalid_data_is_code_56(storage: &Storage) {
     server.post("shop", &token, device("till").to_string()).expect_error(500, 56);
 }
 
-/// The insertion of the token succeeds, its commit does not.
-fn a_token_that_is_not_committed_is_not_shown(storage: &Storage) {
+/// The insertion of the token succeeds, and the commit fails.
+fn an_uncommitted_token_is_not_shown(storage: &Storage) {
     let _first = storage.token("shop", "all", "forever");
     storage.execute(match storage.kind() {
         StorageKind::Sqlite(_) => {
@@ -188,7 +188,7 @@ fn a_replaced_file_is_refused_until_a_restart() {
     let server = Server::start(&storage);
     let token = storage.token("shop", "all", "forever");
     server.post("shop", &token, device("before").to_string()).expect_stored();
-    // A backup, and then another device that it does not have.
+    // A backup, and then another device, which is not in it.
     let path = storage.sqlite_path();
     let backup = path.with_extension("backup");
     storage.execute(&format!("VACUUM INTO '{}'", backup.display()));
@@ -199,7 +199,7 @@ fn a_replaced_file_is_refused_until_a_restart() {
     }
     assert!(server.stop().1.contains("was replaced while the service runs"));
 
-    // As docs/configuration.md says: the log of the other file goes before the restart.
+    // As docs/configuration.md requires: remove the log of the other file before the restart.
     for log in ["db-wal", "db-shm"] {
         let _gone_with_the_service = fs::remove_file(path.with_extension(log));
     }
@@ -210,7 +210,7 @@ fn a_replaced_file_is_refused_until_a_restart() {
 }
 
 #[test]
-fn a_frozen_database_is_given_up() {
+fn a_frozen_database_is_reported_in_time() {
     let cluster = Cluster::start().unwrap();
     let storage = Storage::postgres_in(&cluster);
     let server = Server::start(&storage);
@@ -222,7 +222,7 @@ fn a_frozen_database_is_given_up() {
             clients.into_iter().map(|client| client.join().unwrap()).collect::<Vec<_>>()
         })
     };
-    // Enough at once for several connections, all of which are dead then.
+    // Enough concurrent requests for several connections, all of which are dead afterwards.
     for stored in post_many() {
         stored.expect_stored();
     }

@@ -6,13 +6,13 @@ use std::process::Command;
 use merchant_otp_tests::{Output, Server, Storage};
 
 #[test]
-fn an_embedded_database_gets_an_admin_whose_token_is_shown_once() {
+fn the_first_start_shows_the_token_of_admin_once() {
     let storage = Storage::sqlite();
     let server = Server::start(&storage);
     let address = server.address().to_owned();
     let (shown, log) = server.stop();
 
-    // The curl line that is shown, pasted into a shell with a curl that tells what it is given.
+    // Paste the `curl` line that is shown into a shell whose `curl` prints its arguments.
     let curl = shown.lines().find(|line| line.trim_start().starts_with("curl ")).unwrap();
     let script = format!("curl() {{ printf '%s\\0' \"$@\"; }}; {curl}");
     let given = Command::new("sh").args(["-c", &script]).output().unwrap().stdout;
@@ -52,13 +52,13 @@ fn a_journal_does_not_get_the_token() {
     process.wait().unwrap();
     assert!(shown.contains("merchant-otp token add --instance admin"), "{shown}");
     assert!(!shown.contains("secret-token:"), "{shown}");
-    // And no token was made that was not shown.
+    // No token was issued without being shown.
     let listed = storage.run(&["token", "list", "--instance", "admin"]).stdout;
     assert_eq!(listed.lines().count(), 1, "{listed}");
 }
 
 #[test]
-fn an_inherited_journal_is_not_the_terminal() {
+fn an_inherited_journal_variable_does_not_hide_the_token() {
     let storage = Storage::sqlite();
     let server = Server::start_with_environment(&storage, &[], &[("JOURNAL_STREAM", "8:1")]);
     let (shown, _) = server.stop();
@@ -66,7 +66,7 @@ fn an_inherited_journal_is_not_the_terminal() {
 }
 
 #[test]
-fn one_of_several_first_starts_at_once_shows_a_token() {
+fn one_of_several_concurrent_first_starts_shows_a_token() {
     for _ in 0..5 {
         let storage = Storage::sqlite();
         let shown: Vec<_> = std::thread::scope(|scope| {
@@ -79,7 +79,7 @@ fn one_of_several_first_starts_at_once_shows_a_token() {
 }
 
 #[test]
-fn an_embedded_database_that_was_prepared_is_left_alone() {
+fn a_prepared_database_gets_no_admin() {
     let storage = Storage::sqlite();
     assert!(storage.run(&["instance", "add", "shop", "--name", "Shop"]).success);
     let (shown, _) = Server::start(&storage).stop();
@@ -88,7 +88,7 @@ fn an_embedded_database_that_was_prepared_is_left_alone() {
 }
 
 #[test]
-fn nothing_but_the_schema_is_made_on_postgresql() {
+fn only_the_schema_is_created_on_postgresql() {
     let storage = Storage::postgres();
     let (shown, _) = Server::start(&storage).stop();
     assert_eq!(shown, "");
@@ -96,7 +96,7 @@ fn nothing_but_the_schema_is_made_on_postgresql() {
 }
 
 #[test]
-fn a_start_that_fails_does_not_use_up_the_token() {
+fn a_failed_start_does_not_use_up_the_token() {
     let storage = Storage::sqlite();
     let other = Server::start(&Storage::sqlite());
     let serve = storage.command(&["serve"], &[("HTTP__LISTEN", other.address())]);

@@ -1,4 +1,4 @@
-//! Instances themselves: managed by `admin`, and by their own.
+//! Instances: managed by `admin`, and by themselves.
 
 use merchant_otp_tests::{Server, Storage, StorageKind, json};
 use serde_json::{Value, json};
@@ -7,13 +7,13 @@ use crate::{device, on_both_databases};
 
 on_both_databases! {
     an_instance_is_provisioned_before_it_is_used,
-    an_instance_is_made_once,
+    an_instance_is_created_once,
     malformed_instances_are_refused,
     instances_are_listed_and_shown,
     an_instance_is_renamed,
     an_instance_is_deleted_and_purged,
     an_instance_deletes_itself,
-    only_admin_manages,
+    only_admin_manages_instances,
     faults_of_management_have_their_codes,
 }
 
@@ -26,7 +26,7 @@ fn admin(storage: &Storage) -> (Server, String) {
     (server, token)
 }
 
-/// A whole body of the protocol.
+/// A complete body of the protocol.
 fn configuration(id: &str, name: &str, password: &str) -> Value {
     json!({
         "id": id,
@@ -48,12 +48,12 @@ fn an_instance_is_provisioned_before_it_is_used(storage: &Storage) {
     let token = json(&server.log_in("shop", "geheim", r#"{"scope": "all"}"#));
     let token = token["access_token"].as_str().unwrap();
     server.post("shop", token, device("till").to_string()).expect_stored();
-    // `admin` manages instances and is none of them.
+    // `admin` manages instances, but cannot act for them.
     server.post("shop", &admin, device("till").to_string()).expect_error(401, 2015);
     assert_eq!(storage.run(&["instance", "list"]).stdout, "admin\tadmin\nshop\tKäse & mehr\n");
 }
 
-fn an_instance_is_made_once(storage: &Storage) {
+fn an_instance_is_created_once(storage: &Storage) {
     let (server, admin) = admin(storage);
     let add = |id: &str, name: &str, password: &str| {
         let body = configuration(id, name, password).to_string();
@@ -64,7 +64,7 @@ fn an_instance_is_made_once(storage: &Storage) {
     add("shop", "Another", "right").expect_error(409, 2600);
     add("shop", "Shop", "wrong").expect_error(409, 2600);
     add("default", "Shop", "right").expect_error(409, 2600);
-    // Made on the command line, without a password.
+    // Added on the command line, without a password.
     assert!(storage.run(&["instance", "add", "cafe", "--name", "Café"]).success);
     add("cafe", "Café", "right").expect_error(409, 2600);
     assert_eq!(server.log_in("shop", "right", r#"{"scope": "all"}"#).status, 200);
@@ -226,12 +226,12 @@ fn an_instance_deletes_itself(storage: &Storage) {
         server.call("DELETE", &path, &token, "").expect_error(404, code);
     }
     assert_eq!(storage.run(&["instance", "list"]).stdout, "admin\tadmin\nshop\tshop\tdeleted\n");
-    // What a client makes of `DELETE …/otp-devices/..` deletes nothing.
+    // A client may resolve `DELETE …/otp-devices/..` to this path, which deletes nothing.
     let token = storage.token("kept", "all", "forever");
     server.call("DELETE", "/instances/kept/private/", &token, "").expect_error(404, 21);
 }
 
-fn only_admin_manages(storage: &Storage) {
+fn only_admin_manages_instances(storage: &Storage) {
     let (server, _admin) = admin(storage);
     let shop = storage.token("shop", "all", "forever");
     let readonly = storage.token("admin", "readonly", "forever");
@@ -244,7 +244,7 @@ fn only_admin_manages(storage: &Storage) {
         ("PATCH", one.clone(), false),
         ("DELETE", one.clone(), false),
         ("POST", format!("{one}/auth"), false),
-        // However the path is written.
+        // Also with a percent-encoded path.
         ("DELETE", one.replace("management", "%6danagement"), false),
     ] {
         server.request(method, &path, &[], b"{}").expect_error(401, 2015);

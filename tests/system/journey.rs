@@ -1,4 +1,4 @@
-//! The way of a shop, from the password to the refusal of a token that it revoked.
+//! A complete session of a shop, from log-in to the refusal of its revoked token.
 
 use std::process::Command;
 
@@ -30,11 +30,11 @@ fn a_shop_logs_in_and_works_and_logs_out(storage: &Storage) {
         ] })
     );
 
-    // The codes now, as the device computes them.
+    // The current codes are those that the device computes.
     let shown = server.call("GET", till, &token, "").json();
     let time = shown["otp_timestamp"].as_u64().unwrap();
     assert_eq!(shown["otp_code"], codes_of_oathtool(KEY, time));
-    // And those of a new key, at another time.
+    // So are the codes of a new key at another time.
     let patch = json!({ "otp_device_description": "Till 1", "otp_key": "JBSWY3DPEHPK3PXP" });
     server.call("PATCH", till, &token, patch.to_string()).expect_stored();
     let shown = server.call("GET", &format!("{till}?faketime=1700000000"), &token, "").json();
@@ -46,7 +46,7 @@ fn a_shop_logs_in_and_works_and_logs_out(storage: &Storage) {
     server.post("shop", &token, device("other").to_string()).expect_error(401, 2015);
 }
 
-/// The five codes about a time, by an implementation that is not ours.
+/// The five codes around a time, computed by an independent implementation.
 fn codes_of_oathtool(key: &str, time: u64) -> String {
     let output = Command::new(oathtool().unwrap())
         .args(["--totp", "--base32", "--digits=8", "--window=4"])

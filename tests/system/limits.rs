@@ -1,4 +1,4 @@
-//! Bounds: slow clients, many clients, requests that take too long, and too many of them.
+//! Limits: slow clients, many clients, slow requests, and too many requests.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,11 +13,12 @@ use crate::faults::Lock;
 use crate::{device, on_both_databases};
 
 on_both_databases! {
-    a_request_that_takes_too_long_is_answered,
+    a_request_over_its_deadline_is_answered,
     too_many_waiting_requests_are_refused,
 }
 
-/// Writes a byte every 200 ms, until the server closes; answers what it said, and when it closed.
+/// Writes a byte every 200 ms until the server responds or closes the connection. Returns the
+/// response, and the time until then.
 fn trickle(connection: &mut RawConnection, bytes: &[u8]) -> (String, Duration) {
     let begin = Instant::now();
     for byte in bytes.iter().cycle() {
@@ -31,7 +32,7 @@ fn trickle(connection: &mut RawConnection, bytes: &[u8]) -> (String, Duration) {
     (connection.read_to_end(), took)
 }
 
-/// Lets this process have as many connections as it may.
+/// Raises the limit on open files of this process to the hard limit.
 fn allow_descriptors() {
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
@@ -45,12 +46,12 @@ fn post(token: &str, length: usize) -> String {
 }
 
 #[test]
-fn slow_clients_are_cut_while_others_are_served() {
+fn slow_clients_are_disconnected_while_others_are_served() {
     let storage = Storage::sqlite();
     let limits = [("LIMITS__BODY_DEADLINE", "2"), ("LIMITS__STALL_TIMEOUT", "2")];
     let server = Server::start_with(&storage, &limits);
     let token = storage.token("shop", "all", "forever");
-    // More than any socket buffers.
+    // More than the socket buffers hold.
     for number in 0..400 {
         let mut device = device(&format!("till-{number}"));
         device["otp_device_description"] = json!("d".repeat(60_000));
@@ -70,7 +71,7 @@ fn slow_clients_are_cut_while_others_are_served() {
             })
         };
         let clients = [
-            // The head of the first request, and that of the second; no token is needed.
+            // Slow heads, of the first and of the second request; no token is needed.
             slow(
                 8,
                 |server, _| trickle(&mut server.connect(), b"GET /config HTTP/1.1\r\nA: a").0,
@@ -86,7 +87,7 @@ fn slow_clients_are_cut_while_others_are_served() {
                 },
                 "",
             ),
-            // A body, with a token and without.
+            // Slow bodies, with a valid token and without.
             slow(
                 5,
                 |server, token| {
@@ -105,7 +106,7 @@ fn slow_clients_are_cut_while_others_are_served() {
                 },
                 "HTTP/1.1 401 ",
             ),
-            // An answer that the client does not read.
+            // A response that the client does not read.
             slow(
                 12,
                 |server, token| {
@@ -143,7 +144,7 @@ fn no_more_connections_than_allowed_are_served() {
     let storage = Storage::sqlite();
     let server = Server::start_with(&storage, &[("LIMITS__MAX_CONNECTIONS", "1")]);
     let request = "GET /config HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-    // One for each thread.
+    // One connection for each thread.
     let threads = available_parallelism().unwrap().get();
     let idle: Vec<_> = (0..threads)
         .map(|_| {
@@ -157,13 +158,13 @@ fn no_more_connections_than_allowed_are_served() {
     assert!(waiting.write(request));
     sleep(Duration::from_secs(2));
     assert!(!waiting.has_answer(), "one more than allowed was served");
-    // Its turn comes when one of the others is closed.
+    // It is served once the others are closed.
     drop(idle);
     let begin = Instant::now();
     assert!(waiting.read_head().starts_with("HTTP/1.1 200 "));
     assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
 
-    // Or when they are closed: no client can hold one forever.
+    // The server closes idle connections: no client can hold one forever.
     let held: Vec<_> = (0..threads).map(|_| server.connect()).collect();
     let begin = Instant::now();
     assert_eq!(server.request("GET", "/config", &[], b"").status, 200);
@@ -171,7 +172,7 @@ fn no_more_connections_than_allowed_are_served() {
     drop(held);
 }
 
-fn a_request_that_takes_too_long_is_answered(storage: &Storage) {
+fn a_request_over_its_deadline_is_answered(storage: &Storage) {
     let server = Server::start_with(storage, &[("LIMITS__REQUEST_DEADLINE", "1")]);
     let token = storage.token("shop", "all", "forever");
     let post_device = |id: &str| server.post("shop", &token, device(id).to_string());
@@ -184,10 +185,10 @@ fn a_request_that_takes_too_long_is_answered(storage: &Storage) {
     assert_eq!(late.header("Retry-After"), Some("1"));
     assert!((Duration::from_secs(1)..Duration::from_secs(2)).contains(&took), "{took:?}");
     lock.release();
-    // What was begun may be done or not; that it is asked for again is right in both cases.
+    // The late request may have been applied or not; a repetition succeeds in both cases.
     post_device("during").expect_stored();
 
-    // A client may take its time for the body.
+    // The time that the client takes for the body does not count.
     let body = device("slow").to_string();
     let mut connection = server.connect();
     assert!(connection.write(post(&token, body.len())));
@@ -200,11 +201,11 @@ fn a_request_that_takes_too_long_is_answered(storage: &Storage) {
     assert!(log.contains("the request took longer than 1 s"), "{log}");
 }
 
-/// More than 1,024 that wait for a connection are refused at once, and their tokens are looked up
-/// on others.
+/// Requests are refused at once while 1,024 others wait for a connection; tokens are looked up on
+/// other connections.
 fn too_many_waiting_requests_are_refused(storage: &Storage) {
     const CLIENTS: usize = 1400;
-    // Sooner than those that wait are tired of it, after 5 s.
+    // Shorter than the time that requests wait for a connection, 5 s.
     const AT_ONCE: Duration = Duration::from_secs(3);
     allow_descriptors();
     let server = Server::start(storage);
@@ -231,10 +232,10 @@ fn too_many_waiting_requests_are_refused(storage: &Storage) {
         assert_eq!(status == "503", reply.contains("\r\nretry-after: 1\r\n"), "{reply}");
         *told.entry((status, code)).or_default() += 1;
     }
-    // The deadline of a request.
+    // The deadline of a request is 30 s.
     assert!(begin.elapsed() < Duration::from_secs(32), "{:?}", begin.elapsed());
     lock.release();
-    // Every answer says only that the database is busy.
+    // No response reports anything but a busy database, or a device that does not exist.
     let busy = told.remove(&("503".to_owned(), "51".to_owned())).unwrap();
     assert!(busy > CLIENTS / 2, "{busy}");
     told.remove(&("500".to_owned(), "55".to_owned()));

@@ -1,4 +1,4 @@
-//! Clients that register devices all the time, and what they were told.
+//! Clients that register devices continuously, and a record of the responses.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -9,15 +9,15 @@ use std::time::{Duration, Instant};
 use merchant_otp_tests::{DEVICES, Server, Storage, trail};
 use serde_json::Value;
 
-/// How long the service may need to be back once its database is.
+/// Maximum time from the recovery of the database to that of the service.
 const BACK: Duration = Duration::from_secs(2);
 
-/// How long any request may take, whatever the database does: the sum of all bounds on its way.
+/// Maximum duration of any request, whatever the database does: the sum of all timeouts.
 const LONGEST: Duration = Duration::from_secs(36);
 
-/// Clients that register devices all the time, and what they were told.
+/// Clients that register devices continuously, and a record of the responses.
 pub(crate) struct Load {
-    /// The details of a device of an id.
+    /// Creates the body that registers a device with this id.
     device: fn(&str) -> Value,
     stop: AtomicBool,
     last: AtomicU64,
@@ -26,10 +26,10 @@ pub(crate) struct Load {
     longest: Mutex<Duration>,
 }
 
-/// A device that was stored.
+/// The response for a stored device.
 struct Acknowledgement {
     time: Instant,
-    /// By which of the processes.
+    /// The index of the process that stored it.
     process: usize,
     id: String,
 }
@@ -48,7 +48,7 @@ impl Load {
                 let acknowledgement = Acknowledgement { time: now, process, id };
                 self.acknowledged.lock().unwrap().push(acknowledgement);
             } else {
-                // Nothing but that the database is not to be had, or broke off.
+                // No other error than that of a database that is unavailable or fails.
                 let code = reply.json()["code"].as_u64().unwrap();
                 assert!([51, 53, 54, 55].contains(&code), "{}", reply.body);
                 self.refused.lock().unwrap().insert(code);
@@ -61,20 +61,20 @@ impl Load {
         self.acknowledged.lock().unwrap().len()
     }
 
-    /// How many devices a process stored.
+    /// The number of devices that a process stored.
     fn count_of(&self, process: usize) -> usize {
         let acknowledged = self.acknowledged.lock().unwrap();
         acknowledged.iter().filter(|one| one.process == process).count()
     }
 
-    /// Waits until this many more were acknowledged.
+    /// Waits for this many more acknowledgements.
     #[track_caller]
     pub(crate) fn wait_for(&self, more: usize) {
         let until = self.count() + more;
         self.wait_until(|| self.count() >= until);
     }
 
-    /// Waits until a client was told of a fault; answers the codes.
+    /// Waits until a request has failed; returns the codes.
     #[track_caller]
     pub(crate) fn wait_for_refusals(&self) -> BTreeSet<u64> {
         self.wait_until(|| !self.refused.lock().unwrap().is_empty());
@@ -91,14 +91,14 @@ impl Load {
         }
     }
 
-    /// The codes that clients were told.
+    /// The codes of the failed requests.
     pub(crate) fn refused(&self) -> BTreeSet<u64> {
         self.refused.lock().unwrap().clone()
     }
 
-    /// Holds devices to be stored again soon after the database is back, which it is now.
+    /// Asserts that devices are stored again soon; the database must just have recovered.
     #[track_caller]
-    pub(crate) fn expect_back(&self) {
+    pub(crate) fn expect_recovery(&self) {
         let back = Instant::now();
         let first = || {
             let acknowledged = self.acknowledged.lock().unwrap();
@@ -109,7 +109,7 @@ impl Load {
         assert!(took < BACK, "it took {took:?}");
     }
 
-    /// The longest time without an acknowledgement by any of some processes.
+    /// The longest time without an acknowledgement by the selected processes.
     pub(crate) fn outage(&self, of: impl Fn(usize) -> bool) -> Duration {
         let acknowledged = self.acknowledged.lock().unwrap();
         let counted = acknowledged.iter().filter(|acknowledged| of(acknowledged.process));
@@ -119,12 +119,12 @@ impl Load {
     }
 }
 
-/// Breaks the database under the load of some processes, and holds what it has afterwards against
-/// what clients were told.
+/// Injects a fault into the database under the load of some processes, and compares the database
+/// with the responses afterwards.
 ///
-/// Each acknowledged device exists, none exists that was not requested, and each has one event;
-/// and no client was left waiting.
-pub(crate) fn survive(
+/// Each acknowledged device must exist, each existing device must have been requested and have one
+/// event, and no request may have taken too long.
+pub(crate) fn under_load(
     storage: &Storage,
     servers: &[&Server],
     token: &str,
@@ -144,7 +144,7 @@ pub(crate) fn survive(
             let (load, process) = (&load, client % servers.len());
             scope.spawn(move || load.run(process, servers[process], token));
         }
-        // Also if the test fails: the clients must not go on for ever.
+        // Stops the clients even if the test fails.
         let _stop = Stop(&load.stop);
         load.wait_for(100);
         break_it(&load);
@@ -179,7 +179,7 @@ pub(crate) fn survive(
     load
 }
 
-/// Stops clients when it is dropped.
+/// Stops the clients on drop.
 struct Stop<'a>(&'a AtomicBool);
 
 impl Drop for Stop<'_> {

@@ -1,4 +1,4 @@
-//! Log-in: tokens by a password or another token, and what becomes of them.
+//! Log-in with a password: tokens, throttling, and changes of the password.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -12,12 +12,12 @@ use serde_json::{Value, json};
 use crate::{device, on_both_databases};
 
 on_both_databases! {
-    the_password_makes_a_token,
-    a_token_is_what_was_asked_for,
+    a_password_issues_a_token,
+    a_token_has_the_requested_scope_and_duration,
     malformed_token_requests_are_refused,
     wrong_passwords_are_refused_alike,
-    failed_log_ins_are_slowed_per_instance_and_address,
-    a_flood_of_log_ins_leaves_the_rest_alone,
+    failed_log_ins_are_throttled_per_instance_and_address,
+    a_flood_of_log_ins_does_not_block_other_requests,
     one_instance_cannot_use_up_the_hashing_permits,
     the_password_is_changed,
     the_password_is_set_on_the_command_line,
@@ -28,7 +28,7 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-fn the_password_makes_a_token(storage: &Storage) {
+fn a_password_issues_a_token(storage: &Storage) {
     let server = shop(storage);
     let before = now();
     let reply = server.log_in("shop", "right", r#"{"scope": "all", "duration": null}"#);
@@ -56,7 +56,7 @@ fn the_password_makes_a_token(storage: &Storage) {
     }
 }
 
-fn a_token_is_what_was_asked_for(storage: &Storage) {
+fn a_token_has_the_requested_scope_and_duration(storage: &Storage) {
     let server = shop(storage);
     for (body, scope, refreshable, lifetime) in [
         (json!({ "scope": "readonly" }), "readonly", false, Some(86_400)),
@@ -117,11 +117,11 @@ fn malformed_token_requests_are_refused(storage: &Storage) {
         assert_eq!(refused.json()["field"], field, "{body}");
     }
     server.log_in("shop", "right", "[]").expect_error(400, 22);
-    // Less than others may send: it is read before the password is checked.
+    // The limit is lower than for other requests: the body is read before the password is checked.
     let padded = |length| json!({ "scope": "all", "x": "x".repeat(length) }).to_string();
     server.log_in("shop", "wrong", padded(17_000)).expect_error(413, 32);
     assert_eq!(server.log_in("shop", "right", padded(15_000)).status, 200);
-    // Nothing came of those that were refused.
+    // The refused requests issued no token.
     let token = storage.token("shop", "all", "forever");
     let listed = json(&server.call("GET", TOKENS, &token, ""));
     assert_eq!(listed["tokens"].as_array().unwrap().len(), 2);
@@ -138,7 +138,7 @@ fn wrong_passwords_are_refused_alike(storage: &Storage) {
         let reply = server.request("POST", &path, &headers, ALL.as_bytes());
         (reply, start.elapsed())
     };
-    // Both hash, so both take about as long: a refusal that does not is a hundred times faster.
+    // Both hash, so both take about as long: a refusal without hashing is a hundred times faster.
     let (wrong, wrong_took) = attempt("shop", &basic("shop", "wrong"));
     let (bare, bare_took) = attempt("bare", &basic("bare", "wrong"));
     assert_eq!((wrong.status, &wrong.body), (401, &bare.body));
@@ -161,19 +161,19 @@ fn wrong_passwords_are_refused_alike(storage: &Storage) {
     }
     server.request("POST", TOKEN, &[], ALL.as_bytes()).expect_error(401, 2015);
     server.log_in("nobody", "right", ALL).expect_error(404, 2000);
-    // A password opens nothing but this.
+    // A password is accepted only for log-in.
     let headers = [("Authorization", &*basic("shop", "right"))];
     server.request("GET", DEVICES, &headers, b"").expect_error(401, 2015);
 }
 
-fn failed_log_ins_are_slowed_per_instance_and_address(storage: &Storage) {
+fn failed_log_ins_are_throttled_per_instance_and_address(storage: &Storage) {
     let server = Server::start_with(storage, &[("HTTP__BEHIND_PROXY", "true")]);
     for instance in ["shop", "other"] {
         storage.password(instance, "right");
     }
     let attempt = |instance: &str, password: &str, host: &str| {
         let path = format!("/instances/{instance}/private/token");
-        // What a client says itself stands in front of what the proxy says.
+        // Addresses that the client sends come before the one that the proxy adds.
         let forwarded = format!("203.0.113.{}, {host}", password.len());
         let authorization = basic(instance, password);
         let headers = [("Authorization", &*authorization), ("X-Forwarded-For", &forwarded)];
@@ -182,14 +182,14 @@ fn failed_log_ins_are_slowed_per_instance_and_address(storage: &Storage) {
     for number in 0..10 {
         attempt("shop", &"x".repeat(number + 1), "192.0.2.1").expect_error(401, 2015);
     }
-    // This address is slowed, with the right password too, and on all instances.
+    // This address is throttled, even with the right password, and on all instances.
     for (instance, password) in [("shop", "wrong"), ("shop", "right"), ("other", "right")] {
         let slowed = attempt(instance, password, "192.0.2.1");
         slowed.expect_error(429, 2015);
         let seconds: u64 = slowed.header("Retry-After").unwrap().parse().unwrap();
         assert!((1..=12).contains(&seconds), "{seconds}");
     }
-    // Others are not, and do not count when they are right.
+    // Other addresses are not throttled, and successful log-ins do not count.
     for _ in 0..15 {
         assert_eq!(attempt("shop", "right", "192.0.2.2").status, 200);
     }
@@ -198,8 +198,8 @@ fn failed_log_ins_are_slowed_per_instance_and_address(storage: &Storage) {
         failed += 1;
         assert!(failed <= 30, "an instance is not slowed");
     }
-    // The instance is slowed for all clients but the known ones; its tokens are
-    // good, and other instances too.
+    // The instance is throttled for all but known clients; its tokens and other instances still
+    // work.
     attempt("shop", "right", "192.0.2.3").expect_error(429, 2015);
     assert_eq!(attempt("shop", "right", "192.0.2.2").status, 200);
     let token = storage.token("shop", "all", "forever");
@@ -207,9 +207,9 @@ fn failed_log_ins_are_slowed_per_instance_and_address(storage: &Storage) {
     assert_eq!(attempt("other", "right", "192.0.2.3").status, 200);
 }
 
-/// Many log-ins at once, most of them refused: the service answers others, and its memory stays
-/// small.
-fn a_flood_of_log_ins_leaves_the_rest_alone(storage: &Storage) {
+/// During many concurrent log-ins, most of them refused, the service answers other requests and its
+/// memory stays small.
+fn a_flood_of_log_ins_does_not_block_other_requests(storage: &Storage) {
     let server = Server::start_with(storage, &[("HTTP__BEHIND_PROXY", "true")]);
     let instances: Vec<_> = (0..20).map(|number| format!("shop{number}")).collect();
     for instance in &instances {
@@ -244,17 +244,17 @@ fn a_flood_of_log_ins_leaves_the_rest_alone(storage: &Storage) {
     });
     assert!(slowest < Duration::from_secs(3), "an answer took {slowest:?} meanwhile");
     let grown = server.peak_memory() - before;
-    // 46 MiB for each of two at a time; a hundred at once would be 4.6 GB.
+    // Two hashes at a time take 46 MiB each; a hundred would take 4.6 GB.
     assert!(grown < 120 * 1024, "it took {grown} KiB of memory");
 }
 
-/// Good log-ins are not slowed, but share their turns.
+/// Successful log-ins are not throttled, but share the hashing permits.
 fn one_instance_cannot_use_up_the_hashing_permits(storage: &Storage) {
     let server = shop(storage);
     storage.password("greedy", "right");
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
-        // All of them in the queue would take longer than a client waits.
+        // If all were queued, they would take longer than a client waits.
         let greedy: Vec<_> = (0..300)
             .map(|_| {
                 let (server, done) = (&server, &done);
@@ -315,7 +315,7 @@ fn the_password_is_changed(storage: &Storage) {
     change(&all, new).expect_stored();
     server.log_in("shop", "right", ALL).expect_error(401, 2015);
     assert_eq!(server.log_in("shop", "nü:w", ALL).status, 200);
-    // Tokens are not of the password they were made by.
+    // Tokens remain valid when the password changes.
     assert_eq!(server.call("GET", DEVICES, &all, "").status, 200);
     server.call("POST", "/instances/nobody/private/auth", &all, "{}").expect_error(404, 2000);
 }
@@ -386,7 +386,7 @@ fn faults_of_log_in_have_their_codes(storage: &Storage) {
     storage.execute("ALTER TABLE access_tokens RENAME TO elsewhere");
     server.call("GET", TOKENS, &all, "").expect_error(500, 53);
     storage.execute("ALTER TABLE elsewhere RENAME TO access_tokens");
-    // Nothing of it was done, and the log-in that the database failed did not count as a guess.
+    // Nothing was changed, and the log-in that the database failed did not count as a guess.
     assert_eq!(server.log_in("shop", "right", ALL).status, 200);
     assert_eq!(server.call("POST", TOKEN, &all, ALL).status, 200);
     server.call("DELETE", TOKEN, &all, "").expect_stored();

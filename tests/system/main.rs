@@ -45,7 +45,7 @@ mod stalled_bodies;
 mod tls;
 mod upgrades;
 
-/// Makes two tests of each case: on SQLite and on PostgreSQL.
+/// Defines two tests for each case: on SQLite and on PostgreSQL.
 macro_rules! on_both_databases {
     ($($case:ident,)+) => {
         mod sqlite {
@@ -65,7 +65,7 @@ macro_rules! on_both_databases {
 }
 pub(crate) use on_both_databases;
 
-/// The details of a device that can be registered.
+/// The body of a valid registration.
 fn device(id: &str) -> serde_json::Value {
     serde_json::json!({
         "otp_device_id": id,

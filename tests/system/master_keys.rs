@@ -1,5 +1,5 @@
-//! Master keys: found or missed at the start, changed while the service runs, and what they
-//! protect.
+//! Master keys: checks at the start, rotation while the service runs, and the protection of stored
+//! keys.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -17,17 +17,17 @@ use serde_json::json;
 use crate::{device, on_both_databases};
 
 on_both_databases! {
-    a_wrong_or_lost_master_key_is_found_at_the_start,
-    rows_that_were_copied_do_not_open,
+    a_wrong_or_lost_master_key_is_reported_at_the_start,
+    sealed_keys_copied_to_another_row_do_not_open,
     a_master_key_is_changed_under_load,
-    a_rotation_that_was_killed_goes_on,
+    a_killed_rotation_is_continued,
     rotation_reports_keys_that_do_not_open,
     no_key_is_in_the_database,
 }
 
 const MASTER_KEYS: &str = "SECURITY__MASTER_KEYS";
 
-/// The file of the master key that a storage has when nothing else is said.
+/// The master key that a storage has by default, named as in the settings.
 fn first_key(storage: &Storage) -> String {
     let path = match storage.kind() {
         StorageKind::Sqlite(_) => storage.sqlite_path().with_file_name("master.key"),
@@ -45,7 +45,7 @@ fn run(storage: &Storage, arguments: &[&str], keys: &str) -> Output {
     Output::of(storage.command(arguments, &[(MASTER_KEYS, keys)]))
 }
 
-/// The rows of `key status`: state, and number of devices, ordered.
+/// The rows of `key status`, sorted: state, and number of devices.
 fn status(storage: &Storage, keys: &str) -> Vec<(String, u64)> {
     let shown = succeeds(run(storage, &["key", "status"], keys));
     let mut rows: Vec<_> = shown
@@ -58,7 +58,7 @@ fn status(storage: &Storage, keys: &str) -> Vec<(String, u64)> {
     rows
 }
 
-fn a_wrong_or_lost_master_key_is_found_at_the_start(storage: &Storage) {
+fn a_wrong_or_lost_master_key_is_reported_at_the_start(storage: &Storage) {
     let (server, first) = (Server::start(storage), first_key(storage));
     let token = storage.token("shop", "all", "forever");
     server.post("shop", &token, device("till").to_string()).expect_stored();
@@ -85,10 +85,10 @@ fn a_wrong_or_lost_master_key_is_found_at_the_start(storage: &Storage) {
             assert!(!failed.stderr.contains("secret-of-a-user"), "{}", failed.stderr);
         }
     }
-    // What is there and what is missing is shown nevertheless.
+    // `key status` still shows which keys are present and which are missing.
     let expected = [("missing".to_owned(), 1), ("seals".to_owned(), 0)];
     assert_eq!(status(storage, &other), expected);
-    // And with none named: beside the embedded database, or not at all.
+    // Without a configured key: SQLite looks beside the database, PostgreSQL has no default.
     let lost = match storage.kind() {
         StorageKind::Sqlite(_) => {
             let path = storage.sqlite_path().with_file_name("master.key");
@@ -97,7 +97,7 @@ fn a_wrong_or_lost_master_key_is_found_at_the_start(storage: &Storage) {
             let lost = storage.run(&["instance", "list"]);
             assert!(!path.exists(), "another one took its place");
             fs::rename(&copy, &path).unwrap();
-            assert!(lost.stderr.contains("put it back from its copy"), "{}", lost.stderr);
+            assert!(lost.stderr.contains("restore it from its backup"), "{}", lost.stderr);
             lost
         }
         StorageKind::Postgres(_) => {
@@ -107,12 +107,12 @@ fn a_wrong_or_lost_master_key_is_found_at_the_start(storage: &Storage) {
         }
     };
     assert!(!lost.success);
-    // Nothing of it did harm.
+    // The failed commands did no harm.
     let server = Server::start(storage);
     server.post("shop", &token, device("till").to_string()).expect_stored();
 }
 
-fn rows_that_were_copied_do_not_open(storage: &Storage) {
+fn sealed_keys_copied_to_another_row_do_not_open(storage: &Storage) {
     let server = Server::start(storage);
     let token = storage.token("shop", "all", "forever");
     let other = storage.token("other", "all", "forever");
@@ -136,14 +136,14 @@ fn rows_that_were_copied_do_not_open(storage: &Storage) {
         server.post(instance, token, device(id).to_string()).expect_error(500, 56);
     }
     assert_eq!(server.call("GET", &path("shop", "a"), &token, "").status, 200);
-    // They are listed, and can be got rid of.
+    // They are listed, and can be removed.
     let listed = server.call("GET", "/instances/shop/private/otp-devices", &token, "").json();
     assert_eq!(listed["otp_devices"].as_array().unwrap().len(), 2);
     server.call("DELETE", &path("shop", "b"), &token, "").expect_stored();
     server.post("shop", &token, device("b").to_string()).expect_stored();
 }
 
-/// No request is lost, none fails, and nothing is left of the old master key.
+/// No request is lost, none fails, and no key stays sealed with the old master key.
 fn a_master_key_is_changed_under_load(storage: &Storage) {
     let old = first_key(storage);
     let server = Server::start(storage);
@@ -185,7 +185,7 @@ fn a_master_key_is_changed_under_load(storage: &Storage) {
     });
     assert!(!stored.is_empty());
     server.stop();
-    // The old one is retired.
+    // The old master key is no longer needed.
     let devices = 250 + stored.len() as u64;
     assert_eq!(status(storage, &new), [("seals".to_owned(), devices)]);
     let server = Server::start_with(storage, &[(MASTER_KEYS, &new)]);
@@ -198,7 +198,7 @@ fn a_master_key_is_changed_under_load(storage: &Storage) {
     }
 }
 
-fn a_rotation_that_was_killed_goes_on(storage: &Storage) {
+fn a_killed_rotation_is_continued(storage: &Storage) {
     const DEVICES: u64 = 1_000;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("devices.csv");
@@ -208,7 +208,7 @@ fn a_rotation_that_was_killed_goes_on(storage: &Storage) {
     let _token = storage.token("shop", "all", "forever");
     let import = ["device", "import", "--instance", "shop", file.to_str().unwrap()];
     succeeds(storage.run(&import));
-    // To and fro between two master keys, until a rotation was killed between two batches.
+    // Rotate back and forth between two master keys until a rotation is killed between two batches.
     let mut keys = [new_key(storage, "new.key"), first_key(storage)];
     for milliseconds in (10..500).step_by(10) {
         let named = keys.join(",");
@@ -221,7 +221,7 @@ fn a_rotation_that_was_killed_goes_on(storage: &Storage) {
         let count = |state: &str| {
             status.iter().find(|(other, _)| other == state).map_or(0, |(_, devices)| *devices)
         };
-        // Every key is sealed by the one or the other.
+        // Every key is sealed with one of the two.
         assert_eq!(count("seals") + count("opens"), DEVICES, "{status:?}");
         match (count("seals"), count("opens")) {
             (0, _) => {}
@@ -265,7 +265,7 @@ fn rotation_reports_keys_that_do_not_open(storage: &Storage) {
     assert!(failed.stderr.contains("the device b of the instance shop"), "{}", failed.stderr);
 }
 
-/// A dump of the database is no dump of keys, and neither are its files.
+/// Neither a dump of the database nor its files contain a key.
 fn no_key_is_in_the_database(storage: &Storage) {
     const KEY: &str = "MARKERMARKERMARKERMARKERMARKERMA";
     let server = Server::start(storage);
@@ -307,11 +307,11 @@ fn no_key_is_in_the_database(storage: &Storage) {
 }
 
 #[test]
-fn the_first_start_makes_a_master_key_and_says_so() {
+fn the_first_start_creates_a_master_key_and_reports_it() {
     let storage = Storage::sqlite();
     let path = storage.sqlite_path().with_file_name("master.key");
     let (_, log) = Server::start(&storage).stop();
-    assert!(log.contains("created a master key"), "{log}");
+    assert!(log.contains("created master key"), "{log}");
     assert!(log.contains(path.to_str().unwrap()), "{log}");
     let key = fs::read_to_string(&path).unwrap();
     assert!(!log.contains(key.trim()));
@@ -319,7 +319,7 @@ fn the_first_start_makes_a_master_key_and_says_so() {
     let (_, log) = Server::start(&storage).stop();
     assert!(!log.contains("master key"), "{log}");
     assert_eq!(fs::read_to_string(&path).unwrap(), key);
-    // The command line says so too.
+    // The command line reports it, too.
     let other = Storage::sqlite();
     let listed = other.run(&["instance", "list"]);
     assert!(
@@ -346,10 +346,10 @@ fn a_master_key_is_generated() {
     assert!(told.contains(path.to_str().unwrap()) && !told.contains(key.trim()), "{told}");
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     let again = generate(&[&path]);
-    assert!(!again.success && again.stderr.contains("is there already"), "{}", again.stderr);
+    assert!(!again.success && again.stderr.contains("already exists"), "{}", again.stderr);
     assert_eq!(fs::read_to_string(&path).unwrap(), key);
 
-    // From the environment, too; what is none is not quoted.
+    // Also from the environment; an invalid key is not quoted.
     let storage = Storage::sqlite();
     let mut list = storage.command(&["instance", "list"], &[(MASTER_KEYS, "env:THE_KEY")]);
     list.env("THE_KEY", OsStr::from_bytes(b"SECRET\xff"));

@@ -1,4 +1,4 @@
-//! A migration that is broken off: the next start does the rest.
+//! Interrupted migrations: the next start completes them.
 
 use std::fs::File;
 use std::process::{Child, Stdio};
@@ -12,17 +12,17 @@ use merchant_otp_tests::{Server, Storage, StorageKind, binary};
 use crate::{device, on_both_databases};
 
 on_both_databases! {
-    a_migration_that_was_killed_is_done_by_the_next_start,
-    a_migration_of_another_process_is_waited_for,
+    a_killed_migration_is_completed_by_the_next_start,
+    a_migration_waits_for_that_of_another_process,
 }
 
-/// Begins to migrate, in a process of its own.
+/// Starts a process that migrates the database.
 fn begin(storage: &Storage) -> Child {
     let mut migrate = storage.command(&["migrate"], &[]);
     migrate.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
-/// Holds the service to start on the database, and to work.
+/// Asserts that the service starts on the database and stores a device.
 fn expect_service(storage: &Storage) {
     let server = Server::start(storage);
     assert_eq!(server.request("GET", "/readyz", &[], b"").status, 204);
@@ -32,7 +32,7 @@ fn expect_service(storage: &Storage) {
     assert!(!log.contains("panicked"), "{log}");
 }
 
-/// What the tables, indexes and triggers of a database are.
+/// The tables, indexes and triggers of a database.
 fn schema(storage: &Storage) -> Vec<String> {
     #[derive(QueryableByName)]
     struct Part {
@@ -59,7 +59,7 @@ fn schema(storage: &Storage) -> Vec<String> {
     }
 }
 
-/// The same kind of database, empty.
+/// An empty database of the same kind.
 fn another(storage: &Storage) -> Storage {
     match storage.kind() {
         StorageKind::Sqlite(_) => Storage::sqlite(),
@@ -67,10 +67,10 @@ fn another(storage: &Storage) -> Storage {
     }
 }
 
-/// Killed at one time after the other, over as long as migrating takes.
-fn a_migration_that_was_killed_is_done_by_the_next_start(storage: &Storage) {
+/// The migration is killed at different times, spread over its whole duration.
+fn a_killed_migration_is_completed_by_the_next_start(storage: &Storage) {
     const TIMES: u32 = 20;
-    // Built before the time is taken.
+    // Build the binary before the time is measured.
     binary();
     let start = Instant::now();
     assert!(begin(storage).wait().unwrap().success());
@@ -88,7 +88,7 @@ fn a_migration_that_was_killed_is_done_by_the_next_start(storage: &Storage) {
         assert_eq!(schema(&storage), expected, "killed after {time} of {TIMES} parts of {whole:?}");
         half_done += u32::from(was_killed);
         if !was_killed {
-            // It takes less time than it did.
+            // The migration takes less time than was measured.
             whole = whole * 3 / 4;
         }
         if time % 5 == 0 {
@@ -98,7 +98,7 @@ fn a_migration_that_was_killed_is_done_by_the_next_start(storage: &Storage) {
     assert!(half_done > TIMES / 4, "only {half_done} were killed before they were done");
 }
 
-fn a_migration_of_another_process_is_waited_for(storage: &Storage) {
+fn a_migration_waits_for_that_of_another_process(storage: &Storage) {
     enum Lock {
         Sqlite(#[expect(dead_code, reason = "held")] File),
         Postgres(#[expect(dead_code, reason = "held")] Box<::postgres::Client>),
@@ -122,19 +122,19 @@ fn a_migration_of_another_process_is_waited_for(storage: &Storage) {
     let mut waiting = begin(storage);
     sleep(Duration::from_millis(1_500));
     assert!(waiting.try_wait().unwrap().is_none(), "it did not wait");
-    // As when the other process is killed: the operating system, or the server, lets the lock go.
+    // As when the other process is killed: the operating system or PostgreSQL releases the lock.
     drop(lock);
     assert!(waiting.wait().unwrap().success());
     expect_service(storage);
 }
 
-/// One migration of several is under way, and its session is ended, or its process.
+/// The session or the process is ended during one of several migrations.
 #[test]
-fn a_migration_whose_session_is_lost_leaves_nothing_half_done() {
+fn an_interrupted_migration_leaves_nothing_half_done() {
     for kill_the_process in [false, true] {
         let storage = Storage::postgres();
         let StorageKind::Postgres(database) = storage.kind() else { panic!("it is PostgreSQL") };
-        // The migration that adds the audit trail waits for the session that creates its table.
+        // The migration that adds the audit trail waits for a session that creates the same table.
         let mut other = database.session();
         other.batch_execute("BEGIN; CREATE TABLE audit_events (a INT)").unwrap();
         let mut migrating = begin(&storage);

@@ -1,4 +1,4 @@
-//! The network to PostgreSQL is cut, or its connections are all taken.
+//! Faults of the network to PostgreSQL, and exhausted connections.
 
 use std::time::{Duration, Instant};
 
@@ -7,9 +7,9 @@ use merchant_otp_tests::{Network, Server, Storage, StorageKind};
 use merchant_otp_throwaway_postgres::Cluster;
 
 use crate::device;
-use crate::load::survive;
+use crate::load::under_load;
 
-/// A database that is reached by a network.
+/// A database in the cluster, reached through the proxy.
 fn behind(network: &Network, cluster: &Cluster) -> Storage {
     let storage = Storage::postgres_in(cluster);
     let StorageKind::Postgres(database) = storage.kind() else { panic!("it is PostgreSQL") };
@@ -19,19 +19,19 @@ fn behind(network: &Network, cluster: &Cluster) -> Storage {
 }
 
 #[test]
-fn a_network_that_is_cut_is_given_up_and_used_again() {
+fn a_cut_network_is_reported_and_used_again() {
     let cluster = Cluster::start().unwrap();
     let network = Network::to(cluster.port());
     let storage = behind(&network, &cluster);
     let server = Server::start(&storage);
     let token = storage.token("shop", "all", "forever");
-    survive(&storage, &[&server], &token, device, |load| {
-        // No error reports that a connection is dead: only time shows it.
+    under_load(&storage, &[&server], &token, device, |load| {
+        // No error reports that a connection is dead: only a timeout does.
         network.cut();
         load.wait_for_refusals();
         assert_eq!(server.request("GET", "/healthz", &[], b"").status, 204);
         network.mend();
-        load.expect_back();
+        load.expect_recovery();
     });
 }
 
@@ -42,19 +42,19 @@ fn a_refusing_network_is_reported_at_once() {
     let storage = behind(&network, &cluster);
     let server = Server::start(&storage);
     let token = storage.token("shop", "all", "forever");
-    survive(&storage, &[&server], &token, device, |load| {
+    under_load(&storage, &[&server], &token, device, |load| {
         network.refuse();
         let begin = Instant::now();
         load.wait_for_refusals();
         server.post("shop", &token, device("nowhere").to_string()).expect_error(500, 51);
         assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
         network.mend();
-        load.expect_back();
+        load.expect_recovery();
     });
 }
 
 #[test]
-fn connections_that_others_took_are_code_51() {
+fn exhausted_connections_are_code_51() {
     let cluster = Cluster::start_with(&[("max_connections", "12")], &[]).unwrap();
     let storage = Storage::postgres_in(&cluster);
     let server = Server::start(&storage);
@@ -62,7 +62,7 @@ fn connections_that_others_took_are_code_51() {
     let post = |id: &str| server.post("shop", &token, device(id).to_string());
     post("before").expect_stored();
     let StorageKind::Postgres(database) = storage.kind() else { panic!("it is PostgreSQL") };
-    // What the service has is taken from it, and then all there are.
+    // Terminate the connections of the service, and then open all that there are.
     let mut others = vec![database.session()];
     let terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
         WHERE application_name = 'merchant-otp'";

@@ -1,4 +1,4 @@
-//! What operators use: health, request ids, metrics.
+//! Interfaces for operators: health, request ids, metrics.
 
 use std::net::TcpListener;
 use std::thread::sleep;
@@ -12,9 +12,9 @@ use crate::{device, on_both_databases};
 on_both_databases! {
     health_needs_no_credentials_and_has_no_details,
     a_database_with_another_schema_is_not_ready,
-    each_answer_has_an_id_that_the_log_knows,
+    each_response_has_a_request_id_that_is_logged,
     metrics_have_an_address_of_their_own,
-    a_hangup_without_a_certificate_is_no_end,
+    sighup_without_a_certificate_does_not_end_the_service,
 }
 
 fn health_needs_no_credentials_and_has_no_details(storage: &Storage) {
@@ -32,7 +32,7 @@ fn health_needs_no_credentials_and_has_no_details(storage: &Storage) {
     assert!(healthy.success, "{}", healthy.stderr);
     server.kill();
     let gone = ask();
-    assert!(!gone.success && gone.stderr.contains("does not answer"), "{}", gone.stderr);
+    assert!(!gone.success && gone.stderr.contains("does not respond"), "{}", gone.stderr);
 }
 
 fn a_database_with_another_schema_is_not_ready(storage: &Storage) {
@@ -46,7 +46,7 @@ fn a_database_with_another_schema_is_not_ready(storage: &Storage) {
     assert!(!sick.success && sick.stderr.contains("not ready"), "{}", sick.stderr);
     storage.execute("ALTER TABLE gone RENAME TO __diesel_schema_migrations");
     assert_eq!(server.request("GET", "/readyz", &[], b"").status, 204);
-    // What a newer version of the service applied is no matter.
+    // Migrations of a newer version of the service do not matter.
     storage.execute(
         "INSERT INTO __diesel_schema_migrations (version, run_on)
          VALUES ('99991231000000', CURRENT_TIMESTAMP)",
@@ -61,7 +61,7 @@ fn a_database_with_another_schema_is_not_ready(storage: &Storage) {
     );
 }
 
-fn each_answer_has_an_id_that_the_log_knows(storage: &Storage) {
+fn each_response_has_a_request_id_that_is_logged(storage: &Storage) {
     let chosen = [("X-Request-Id", "chosen-by.me_1")];
     let server = Server::start(storage);
     let token = storage.token("shop", "all", "forever");
@@ -119,7 +119,7 @@ fn metrics_have_an_address_of_their_own(storage: &Storage) {
     }
 }
 
-fn a_hangup_without_a_certificate_is_no_end(storage: &Storage) {
+fn sighup_without_a_certificate_does_not_end_the_service(storage: &Storage) {
     let server = Server::start(storage);
     server.signal(Signal::SIGHUP);
     let deadline = Instant::now() + Duration::from_secs(20);
@@ -131,14 +131,14 @@ fn a_hangup_without_a_certificate_is_no_end(storage: &Storage) {
 }
 
 #[test]
-fn a_database_that_is_gone_is_not_ready_until_it_is_back() {
+fn readiness_follows_the_availability_of_the_database() {
     let cluster = merchant_otp_throwaway_postgres::Cluster::start().unwrap();
     let storage = Storage::postgres_in(&cluster);
     let server = Server::start(&storage);
     let StorageKind::Postgres(database) = storage.kind() else { panic!("it is PostgreSQL") };
     let name = database.name();
     assert_eq!(server.request("GET", "/readyz", &[], b"").status, 204);
-    // No new connections, and existing ones are terminated.
+    // Refuse new connections, and terminate existing ones.
     database.maintain(&format!("ALTER DATABASE \"{name}\" ALLOW_CONNECTIONS false"));
     database.maintain(&format!(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::device;
 
-/// A storage in a cluster, and the URL that leads to it through a pooler.
+/// A storage in a cluster, and its URL through a pooler.
 fn pooled(cluster: &Cluster, pooler: &Pooler) -> (Storage, String) {
     let storage = Storage::postgres_in(cluster);
     let StorageKind::Postgres(database) = storage.kind() else { panic!("it is PostgreSQL") };
@@ -17,9 +17,9 @@ fn pooled(cluster: &Cluster, pooler: &Pooler) -> (Storage, String) {
     (storage, url)
 }
 
-/// Registers a device as soon as it can be.
+/// Registers a device, and retries until it is stored.
 #[track_caller]
-fn store_in_the_end(server: &Server, token: &str, id: &str) {
+fn store_eventually(server: &Server, token: &str, id: &str) {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         let reply = server.post("shop", token, device(id).to_string());
@@ -34,11 +34,11 @@ fn store_in_the_end(server: &Server, token: &str, id: &str) {
 }
 
 #[test]
-fn in_session_mode_everything_works_and_comes_back() {
+fn session_mode_works_and_recovers() {
     let mut cluster = Cluster::start().unwrap();
     let mut pooler = Pooler::start(&cluster, "session").unwrap();
     let (storage, url) = pooled(&cluster, &pooler);
-    // Migrated through the pooler, twice at the same time.
+    // Two processes migrate through the pooler at the same time.
     let servers = thread::scope(|scope| {
         let start = || Server::start_with(&storage, &[("STORAGE__URL", &url)]);
         [scope.spawn(start), scope.spawn(start)].map(|server| server.join().unwrap())
@@ -66,20 +66,20 @@ fn in_session_mode_everything_works_and_comes_back() {
     assert_eq!(trail(&storage, "shop", &[]).len(), 2 + 1 + 200 + 2);
 
     pooler.restart().unwrap();
-    store_in_the_end(&servers[0], token, "after the pooler");
+    store_eventually(&servers[0], token, "after the pooler");
     cluster.crash();
     assert_ne!(servers[0].post("shop", token, device("lost").to_string()).status, 204);
     cluster.start_again().unwrap();
     for server in &servers {
-        store_in_the_end(server, token, "after the server");
+        store_eventually(server, token, "after the server");
         assert_eq!(server.request("GET", "/readyz", &[], b"").status, 204);
     }
 }
 
-/// It is found by names of statements that meet in one session of the server: soon, but not by each
-/// start.
+/// Transaction mode is detected when names of prepared statements clash in a server session: soon,
+/// but not on each start.
 #[test]
-fn transaction_mode_is_named_once_it_is_found() {
+fn transaction_mode_is_refused_once_it_is_detected() {
     let cluster = Cluster::start().unwrap();
     let pooler = Pooler::start(&cluster, "transaction").unwrap();
     let (storage, url) = pooled(&cluster, &pooler);

@@ -1,4 +1,4 @@
-//! What many clients at once were told is what the database holds.
+//! The responses to many concurrent clients agree with the database.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -10,26 +10,26 @@ use serde_json::json;
 use crate::{device, on_both_databases};
 
 on_both_databases! {
-    thousands_of_mixed_requests_are_answered_as_if_they_were_alone,
+    concurrent_responses_agree_with_the_database,
 }
 
 const CLIENTS: usize = 32;
 const ROUNDS: usize = 120;
 
-/// How many ids there are: so few that clients meet at all of them.
+/// The number of ids; it is so small that clients compete for each.
 const IDS: usize = 200;
 
-/// The same device with one of two descriptions.
+/// A device with one of two descriptions.
 fn variant(id: usize, variant: usize) -> String {
     let mut device = device(&format!("till-{id}"));
     device["otp_device_description"] = json!(format!("variant {variant}"));
     device.to_string()
 }
 
-fn thousands_of_mixed_requests_are_answered_as_if_they_were_alone(storage: &Storage) {
+fn concurrent_responses_agree_with_the_database(storage: &Storage) {
     let server = Server::start(storage);
     let token = storage.token("shop", "all", "forever");
-    // By id: the variants that a client was told to be stored, and those told to conflict.
+    // By id: the variants reported as stored, and those reported as conflicting.
     let told = Mutex::new(BTreeMap::<usize, (BTreeSet<usize>, BTreeSet<usize>)>::new());
     let abandoned = Mutex::new(BTreeSet::new());
     thread::scope(|scope| {
@@ -40,14 +40,14 @@ fn thousands_of_mixed_requests_are_answered_as_if_they_were_alone(storage: &Stor
                     let id = (client * 7 + round * 13) % IDS;
                     let chosen = (client + round) % 2;
                     match round % 10 {
-                        // An instance that is not there, and a token that is none.
+                        // An unknown instance, and an unknown token.
                         3 => server
                             .post("nobody", token, variant(id, chosen))
                             .expect_error(404, 2000),
                         5 => server
                             .post("shop", "secret-token:made-up", variant(id, chosen))
                             .expect_error(401, 2015),
-                        // A client that does not wait for the answer.
+                        // A client that does not wait for the response.
                         7 => {
                             let body = variant(id + IDS, chosen);
                             let mut connection = server.connect();
@@ -91,7 +91,7 @@ fn thousands_of_mixed_requests_are_answered_as_if_they_were_alone(storage: &Stor
     let held: BTreeMap<_, _> = listed.collect();
     let told = told.into_inner().unwrap();
     for (id, (stored, conflicting)) in &told {
-        // Each id has one variant, which all were told of that asked.
+        // Each id has one variant, and all responses agree on it.
         assert_eq!(stored.len(), 1, "till-{id}");
         let stored = stored.first().unwrap();
         assert!(!conflicting.contains(stored), "till-{id}");
@@ -102,7 +102,7 @@ fn thousands_of_mixed_requests_are_answered_as_if_they_were_alone(storage: &Stor
         told.contains_key(&id) || abandoned.lock().unwrap().contains(&id)
     };
     assert!(held.keys().all(|id| asked_for(id)));
-    // Each device that is held was added once.
+    // Each stored device was added once.
     let added = trail(storage, "shop", &[]).into_iter();
     let added =
         added.filter(|event| event["operation"] == "otp-device.add" && event["outcome"] == "done");

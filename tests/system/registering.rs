@@ -1,4 +1,4 @@
-//! `POST …/private/otp-devices`: what is stored, what is the same, what is a conflict.
+//! `POST …/private/otp-devices`: registration, repetition and conflicts.
 
 use merchant_otp_tests::{Server, Storage};
 use serde_json::json;
@@ -6,20 +6,20 @@ use serde_json::json;
 use crate::{device, on_both_databases};
 
 on_both_databases! {
-    a_device_is_stored_and_the_same_again_is_a_success,
+    registering_a_device_again_succeeds,
     other_details_are_a_conflict,
     both_paths_lead_to_the_admin_instance,
     instances_have_devices_of_their_own,
     ids_of_any_script_are_stored,
 }
 
-fn a_device_is_stored_and_the_same_again_is_a_success(storage: &Storage) {
+fn registering_a_device_again_succeeds(storage: &Storage) {
     let server = Server::start(storage);
     let token = storage.token("shop", "all", "forever");
     let post = |body: &serde_json::Value| server.post("shop", &token, body.to_string());
     post(&device("till")).expect_stored();
     post(&device("till")).expect_stored();
-    // The same details, written in other ways.
+    // The same details in other notations.
     for (field, value) in [
         ("otp_key", json!("gezdgnbvgy3tqojqgezdgnbvgy3tqojq")),
         ("otp_key", json!("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ======")),
@@ -51,7 +51,7 @@ fn other_details_are_a_conflict(storage: &Storage) {
         different[field] = value;
         server.post("shop", &token, different.to_string()).expect_error(409, 2851);
     }
-    // Nothing of them was stored.
+    // None of them was stored.
     server.post("shop", &token, device("till").to_string()).expect_stored();
 }
 

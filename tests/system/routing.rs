@@ -1,4 +1,4 @@
-//! Paths and methods that are not known, and errors of the framework.
+//! Unknown paths and methods, and errors of the HTTP library.
 
 use merchant_otp_tests::{Server, Storage};
 
@@ -7,7 +7,7 @@ use crate::{device, on_both_databases};
 on_both_databases! {
     an_unknown_path_is_not_found,
     a_wrong_method_is_answered_with_the_allowed_ones,
-    a_refused_request_leaves_the_connection_in_order,
+    a_connection_is_usable_after_a_refused_request,
     malformed_http_is_refused_without_a_body,
 }
 
@@ -63,8 +63,8 @@ fn a_wrong_method_is_answered_with_the_allowed_ones(storage: &Storage) {
     }
 }
 
-/// A refusal that did not read the body must not take the rest of it for the next request.
-fn a_refused_request_leaves_the_connection_in_order(storage: &Storage) {
+/// After a refusal that did not read the body, the rest of it must not be read as the next request.
+fn a_connection_is_usable_after_a_refused_request(storage: &Storage) {
     let server = Server::start(storage);
     let token = storage.token("shop", "all", "forever");
     let body = device("till").to_string();
@@ -75,7 +75,7 @@ fn a_refused_request_leaves_the_connection_in_order(storage: &Storage) {
             body.len()
         )
     };
-    // The body of the first came whole: it is skipped, and the connection is kept.
+    // The body of the first request is complete: it is skipped, and the connection is kept.
     let mut connection = server.connect();
     assert!(connection.write(post("wrong") + &post(&token)));
     let replies = connection.finish();
@@ -83,11 +83,11 @@ fn a_refused_request_leaves_the_connection_in_order(storage: &Storage) {
     assert!(!replies.contains("connection: close"), "{replies}");
     let second = replies.rsplit("HTTP/1.1 ").next().unwrap();
     assert!(second.starts_with("204 "), "{replies}");
-    // And it may still be done again.
+    // A repetition succeeds as well.
     server.post("shop", &token, &body).expect_stored();
 }
 
-/// docs/adr/0008: these answers are the HTTP library's; all that matters is in the status.
+/// docs/adr/0008: the HTTP library sends these responses; only the status matters.
 fn malformed_http_is_refused_without_a_body(storage: &Storage) {
     let server = Server::start(storage);
     let head = |rest: &str| format!("GET / HTTP/1.1\r\nHost: x\r\n{rest}\r\n");
@@ -102,7 +102,7 @@ fn malformed_http_is_refused_without_a_body(storage: &Storage) {
         (408, "GET / HTTP/1.1\r\n".to_owned()),
     ] {
         let mut connection = server.connect();
-        // A head that is too large is refused before it ends.
+        // A head that is too large is refused before it is complete.
         let _refused_already = connection.write(&sent);
         let reply = connection.read_to_end();
         assert!(reply.starts_with(&format!("HTTP/1.1 {status} ")), "{status}: {reply}");

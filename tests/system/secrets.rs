@@ -1,4 +1,4 @@
-//! No secret is told: not by the log, not by an error, not by the command line.
+//! No secret is in the log, in an error, or in the output of the command line.
 
 use data_encoding::{BASE32_NOPAD, BASE64_NOPAD, HEXLOWER, HEXUPPER};
 use merchant_otp_tests::{Server, Storage, StorageKind};
@@ -27,7 +27,7 @@ fn no_log_holds_a_key_or_a_token(storage: &Storage) {
     server.post("shop", &token, body.to_string()).expect_error(400, 22);
     server.post("shop", &token, format!("{{\"otp_key\": \"{KEY}")).expect_error(400, 22);
     server.post("shop", &format!("{token}x"), body.to_string()).expect_error(401, 2015);
-    // A token in the wrong place.
+    // A token in the path.
     server.post(secret, &token, body.to_string()).expect_error(404, 2000);
     server.call("GET", &format!("/{secret}?{secret}"), &token, "").expect_error(404, 21);
     for path in ["config", "private/otp-devices"] {
@@ -49,7 +49,7 @@ fn no_log_holds_a_key_or_a_token(storage: &Storage) {
     }
 }
 
-/// The key as it was sent, and its bytes as programs print bytes.
+/// The key as it was sent, and its bytes in common notations.
 pub(crate) fn forms_of_key() -> Vec<String> {
     let bytes = BASE32_NOPAD.decode(KEY.as_bytes()).unwrap();
     let list = format!("{:?}", &bytes[..8]);
@@ -108,7 +108,7 @@ fn no_log_and_no_error_holds_a_password(storage: &Storage) {
     }
 }
 
-/// A process that is killed by a signal that dumps its memory leaves no dump.
+/// A process that is ended by a signal leaves no core dump.
 #[test]
 fn the_memory_is_not_dumped() {
     let server = Server::start(&Storage::sqlite());

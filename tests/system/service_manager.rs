@@ -1,4 +1,4 @@
-//! What a service manager such as systemd hands over and wants to know.
+//! Sockets from a service manager such as systemd, and notifications to it.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
@@ -14,18 +14,18 @@ use tempfile::TempDir;
 use crate::{device, on_both_databases};
 
 on_both_databases! {
-    its_tcp_socket_is_served_and_outlives_the_service,
-    its_unix_socket_is_served_and_outlives_the_service,
+    an_inherited_tcp_socket_outlives_the_service,
+    an_inherited_unix_socket_outlives_the_service,
     systemd_is_notified_of_readiness_and_stopping,
 }
 
-/// A server that was started by a service manager, with its socket, which listens there.
+/// Starts a server as a service manager does, with a socket that already listens.
 fn start(storage: &Storage, listen: &str, socket: OwnedFd) -> Server {
     let command = storage.command(&["serve"], &[("HTTP__LISTEN", listen)]);
     Server::spawn(managed(&command, Some(socket)))
 }
 
-/// A request that is the last one of its connection.
+/// A registration that is the last request of its connection.
 fn request(token: &str) -> String {
     let body = device("till").to_string();
     format!(
@@ -42,7 +42,7 @@ fn expect_stored(mut stream: impl Read) {
     assert!(reply.starts_with("HTTP/1.1 204 "), "{reply}");
 }
 
-fn its_tcp_socket_is_served_and_outlives_the_service(storage: &Storage) {
+fn an_inherited_tcp_socket_outlives_the_service(storage: &Storage) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = listener.local_addr().unwrap().to_string();
     let socket = || listener.try_clone().unwrap().into();
@@ -51,7 +51,7 @@ fn its_tcp_socket_is_served_and_outlives_the_service(storage: &Storage) {
     let token = storage.token("shop", "all", "forever");
     server.post("shop", &token, device("till").to_string()).expect_stored();
     server.stop();
-    // A client that comes while no process serves waits for the next one.
+    // A client that connects while no process serves waits for the next process.
     let mut waiting = TcpStream::connect(&listen).unwrap();
     waiting.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     waiting.write_all(request(&token).as_bytes()).unwrap();
@@ -59,7 +59,7 @@ fn its_tcp_socket_is_served_and_outlives_the_service(storage: &Storage) {
     expect_stored(waiting);
 }
 
-fn its_unix_socket_is_served_and_outlives_the_service(storage: &Storage) {
+fn an_inherited_unix_socket_outlives_the_service(storage: &Storage) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("otp.sock");
     let listener = UnixListener::bind(&path).unwrap();
@@ -74,12 +74,12 @@ fn its_unix_socket_is_served_and_outlives_the_service(storage: &Storage) {
     waiting.write_all(request(&token).as_bytes()).unwrap();
     let _server = start(storage, &listen, socket());
     expect_stored(waiting);
-    // It is the manager's: nothing else was made beside it.
+    // The socket belongs to the manager: no other file was created beside it.
     assert_eq!(folder.path().read_dir().unwrap().count(), 1);
 }
 
 #[test]
-fn a_socket_that_is_not_the_one_of_the_settings_is_refused() {
+fn a_socket_that_does_not_match_the_settings_is_refused() {
     let storage = Storage::sqlite();
     let listener = || OwnedFd::from(TcpListener::bind("127.0.0.1:0").unwrap());
     let folder = tempfile::tempdir().unwrap();
@@ -87,7 +87,7 @@ fn a_socket_that_is_not_the_one_of_the_settings_is_refused() {
     for (listen, socket, message) in [
         ("127.0.0.1:1", listener(), "the socket that was handed over listens on 127.0.0.1:"),
         ("unix:/run/otp.sock", listener(), "and not on unix:/run/otp.sock"),
-        ("127.0.0.1:0", file(), "what was handed over is no socket that listens"),
+        ("127.0.0.1:0", file(), "the file descriptor passed by systemd is not a listening socket"),
     ] {
         let command = storage.command(&["serve"], &[("HTTP__LISTEN", listen)]);
         let refused = Output::of_managed(managed(&command, Some(socket)));
@@ -109,22 +109,22 @@ fn sockets_for_another_process_are_left_alone() {
     let server = Server::start_with_environment(&storage, &[], &environment);
     assert_eq!(server.request("GET", "/readyz", &[], b"").status, 204);
     server.stop();
-    assert_eq!(manager.hears(), "READY=1");
-    assert_eq!(manager.hears(), "STOPPING=1");
+    assert_eq!(manager.receive(), "READY=1");
+    assert_eq!(manager.receive(), "STOPPING=1");
 }
 
 fn systemd_is_notified_of_readiness_and_stopping(storage: &Storage) {
     let manager = Manager::new();
     let environment = [("NOTIFY_SOCKET", manager.path())];
     let server = Server::start_with_environment(storage, &[], &environment);
-    assert_eq!(manager.hears(), "READY=1");
+    assert_eq!(manager.receive(), "READY=1");
     server.stop();
-    assert_eq!(manager.hears(), "STOPPING=1");
+    assert_eq!(manager.receive(), "STOPPING=1");
 }
 
-/// As long as it is well, the service says so in time; when it stands still, it does not.
+/// A responsive service notifies the watchdog in time; a stopped one does not.
 #[test]
-fn its_watchdog_is_kept_quiet_by_a_service_that_is_alive() {
+fn the_watchdog_is_notified_by_a_responsive_service() {
     const TIMEOUT: Duration = Duration::from_secs(1);
     let storage = Storage::sqlite();
     let manager = Manager::new();
@@ -132,27 +132,27 @@ fn its_watchdog_is_kept_quiet_by_a_service_that_is_alive() {
     command.env("NOTIFY_SOCKET", manager.path());
     command.env("WATCHDOG_USEC", TIMEOUT.as_micros().to_string());
     let server = Server::spawn(managed(&command, None));
-    assert_eq!(manager.hears(), "READY=1");
+    assert_eq!(manager.receive(), "READY=1");
     let (start, mut last) = (Instant::now(), Instant::now());
     for _ in 0..6 {
-        assert_eq!(manager.hears(), "WATCHDOG=1");
+        assert_eq!(manager.receive(), "WATCHDOG=1");
         assert!(last.elapsed() < TIMEOUT, "{:?}", last.elapsed());
         last = Instant::now();
     }
-    // Twice in the time, and not all the time.
+    // Twice per timeout, and not more often.
     assert!(start.elapsed() > 2 * TIMEOUT, "{:?}", start.elapsed());
 
     server.signal(Signal::SIGSTOP);
-    // What was sent before it stood still.
-    while manager.listen_for(TIMEOUT).is_ok() {}
-    let silent = manager.listen_for(2 * TIMEOUT).unwrap_err();
+    // Notifications that were sent before the stop.
+    while manager.receive_within(TIMEOUT).is_ok() {}
+    let silent = manager.receive_within(2 * TIMEOUT).unwrap_err();
     assert!([ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&silent.kind()), "{silent}");
     server.signal(Signal::SIGCONT);
-    assert_eq!(manager.hears(), "WATCHDOG=1");
+    assert_eq!(manager.receive(), "WATCHDOG=1");
     server.stop();
 }
 
-/// The end of systemd of the socket that services tell it by.
+/// The receiving end of the notification socket, as in systemd.
 struct Manager {
     socket: UnixDatagram,
     path: String,
@@ -172,11 +172,11 @@ impl Manager {
     }
 
     #[track_caller]
-    fn hears(&self) -> String {
-        self.listen_for(Duration::from_secs(20)).unwrap()
+    fn receive(&self) -> String {
+        self.receive_within(Duration::from_secs(20)).unwrap()
     }
 
-    fn listen_for(&self, time: Duration) -> io::Result<String> {
+    fn receive_within(&self, time: Duration) -> io::Result<String> {
         self.socket.set_read_timeout(Some(time))?;
         let mut message = [0; 256];
         let length = self.socket.recv(&mut message)?;

@@ -1,4 +1,4 @@
-//! The end of the service by a signal.
+//! Shutdown by a signal.
 
 use std::net::TcpStream;
 use std::thread::{self, sleep};
@@ -15,8 +15,8 @@ on_both_databases! {
     requests_in_flight_are_answered,
     idle_connections_do_not_delay_the_end,
     a_second_signal_ends_at_once,
-    the_grace_has_an_end,
-    writes_are_done_while_other_threads_end,
+    the_shutdown_grace_is_limited,
+    writes_complete_while_other_workers_end,
 }
 
 fn requests_in_flight_are_answered(storage: &Storage) {
@@ -32,7 +32,7 @@ fn requests_in_flight_are_answered(storage: &Storage) {
             body.len()
         );
         assert!(connection.write(head));
-        // The server is to have begun with the request.
+        // Give the server time to begin with the request.
         sleep(Duration::from_millis(300));
         server.signal(signal);
 
@@ -52,7 +52,7 @@ fn requests_in_flight_are_answered(storage: &Storage) {
 fn idle_connections_do_not_delay_the_end(storage: &Storage) {
     let server = Server::start(storage);
     let token = storage.token("shop", "all", "forever");
-    // Kept alive by the client after its reply.
+    // The client keeps this connection open after the reply.
     server.post("shop", &token, device("till").to_string()).expect_stored();
     let silent = server.connect();
     let start = Instant::now();
@@ -61,7 +61,7 @@ fn idle_connections_do_not_delay_the_end(storage: &Storage) {
     drop(silent);
 }
 
-/// A connection with a request that the server waits for.
+/// A connection with an incomplete request.
 fn unfinished(server: &Server, token: &str) -> RawConnection {
     let mut connection = server.connect();
     let head = format!(
@@ -87,7 +87,7 @@ fn a_second_signal_ends_at_once(storage: &Storage) {
     drop(connection);
 }
 
-fn the_grace_has_an_end(storage: &Storage) {
+fn the_shutdown_grace_is_limited(storage: &Storage) {
     let server = Server::start_with(storage, &[("LIMITS__SHUTDOWN_GRACE", "1")]);
     let token = storage.token("shop", "all", "forever");
     let connection = unfinished(&server, &token);
@@ -97,9 +97,10 @@ fn the_grace_has_an_end(storage: &Storage) {
     drop(connection);
 }
 
-/// A worker without connections ends at once; the others must not use anything of it.
-fn writes_are_done_while_other_threads_end(storage: &Storage) {
-    // Connections go to one worker after the other: to that of the first one, and to others.
+/// A worker without connections ends at once; the others must not depend on it.
+fn writes_complete_while_other_workers_end(storage: &Storage) {
+    // Connections are assigned to the workers in turn: the second request goes to the worker of the
+    // first one, or to the other.
     for between in 0..2 {
         let server = Server::start_with(storage, &[("HTTP__WORKERS", "2")]);
         let token = storage.token("shop", "all", "forever");
@@ -131,7 +132,7 @@ fn writes_are_done_while_other_threads_end(storage: &Storage) {
 }
 
 #[test]
-fn a_frozen_database_does_not_keep_the_service_from_ending() {
+fn a_frozen_database_does_not_block_the_shutdown() {
     let cluster = Cluster::start().unwrap();
     let storage = Storage::postgres_in(&cluster);
     let server = Server::start_with(&storage, &[("LIMITS__SHUTDOWN_GRACE", "1")]);

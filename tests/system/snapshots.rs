@@ -1,4 +1,4 @@
-//! What clients and operators see, as snapshots: answers of the API, and the help of each command.
+//! Snapshots of the public interface: responses of the API, and the help of each command.
 //!
 //! After an intended change: `INSTA_UPDATE=always cargo xtask test -p merchant-otp-tests --test
 //! system snapshots`, and read the diff.
@@ -11,10 +11,10 @@ use std::process::Command;
 use crate::{device, on_both_databases};
 
 on_both_databases! {
-    the_answers_of_the_api,
+    the_responses_of_the_api,
 }
 
-/// An answer as a client sees it: the status, the headers by their names, the body.
+/// A response as a client sees it: the status, the headers sorted by name, and the body.
 fn render(request: &str, reply: &Reply) -> String {
     let mut headers: Vec<_> = reply
         .headers
@@ -25,7 +25,7 @@ fn render(request: &str, reply: &Reply) -> String {
     format!("{request}\n\n{}\n{}\n\n{}\n", reply.status, headers.join("\n"), reply.body)
 }
 
-fn the_answers_of_the_api(storage: &Storage) {
+fn the_responses_of_the_api(storage: &Storage) {
     let mut settings = Settings::clone_current();
     settings.set_snapshot_path("../snapshots");
     settings.set_prepend_module_to_snapshot(false);

@@ -1,5 +1,5 @@
-//! Clients that stall, in sending a body or in reading a list: rights that were taken away
-//! meanwhile are gone.
+//! Clients that stall while they send a body or read a list: credentials that are revoked meanwhile
+//! no longer work.
 
 use merchant_otp_tests::{RawConnection, Server, Storage, basic};
 use serde_json::json;
@@ -7,13 +7,13 @@ use serde_json::json;
 use crate::{device, on_both_databases};
 
 on_both_databases! {
-    a_token_that_is_revoked_while_the_body_comes_does_nothing,
-    a_password_that_is_changed_while_the_body_comes_makes_no_token,
-    an_instance_that_is_purged_while_the_body_comes_is_not_the_next_of_its_name,
-    a_list_breaks_off_when_its_token_is_revoked,
+    a_token_revoked_while_the_body_arrives_is_refused,
+    a_password_changed_while_the_body_arrives_issues_no_token,
+    a_request_to_a_purged_instance_does_not_reach_its_successor,
+    a_list_is_cut_off_when_its_token_is_revoked,
 }
 
-/// A request whose head came, and the first byte of its body.
+/// A request of which the head and the first byte of the body have been sent.
 struct Stalled {
     connection: RawConnection,
     rest: String,
@@ -29,12 +29,12 @@ impl Stalled {
         );
         let (first, rest) = body.split_at(1);
         assert!(connection.write(head + first));
-        // Long enough for the rights to be looked at, and accepted.
+        // Long enough for the credentials to be checked and accepted.
         std::thread::sleep(std::time::Duration::from_millis(300));
         Self { connection, rest: rest.to_owned() }
     }
 
-    /// Sends the rest; answers the status and the code.
+    /// Sends the rest, and expects an error with this status and code.
     #[track_caller]
     fn expect_refusal(mut self, status: u16, code: u16) {
         assert!(self.connection.write(&self.rest));
@@ -47,7 +47,7 @@ impl Stalled {
 const AUTH: &str = r#"{"method": "token", "password": "of a thief"}"#;
 const FOREVER: &str = r#"{"scope": "all:refreshable", "duration": {"d_us": "forever"}}"#;
 
-fn a_token_that_is_revoked_while_the_body_comes_does_nothing(storage: &Storage) {
+fn a_token_revoked_while_the_body_arrives_is_refused(storage: &Storage) {
     let server = Server::start(storage);
     let admin = storage.token("admin", "all:refreshable", "forever");
     let shop = storage.token("shop", "all:refreshable", "forever");
@@ -84,7 +84,7 @@ fn a_token_that_is_revoked_while_the_body_comes_does_nothing(storage: &Storage) 
     assert_eq!(storage.run(&["instance", "list"]).stdout, "admin\tadmin\nshop\tshop\n");
 }
 
-fn a_password_that_is_changed_while_the_body_comes_makes_no_token(storage: &Storage) {
+fn a_password_changed_while_the_body_arrives_issues_no_token(storage: &Storage) {
     let server = Server::start(storage);
     storage.password("shop", "old");
     let path = "/instances/shop/private/token";
@@ -93,7 +93,7 @@ fn a_password_that_is_changed_while_the_body_comes_makes_no_token(storage: &Stor
     parked.expect_refusal(401, 2015);
 }
 
-fn an_instance_that_is_purged_while_the_body_comes_is_not_the_next_of_its_name(storage: &Storage) {
+fn a_request_to_a_purged_instance_does_not_reach_its_successor(storage: &Storage) {
     let server = Server::start(storage);
     let former = storage.token("shop", "all:refreshable", "forever");
     let bearer = format!("Bearer {former}");
@@ -109,9 +109,9 @@ fn an_instance_that_is_purged_while_the_body_comes_is_not_the_next_of_its_name(s
     assert_eq!(server.log_in("shop", "of the next", r#"{"scope": "all"}"#).status, 200);
 }
 
-/// A list of about 18 MB, more than the sockets between two processes hold: its client reads the
-/// head, and then nothing for more than a second.
-fn a_list_breaks_off_when_its_token_is_revoked(storage: &Storage) {
+/// The list of about 18 MB is larger than the socket buffers: the client reads the head, and then
+/// nothing for more than a second.
+fn a_list_is_cut_off_when_its_token_is_revoked(storage: &Storage) {
     let server = Server::start(storage);
     let (thief, keeper) =
         (storage.token("shop", "all", "forever"), storage.token("shop", "all", "forever"));
@@ -138,7 +138,7 @@ fn a_list_breaks_off_when_its_token_is_revoked(storage: &Storage) {
         connection
     };
     let (mut stolen, mut kept) = (begin(&thief), begin(&keeper));
-    // By another process.
+    // Revoked by another process.
     let tokens = storage.run(&["token", "list", "--instance", "shop"]).stdout;
     let oldest = tokens.lines().nth(1).unwrap().split('\t').next().unwrap();
     assert!(storage.run(&["token", "revoke", "--instance", "shop", oldest]).success);

@@ -1,4 +1,4 @@
-//! TLS of the server itself.
+//! TLS in the server.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -14,7 +14,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use tempfile::TempDir;
 
-/// A certificate for `localhost` in files of its own.
+/// The files of a certificate for `localhost` and its key.
 struct Files(TempDir);
 
 impl Files {
@@ -24,7 +24,7 @@ impl Files {
         files
     }
 
-    /// Puts a new certificate into the files; answers it.
+    /// Writes a new certificate and its key to the files; returns the certificate.
     fn renew(&self) -> CertificateDer<'static> {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         fs::write(self.path("certificate.pem"), made.cert.pem()).unwrap();
@@ -48,8 +48,11 @@ fn start(storage: &Storage, files: &Files) -> Server {
     Server::start_with(storage, &settings)
 }
 
-/// Asks for `/config` by TLS, if the server shows a certificate that is trusted.
-fn ask(server: &Server, trusted: &CertificateDer<'static>) -> Result<String, std::io::Error> {
+/// Requests `/config` over TLS, with this certificate as the only trusted one.
+fn get_config(
+    server: &Server,
+    trusted: &CertificateDer<'static>,
+) -> Result<String, std::io::Error> {
     let mut roots = RootCertStore::empty();
     roots.add(trusted.clone()).unwrap();
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -66,40 +69,40 @@ fn ask(server: &Server, trusted: &CertificateDer<'static>) -> Result<String, std
 }
 
 #[test]
-fn a_certificate_encrypts_and_is_exchanged_by_sighup() {
+fn a_certificate_is_used_and_reloaded_on_sighup() {
     let storage = Storage::sqlite();
     let files = Files::new();
     let first = files.renew();
     let server = start(&storage, &files);
-    let reply = ask(&server, &first).unwrap();
+    let reply = get_config(&server, &first).unwrap();
     assert!(reply.starts_with("HTTP/1.1 200 "), "{reply}");
     assert!(reply.contains("\r\nstrict-transport-security: max-age="), "{reply}");
-    // Nothing is answered without.
+    // Without TLS there is no response.
     let mut plain = server.connect();
     assert!(plain.write("GET /config HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
     assert!(!plain.read_to_end().contains("taler-merchant"));
 
     let second = files.renew();
-    assert!(ask(&server, &second).is_err());
+    assert!(get_config(&server, &second).is_err());
     server.signal(Signal::SIGHUP);
     let deadline = Instant::now() + Duration::from_secs(10);
-    while ask(&server, &second).is_err() {
+    while get_config(&server, &second).is_err() {
         assert!(Instant::now() < deadline, "{}", server.log());
     }
-    assert!(ask(&server, &first).is_err());
-    // What cannot be used is not taken.
+    assert!(get_config(&server, &first).is_err());
+    // An unusable key is not loaded.
     fs::write(files.path("key.pem"), "no key").unwrap();
     server.signal(Signal::SIGHUP);
     while !server.log().contains("failed to reload certificate") {
         assert!(Instant::now() < deadline, "{}", server.log());
     }
-    assert!(ask(&server, &second).unwrap().starts_with("HTTP/1.1 200 "));
+    assert!(get_config(&server, &second).unwrap().starts_with("HTTP/1.1 200 "));
     let (shown, _) = server.stop();
     assert!(shown.contains(" https://127.0.0.1:"), "{shown}");
 }
 
 #[test]
-fn a_certificate_that_cannot_be_used_is_found_at_the_start() {
+fn an_unusable_certificate_is_refused_at_the_start() {
     let storage = Storage::sqlite();
     let (files, others) = (Files::new(), Files::new());
     let empty = files.path("empty.pem");
@@ -121,7 +124,7 @@ fn a_certificate_that_cannot_be_used_is_found_at_the_start() {
 }
 
 #[test]
-fn a_server_that_others_reach_encrypts_or_is_behind_a_proxy() {
+fn a_public_address_needs_tls_or_a_proxy() {
     let storage = Storage::sqlite();
     let serve = |more: &[(&str, &str)]| {
         let settings = [&[("HTTP__LISTEN", "0.0.0.0:0")], more].concat();
@@ -134,7 +137,7 @@ fn a_server_that_others_reach_encrypts_or_is_behind_a_proxy() {
 }
 
 #[test]
-fn every_answer_has_the_security_headers() {
+fn every_response_has_the_security_headers() {
     let storage = Storage::sqlite();
     let server = Server::start(&storage);
     let token = storage.token("shop", "all", "forever");

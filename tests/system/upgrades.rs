@@ -1,5 +1,5 @@
-//! Upgrades: what older versions wrote is served by this one, and this one works on the schema of
-//! the next.
+//! Upgrades: this version serves the data of older versions, and works on the schema of the next
+//! one.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -14,17 +14,17 @@ use crate::{device, on_both_databases};
 
 on_both_databases! {
     each_older_schema_is_upgraded_with_its_rows,
-    keys_that_are_not_sealed_are_refused_and_left_alone,
-    the_next_schema_may_come_while_this_version_serves,
+    unsealed_keys_are_refused_and_left_unchanged,
+    the_schema_can_be_extended_while_this_version_serves,
 }
 
-/// The migrations that sealed keys, added the audit trail, and began the keys with the instance.
+/// The migrations that seal keys, add the audit trail, and make primary keys begin with the
+/// instance.
 const SEALED: &str = "20261124070000";
 const AUDITED: &str = "20261124090000";
 const BEGUN_WITH_INSTANCE: &str = "20261126000000";
 
-/// What the first versions wrote, kept here as they did: a change of how it is read breaks
-/// upgrades.
+/// Values as the first versions wrote them: a change in how they are read breaks upgrades.
 const MASTER_KEY: &str = "KHn10Upu/WKu5eKzPVAJQjl8yUlIaWIzTmCMYSKF8Mc=";
 const MASTER_KEY_ID: &str = "CEFBCCA3F4D209F0";
 const MASTER_KEY_SAMPLE: &str = "CEFBCCA3F4D209F023DA4F8631C7369D1DB342961AF4BF475CE39394EACDA72CB9116\
@@ -36,7 +36,7 @@ const TOKEN_DIGEST: &str = "E077A77172535B1F2527AC99540441E41BE5B33132E998E7C1BD
 const PASSWORD_HASH: &str = "$argon2id$v=19$m=47104,t=1,p=1$cU5RT3mJucKjaRvjsZ3+pw$Mwpp49Mrvr48eH2fx7iD4v\
                              IUaYa7IVq5TBRRzaZmRbg";
 
-/// Makes the database as it was after some migrations, with its master key.
+/// Creates a database with the schema after these migrations, and its master key.
 fn make(storage: &Storage, migrations: &[Migration]) {
     storage.apply(migrations);
     let key = match storage.kind() {
@@ -47,7 +47,7 @@ fn make(storage: &Storage, migrations: &[Migration]) {
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-/// Bytes as SQL writes them.
+/// Bytes as a literal of SQL.
 fn bytes(storage: &Storage, hexadecimal: &str) -> String {
     match storage.kind() {
         StorageKind::Sqlite(_) => format!("x'{hexadecimal}'"),
@@ -55,11 +55,11 @@ fn bytes(storage: &Storage, hexadecimal: &str) -> String {
     }
 }
 
-/// Writes the rows that a version with this many migrations had in its tables.
+/// Inserts the rows that a version with these migrations had in its tables.
 fn fill(storage: &Storage, migrations: &[Migration]) {
     let has = |wanted: &str| migrations.iter().any(|one| one.version == wanted);
     let bytes = |hexadecimal| bytes(storage, hexadecimal);
-    // SQLite assigns serials by itself where they are the whole key.
+    // SQLite assigns serials itself where they are the whole primary key.
     let (column, serial) = match storage.kind() {
         StorageKind::Sqlite(_) if has(BEGUN_WITH_INSTANCE) => {
             storage.execute("UPDATE serials SET last = 1");
@@ -129,12 +129,12 @@ fn upgrade(storage: &Storage, applied: usize) {
     if has(SEALED) {
         assert_eq!(tills.len(), 1);
         assert_eq!(tills[0]["otp_device_id"], "till");
-        // The key is that of RFC 6238, and so are the codes.
+        // The key and the codes are those of RFC 6238.
         let till = server.call("GET", &format!("{DEVICES}/till?faketime=59"), TOKEN, "").json();
         assert_eq!(till["device_description"], "Till at the door");
         let codes = till["otp_code"].as_str().unwrap();
         assert!(codes.lines().any(|code| code == "94287082"), "{codes}");
-        // Details are compared with those that were stored.
+        // Details are compared with the stored ones.
         server.post("shop", TOKEN, device("till").to_string()).expect_stored();
         let mut other = device("till");
         other["otp_key"] = json!("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJA");
@@ -161,13 +161,13 @@ fn upgrade(storage: &Storage, applied: usize) {
         .collect();
     let expected: &[_] = if has(AUDITED) { &["till", "new"] } else { &["new"] };
     assert_eq!(added, expected);
-    // Nothing is left to do.
+    // No migration is pending.
     server.stop();
     let server = Server::start_without_migrating(storage);
     assert_eq!(server.request("GET", "/readyz", &[], b"").status, 204);
 }
 
-fn keys_that_are_not_sealed_are_refused_and_left_alone(storage: &Storage) {
+fn unsealed_keys_are_refused_and_left_unchanged(storage: &Storage) {
     let migrations = storage.migrations();
     let sealed = migrations.iter().position(|one| one.version == SEALED).unwrap();
     let plain = &migrations[..sealed];
@@ -184,7 +184,7 @@ fn keys_that_are_not_sealed_are_refused_and_left_alone(storage: &Storage) {
         let says = "remove_the_devices_whose_keys_are_not_sealed";
         assert!(refused.stderr.contains(says), "{arguments:?}: {}", refused.stderr);
     }
-    // As it was: each of these finds its row, or fails.
+    // The database is unchanged: each of these finds exactly one row, or fails.
     let found = |condition: &str| {
         storage.execute("CREATE TABLE found (rows INTEGER CHECK (rows = 1))");
         storage.execute(&format!("INSERT INTO found SELECT count(*) FROM {condition}"));
@@ -201,13 +201,13 @@ fn keys_that_are_not_sealed_are_refused_and_left_alone(storage: &Storage) {
     storage.execute("CREATE TABLE master_keys (id INTEGER)");
     storage.execute("DROP TABLE master_keys");
 
-    // What its error asks for lets it through.
+    // After the remedy that the error suggests, the upgrade succeeds.
     storage.execute("DELETE FROM otp_devices");
     let server = Server::start(storage);
     server.post("shop", TOKEN, device("till").to_string()).expect_stored();
 }
 
-/// Does what changes a row of each table, and reads it.
+/// Changes rows of the tables, and reads them.
 fn use_everything(server: &Server, storage: &Storage, device_id: &str) {
     let till = format!("{DEVICES}/{device_id}");
     server.post("shop", TOKEN, device(device_id).to_string()).expect_stored();
@@ -227,8 +227,8 @@ fn use_everything(server: &Server, storage: &Storage, device_id: &str) {
     assert_eq!(last["operation"], "access-token.issue", "{last}");
 }
 
-/// The next version adds to every table, as migrations/README.md allows, while this one is at work.
-fn the_next_schema_may_come_while_this_version_serves(storage: &Storage) {
+/// The next version extends every table, as migrations/README.md allows, while this version serves.
+fn the_schema_can_be_extended_while_this_version_serves(storage: &Storage) {
     let migrations = storage.migrations();
     make(storage, &migrations);
     fill(storage, &migrations);

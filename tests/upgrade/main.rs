@@ -1,6 +1,6 @@
-//! `cargo xtask upgrade`: a large database of each kind is upgraded from the schema before keys
-//! began with the instance. The upgrade is killed once, and the second attempt measured; then the
-//! rows are compared with those of before, and retention is held to reading few of them.
+//! `cargo xtask upgrade`: upgrades a large database of each kind from the schema whose primary keys
+//! did not begin with the instance. The first attempt is killed, and the second is measured. The
+//! rows must be unchanged, and retention must read only a few of them.
 #![expect(
     clippy::indexing_slicing,
     clippy::print_stdout,
@@ -18,13 +18,13 @@ use diesel::sql_types::BigInt;
 use merchant_otp_tests::{Server, Storage, StorageKind};
 use merchant_otp_throwaway_postgres::Cluster;
 
-/// The migration that begins the keys with the instance.
+/// The migration that makes primary keys begin with the instance.
 const MIGRATION: &str = "20261126000000";
 
 /// The time of the oldest event, in seconds since the epoch; they are 10 s apart.
 const OLDEST: i64 = 1_700_000_000;
 
-/// Upgrade a large database of each kind, interrupt that once, and measure it.
+/// Upgrade a large database of each kind, interrupt the upgrade once, and measure it.
 #[derive(Parser)]
 struct Arguments {
     #[arg(long, default_value_t = 1_000_000)]
@@ -33,7 +33,7 @@ struct Arguments {
     events: i64,
     #[arg(long, default_value_t = 1_000)]
     instances: i64,
-    /// On which database.
+    /// Databases to upgrade.
     #[arg(long, value_enum, default_value_t = Databases::Both)]
     database: Databases,
 }
@@ -67,7 +67,7 @@ fn upgrade(storage: &Storage, arguments: &Arguments) {
     timed("filled", || fill(storage, arguments));
     let before = summary(storage);
 
-    // Killed in the middle: nothing of it is there, and the next attempt does all of it.
+    // A migration that is killed leaves nothing behind, and the next attempt does all of it.
     let mut migrate = storage.command(&["migrate"], &[]);
     let mut killed = migrate.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     sleep(Duration::from_secs(2));
@@ -89,7 +89,7 @@ fn upgrade(storage: &Storage, arguments: &Arguments) {
     });
     assert_eq!(applied(storage), 1);
     assert_eq!(summary(storage), before);
-    // No master key sealed their keys: the service would not start.
+    // Their keys are not sealed by any master key: the service would not start.
     storage.execute("DELETE FROM otp_devices");
     retain(storage, arguments);
 }
@@ -100,7 +100,7 @@ fn timed(what: &str, act: impl FnOnce()) {
     println!("  {what} in {:.1} s", begin.elapsed().as_secs_f64());
 }
 
-/// The numbers from 1 up, as SQL has them in this database.
+/// The numbers from 1 to `up_to`, as a table expression of this database.
 fn numbers(storage: &Storage, up_to: i64) -> String {
     match storage.kind() {
         StorageKind::Sqlite(_) => format!(
@@ -163,8 +163,8 @@ fn count(storage: &Storage, sql: &str) -> i64 {
     }
 }
 
-/// What must be the same before and after: how many rows there are, and that their serials are the
-/// same.
+/// Values that the upgrade must not change: the number of rows of each table, and the number of
+/// rows that have their original serial.
 fn summary(storage: &Storage) -> Vec<i64> {
     let mut summary = Vec::new();
     for table in ["instances", "access_tokens", "otp_devices", "audit_events"] {
@@ -178,7 +178,8 @@ fn summary(storage: &Storage) -> Vec<i64> {
     summary
 }
 
-/// Removes the events of three days, of all instances, and reads few others for it.
+/// Lets the service remove the oldest two to three days of events, of all instances, and asserts
+/// that it reads few other rows.
 fn retain(storage: &Storage, arguments: &Arguments) {
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs().cast_signed();
     let days = (now - OLDEST) / (24 * 60 * 60) - 2;
@@ -202,7 +203,7 @@ fn retain(storage: &Storage, arguments: &Arguments) {
     }
     let took = begin.elapsed();
     server.stop();
-    // What the server counted of its sessions, before this program reads rows too.
+    // PostgreSQL updates its statistics with a delay. Read them before this program reads rows too.
     sleep(Duration::from_secs(1));
     let read = read() - read_before;
     let left = count(storage, "SELECT count(*) FROM audit_events");
@@ -211,7 +212,8 @@ fn retain(storage: &Storage, arguments: &Arguments) {
     println!("  {removed} events of {} instances removed in {took:.1?}", arguments.instances);
     if let StorageKind::Postgres(_) = storage.kind() {
         println!("  {read} rows of the audit trail were read for that");
-        // Each that is removed is read twice, and one more of each instance, twice.
+        // Each removed row is read twice, and so is one further row of each instance; the limit has
+        // a margin.
         let most = 4 * removed + 8 * arguments.instances;
         assert!(read <= most, "{read} rows were read to remove {removed}");
     }

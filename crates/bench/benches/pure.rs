@@ -1,4 +1,4 @@
-//! What a request computes without the database: `cargo bench --package merchant-otp-bench`.
+//! Benchmarks of the CPU-bound operations of requests: `cargo bench --package merchant-otp-bench`.
 #![expect(clippy::unwrap_used, reason = "what is measured is valid")]
 
 use std::hint::black_box;
@@ -12,7 +12,7 @@ use merchant_otp_ports::{KeySealer, SealingContext};
 use merchant_otp_sealing::{Keyring, MasterKey};
 use merchant_otp_transport_http::internals;
 
-/// 20 bytes, as most authenticator apps make them.
+/// A key of 20 bytes, as most authenticator apps create them.
 const KEY: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 
 const BODY: &str = r#"{"otp_device_id":"till","otp_device_description":"Till at the door",

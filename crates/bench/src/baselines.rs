@@ -1,4 +1,4 @@
-//! What the databases and the HTTP library can do by themselves.
+//! The baselines: the databases and the HTTP library without the service.
 
 use std::fs;
 use std::path::Path;
@@ -15,30 +15,30 @@ use merchant_otp_throwaway_postgres::{Database, program};
 use crate::program::run;
 use crate::service::free_port;
 
-/// A table like that of the devices, without a reference.
+/// A table like that of the devices, without a foreign key.
 const TABLE: &str = "CREATE TABLE baseline (
     instance_id TEXT NOT NULL, device_id TEXT NOT NULL, description TEXT NOT NULL,
     sealed_key BYTEA NOT NULL, algorithm SMALLINT NOT NULL, counter BIGINT NOT NULL,
     PRIMARY KEY (instance_id, device_id))";
 
-/// The key of a row of it: as long as a sealed one.
+/// The key of each row, as long as a sealed key.
 const KEY: &str = "0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20\
                    2122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f4041424344";
 
-/// How many rows a select chooses among; there are as many devices.
+/// The number of rows that a select chooses from, which is also the number of devices.
 pub(crate) const ROWS: u32 = 100_000;
 
-/// pgbench on a database of its own.
+/// pgbench with its own database.
 pub(crate) struct Pgbench {
     database: Database,
 }
 
-/// What pgbench says.
+/// The result of pgbench.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Transactions {
-    /// Per second.
+    /// Transactions per second.
     pub(crate) rate: f64,
-    /// The mean, in milliseconds.
+    /// The mean latency, in milliseconds.
     pub(crate) latency: f64,
 }
 
@@ -54,7 +54,7 @@ impl Pgbench {
         Ok(Self { database })
     }
 
-    /// One durable insertion a transaction.
+    /// Measures transactions with one durable insertion each.
     pub(crate) fn insert(&self, clients: u16, seconds: u64, folder: &Path) -> Result<Transactions> {
         let sql = format!(
             "\\set number random(1, 1000000000000)\n\
@@ -65,7 +65,7 @@ impl Pgbench {
         self.run(&sql, clients, seconds, folder)
     }
 
-    /// One lookup by the primary key a transaction.
+    /// Measures transactions with one look-up by primary key each.
     pub(crate) fn select(&self, clients: u16, seconds: u64, folder: &Path) -> Result<Transactions> {
         let sql = format!(
             "\\set number random(1, {ROWS})\n\
@@ -94,13 +94,13 @@ impl Pgbench {
     }
 }
 
-/// Lets a server use the files of its log again, as one does that runs for longer: to make a new
-/// one of 16 MiB takes a while, in which all commits wait.
+/// Lets the server reuse the files of its log, as a server does that has been running for longer.
+/// Creating a new file of 16 MiB takes a while, during which all commits wait.
 pub(crate) fn checkpoint(database: &Database) -> Result<()> {
     Ok(database.session().batch_execute("CHECKPOINT")?)
 }
 
-/// Insertions per second into a file of SQLite, each in a durable transaction.
+/// Measures insertions per second into a SQLite file, each in a durable transaction.
 pub(crate) fn sqlite_insertions(folder: &Path, seconds: u64) -> Result<f64> {
     let file = tempfile::Builder::new().prefix("baseline").tempdir_in(folder)?;
     let path = file.path().join("baseline.db");
@@ -119,14 +119,14 @@ pub(crate) fn sqlite_insertions(folder: &Path, seconds: u64) -> Result<f64> {
     Ok(inserted / begin.elapsed().as_secs_f64())
 }
 
-/// A server of the HTTP library with a handler that does nothing, in a process of its own.
+/// A server of the HTTP library with an empty handler, in its own process.
 pub(crate) struct EmptyHandler {
     process: Child,
     pub(crate) port: u16,
 }
 
 impl EmptyHandler {
-    /// Starts it: this program again, by [`serve_nothing`].
+    /// Starts this program as another process, which calls [`serve_nothing`].
     pub(crate) fn start() -> Result<Self> {
         let port = free_port()?;
         let process = Command::new(std::env::current_exe()?)
@@ -145,7 +145,7 @@ impl Drop for EmptyHandler {
     }
 }
 
-/// Answers 204 to everything.
+/// Serves an empty handler, which answers every request with 204.
 pub(crate) fn serve_nothing(port: u16) -> Result<()> {
     let app = || App::new().default_service(web::to(async || HttpResponse::NoContent().finish()));
     let server = HttpServer::new(app).bind(("127.0.0.1", port))?.run();

@@ -1,4 +1,4 @@
--- What wrk sends: POST registers a new device with each request, GET asks for one of many at random.
+-- The requests of wrk: POST registers a new device each time, GET reads a random one of a thousand.
 local counter = 0
 local prefix = os.getenv("BENCH_PREFIX")
 local path = os.getenv("BENCH_PATH")

@@ -11,27 +11,28 @@ use crate::program::run;
 
 const SCRIPT: &str = include_str!("load.lua");
 
-/// What is sent, to where, and how.
+/// A load: the requests, their target and their concurrency.
 pub(crate) struct Load<'a> {
     pub(crate) port: u16,
     pub(crate) method: &'a str,
     pub(crate) path: &'a str,
     pub(crate) token: &'a str,
-    /// What the ids of devices begin with.
+    /// The prefix of the ids of devices.
     pub(crate) prefix: &'a str,
-    /// The numbers of a thousand devices that are asked for are multiples of it.
+    /// GET reads the thousand devices whose numbers are multiples of this value.
     pub(crate) step: u32,
     pub(crate) connections: u16,
     pub(crate) seconds: u64,
 }
 
-/// How fast it was answered.
+/// The throughput and the latency of a load.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Answered {
     /// Requests per second.
     pub(crate) rate: f64,
-    /// Of the latency, in milliseconds.
+    /// The median latency, in milliseconds.
     pub(crate) median: f64,
+    /// The 99th percentile of the latency, in milliseconds.
     pub(crate) p99: f64,
 }
 
@@ -45,7 +46,7 @@ struct Report {
 }
 
 impl Load<'_> {
-    /// Sends as fast as it is answered, from one thread of wrk.
+    /// Sends requests as fast as they are answered, from one thread of wrk.
     pub(crate) fn run(&self, folder: &Path) -> Result<Answered> {
         let script = folder.join("load.lua");
         std::fs::write(&script, SCRIPT)?;

@@ -1,7 +1,7 @@
-//! Measures the service against what its databases and its HTTP library can do by themselves.
+//! Measures the service against its databases and its HTTP library alone.
 //!
-//! Everything runs on one machine, in turns: round after round, so that what disturbs the machine
-//! disturbs all of it. `cargo xtask bench` builds the service and runs this.
+//! All measurements run on one machine and alternate in rounds, so that a disturbance of the
+//! machine affects all of them. `cargo xtask bench` builds the service and runs this program.
 
 mod baselines;
 mod load;
@@ -29,33 +29,33 @@ use crate::service::Service;
 
 const DEVICES: &str = "/instances/shop/private/otp-devices";
 
-/// What the ids of the devices begin with that there are before anything is measured.
+/// The prefix of the ids of the devices that exist before the measurements.
 const TILL: &str = "till-";
 
-/// Measure the service.
+/// Measure the service against its databases and its HTTP library alone.
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask bench")]
 struct Arguments {
-    /// How often each is measured.
+    /// Number of rounds.
     #[arg(long, default_value_t = 5)]
     rounds: u32,
-    /// For how many seconds each time.
+    /// Duration of each measurement, in seconds.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
-    /// What is measured; everything if nothing is said.
+    /// What to measure; everything by default.
     #[arg(long, value_enum)]
     only: Vec<Part>,
-    /// The setting `http.workers`; 0 is as many as fit.
+    /// The setting `http.workers`; 0 chooses the number automatically.
     #[arg(long, default_value_t = 0)]
     workers: u16,
-    /// For how many milliseconds tokens are remembered.
+    /// The setting `storage.token_cache`, in milliseconds.
     #[arg(long, default_value_t = 0)]
     token_cache: u32,
-    /// How long a commit of PostgreSQL takes more than it does, in microseconds, up to 100000: as
-    /// on a network disk (`commit_delay`).
+    /// Delay added to each commit of PostgreSQL, in microseconds, up to 100000, to simulate a
+    /// network disk (`commit_delay`).
     #[arg(long, default_value_t = 0)]
     commit_delay: u32,
-    /// Where the result goes as JSON.
+    /// File that receives the result as JSON.
     #[arg(long, default_value = "target/bench.json")]
     json: PathBuf,
     #[arg(long, hide = true)]
@@ -64,11 +64,11 @@ struct Arguments {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
-    /// PostgreSQL, against pgbench and an empty handler.
+    /// PostgreSQL, compared with pgbench and an empty handler.
     Postgres,
-    /// SQLite, against one insertion a transaction and an empty handler.
+    /// SQLite, compared with one insertion per transaction and an empty handler.
     Sqlite,
-    /// A million devices against a thousand.
+    /// A million devices, compared with a thousand.
     Flat,
 }
 
@@ -109,7 +109,7 @@ impl Bench<'_> {
         self.arguments.only.is_empty() || self.arguments.only.contains(&part)
     }
 
-    /// The service on a PostgreSQL with this many thousand devices.
+    /// Starts the service on a PostgreSQL database with this many thousand devices.
     fn postgres(&self, thousands: u32) -> Result<Filled> {
         let (database, folder) = (Database::create_in(&self.cluster), self.subfolder("postgres")?);
         let service = Service::start(&database.url(), &folder, &self.settings())?;
@@ -121,7 +121,7 @@ impl Bench<'_> {
         Ok(Filled { service, thousands, database: Some(database) })
     }
 
-    /// The same on a SQLite.
+    /// Starts the service on a SQLite database with this many thousand devices.
     fn sqlite(&self, thousands: u32) -> Result<Filled> {
         let folder = self.subfolder("sqlite")?;
         let path = folder.join("otp.db").display().to_string();
@@ -137,7 +137,7 @@ impl Bench<'_> {
         Ok(Filled { service, thousands, database: None })
     }
 
-    /// How long the service takes to its first answer on a new SQLite, in milliseconds.
+    /// Measures the time until the first response on a new SQLite database, in milliseconds.
     fn start(&self) -> Result<f64> {
         let folder = self.subfolder("start")?;
         let url = format!("sqlite:{}", folder.join("otp.db").display());
@@ -227,11 +227,11 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// A million devices against a thousand.
+    /// Compares a million devices with a thousand.
     fn flat(&mut self) -> Result<()> {
         let (thousand, million) = (self.postgres(1)?, self.postgres(1000)?);
         let (small, large) = (self.sqlite(1)?, self.sqlite(1000)?);
-        // Lookups first: once some are registered, there are no longer a thousand devices.
+        // Look-ups first, because registrations change the number of devices.
         for round in 0..self.arguments.rounds {
             progress(round, "looking up among a million devices");
             for (filled, name) in [
@@ -274,7 +274,7 @@ impl Bench<'_> {
     }
 
     fn post(&self, filled: &Filled, round: u32, connections: u16) -> Result<Answered> {
-        // No id twice, whatever was measured before.
+        // Unique per measurement, so that no id is used twice.
         let prefix = format!("{round}-{connections}-");
         if let Some(database) = &filled.database {
             checkpoint(database)?;
@@ -301,7 +301,7 @@ impl Bench<'_> {
         }
     }
 
-    /// What the figures are of.
+    /// Describes the machine, the versions and the settings of the measurements.
     fn about(&self) -> Result<Vec<(&'static str, String)>> {
         let processors = fs::read_to_string("/proc/cpuinfo")?;
         let model = processors.lines().find_map(|line| line.strip_prefix("model name\t: "));
@@ -326,7 +326,7 @@ impl Bench<'_> {
     }
 }
 
-/// Reports progress on a terminal.
+/// Reports progress on standard error.
 fn progress(round: u32, what: &str) {
     let _nobody_watches = writeln!(io::stderr(), "round {}: {what}", round + 1);
 }
@@ -334,13 +334,13 @@ fn progress(round: u32, what: &str) {
 /// The service on a database with devices.
 struct Filled {
     service: Service,
-    /// How many thousand devices there are, numbered from 1. A thousand of them can be asked for:
-    /// those whose numbers are multiples of this.
+    /// The number of devices, in thousands; they are numbered from 1. A thousand of them can be
+    /// read: those whose numbers are multiples of this value.
     thousands: u32,
     database: Option<Database>,
 }
 
-/// Registers a thousand devices, the numbers of which are as far apart as there are thousands.
+/// Registers a thousand devices, whose numbers are the multiples of `thousands`.
 fn add_devices(service: &Service, thousands: u32, folder: &Path) -> Result<()> {
     let header = "otp_device_id,otp_device_description,otp_key\n".to_owned();
     let row = |number| {
@@ -354,8 +354,8 @@ fn add_devices(service: &Service, thousands: u32, folder: &Path) -> Result<()> {
     service.command(&["device", "import", "--instance", "shop", &file]).map(|_| ())
 }
 
-/// Puts copies of one device between them, with the other numbers of a table expression. Their keys
-/// do not open: they are sealed for another id.
+/// Returns the statement that adds copies of one device with the other numbers of a table
+/// expression. The keys of the copies cannot be opened, because they are sealed for another id.
 fn copies(numbers: &str) -> String {
     format!(
         "INSERT INTO otp_devices (instance_id, device_id, description, sealed_key, algorithm, counter) \

@@ -1,10 +1,10 @@
-//! Programs that are run and their output.
+//! Running programs.
 
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-/// Runs a program to its end; answers its standard output.
+/// Runs a program to completion and returns its standard output.
 pub(crate) fn run(command: &mut Command) -> Result<String> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command.output().with_context(|| format!("starting {program}"))?;

@@ -6,19 +6,18 @@ use std::io::{self, Write};
 use anyhow::Result;
 use serde_json::{Value, json};
 
-/// How far the rounds of a baseline may lie apart, as a share of their median, for a run to be
-/// good.
+/// The maximum spread of the rounds of a baseline in a good run, as a fraction of their median.
 const MAX_SPREAD: f64 = 0.25;
 
-/// What was measured, round by round.
+/// The measured values of each round, by name.
 #[derive(Default)]
 pub(crate) struct Samples(BTreeMap<&'static str, Vec<f64>>);
 
-/// What is to be reached.
+/// A goal: a bound of a measured value, or of its ratio to another one.
 struct Goal {
     number: u8,
     of: &'static str,
-    /// What it is compared with; nothing for a bound of its own.
+    /// The value that `of` is divided by; `None` for a bound of `of` itself.
     to: Option<&'static str>,
     bound: Bound,
 }
@@ -76,7 +75,7 @@ impl Samples {
         values.get(values.len() / 2).copied()
     }
 
-    /// How far the values lie apart, as a share of their median; none of a median of nothing.
+    /// The range of the values, as a fraction of their median; `None` if the median is 0.
     fn spread(&self, name: &str) -> Option<f64> {
         let values = self.0.get(name)?;
         let most = values.iter().copied().fold(f64::MIN, f64::max);
@@ -84,7 +83,7 @@ impl Samples {
         self.median(name).filter(|median| *median > 0.0).map(|median| (most - least) / median)
     }
 
-    /// The baselines whose rounds lie too far apart.
+    /// The baselines whose spread is too large.
     fn noisy(&self) -> Vec<&'static str> {
         let baseline = |name: &&str| {
             ["pgbench", "empty handler", "SQLite insert"].iter().any(|one| name.starts_with(one))
@@ -94,7 +93,7 @@ impl Samples {
         names.filter(|name| self.spread(name).is_some_and(|spread| spread > MAX_SPREAD)).collect()
     }
 
-    /// Prints the medians, the spreads and the goals, as tables of Markdown.
+    /// Prints the medians, the spreads and the goals as Markdown tables.
     pub(crate) fn print(&self, about: &[(&'static str, String)]) -> Result<()> {
         let mut output = io::stdout().lock();
         for (name, value) in about {
@@ -145,7 +144,7 @@ impl Samples {
         })
     }
 
-    /// The same for programs, with the value of each round.
+    /// Returns the values of each round and the goals as JSON.
     pub(crate) fn to_json(&self, about: &[(&'static str, String)]) -> Value {
         let goals = GOALS.iter().filter_map(|goal| {
             let (is, has_to_be, reached) = self.judge(goal)?;

@@ -12,17 +12,17 @@ use anyhow::{Context, Result, ensure};
 
 use crate::program::run;
 
-/// The service, running with its default settings on a database.
+/// A running service on a database.
 pub(crate) struct Service {
     process: Child,
     settings: Vec<(String, String)>,
     pub(crate) port: u16,
     pub(crate) token: String,
-    /// From the start of the process to its first answer.
+    /// The time from the start of the process to its first response.
     pub(crate) start: Duration,
 }
 
-/// The program, which `cargo xtask bench` built.
+/// Returns the path of the service's binary, which `cargo xtask bench` builds.
 pub(crate) fn program() -> Result<PathBuf> {
     let path = std::env::current_exe()?.with_file_name("merchant-otp");
     ensure!(path.exists(), "{} is missing; run `cargo xtask bench`", path.display());
@@ -30,7 +30,8 @@ pub(crate) fn program() -> Result<PathBuf> {
 }
 
 impl Service {
-    /// Starts the service on the database of a URL; a folder is for its master key and its log.
+    /// Starts the service on the database at `url`, with its master key and its log in `folder`.
+    /// `more` are settings in addition to the defaults.
     pub(crate) fn start(url: &str, folder: &Path, more: &[(&str, String)]) -> Result<Self> {
         let key = folder.join("bench.key");
         if !key.exists() {
@@ -72,7 +73,7 @@ impl Service {
         run(Command::new(program()?).args(arguments).envs(self.settings.iter().cloned()))
     }
 
-    /// Reads an answer to its end; answers its length, and when its first byte came.
+    /// Reads a response to its end; returns its length and the time to its first byte.
     pub(crate) fn get(&self, path: &str) -> Result<(usize, Duration)> {
         let begin = Instant::now();
         let mut connection = TcpStream::connect(("127.0.0.1", self.port))?;
@@ -97,7 +98,7 @@ impl Service {
         Ok((length, first.context("no answer")?))
     }
 
-    /// The most memory that the process had in use, in KiB.
+    /// The peak memory of the process, in KiB.
     pub(crate) fn peak_memory(&self) -> Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -113,7 +114,7 @@ impl Drop for Service {
     }
 }
 
-/// A free port.
+/// Finds a free port of 127.0.0.1.
 pub(crate) fn free_port() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

@@ -6,11 +6,11 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use nix::unistd::geteuid;
 
-/// Installs packages of Debian: as root, or with a `sudo` that asks for no password.
+/// Installs Debian packages, as root or with a `sudo` that needs no password.
 ///
 /// # Errors
 ///
-/// If that does not work; `help` says what to do then.
+/// If the installation fails. The error is `help`, which explains what to do.
 pub fn apt_install(packages: &[&str], help: &'static str) -> Result<()> {
     ensure!(Path::new("/usr/bin/apt-get").exists(), help);
     let apt_get = |arguments: &[&str]| -> Result<()> {

@@ -7,10 +7,10 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-/// The program `cargo-deny`, which checks licences, sources and advisories of dependencies.
+/// Returns the path of `cargo-deny`, which checks licences, sources and advisories of dependencies.
 ///
-/// If it is missing, or of another version than deny.toml is written for, it is built below
-/// `target/`.
+/// It is built below `target/` if it is missing or has another version than the one that deny.toml
+/// is written for.
 ///
 /// # Errors
 ///
@@ -19,8 +19,8 @@ pub fn cargo_deny() -> Result<PathBuf> {
     cargo_program("cargo-deny", "0.20.2")
 }
 
-/// The program `cargo-fuzz`, which builds and runs fuzz targets; built below `target/` if it is
-/// missing.
+/// Returns the path of `cargo-fuzz`, which builds and runs fuzz targets. It is built below
+/// `target/` if it is missing.
 ///
 /// # Errors
 ///
@@ -29,8 +29,8 @@ pub fn cargo_fuzz() -> Result<PathBuf> {
     cargo_program("cargo-fuzz", "0.13.2")
 }
 
-/// The program `cargo-deb`, which makes packages for Debian; built below `target/` if it is
-/// missing.
+/// Returns the path of `cargo-deb`, which builds Debian packages. It is built below `target/` if it
+/// is missing.
 ///
 /// # Errors
 ///
@@ -39,7 +39,8 @@ pub fn cargo_deb() -> Result<PathBuf> {
     cargo_program("cargo-deb", "3.8.0")
 }
 
-/// A program of a crate of the same name, in one version.
+/// Returns the path of the program of a crate with the same name, and builds it unless this version
+/// is present.
 fn cargo_program(name: &str, version: &str) -> Result<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools").join(name);
     let program = folder.join("bin").join(name);
@@ -50,7 +51,7 @@ fn cargo_program(name: &str, version: &str) -> Result<PathBuf> {
     fs::create_dir_all(&folder)?;
     let mut install = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     install.args(["install", "--quiet", "--locked", "--force", name, "--version", version]);
-    // Its dependencies are built beside it, and are of no use afterwards.
+    // A separate target folder, which is removed afterwards.
     let building = folder.join("building");
     let status = install.arg("--root").arg(&folder).arg("--target-dir").arg(&building).status();
     ensure!(status.context("starting cargo")?.success(), "{name} cannot be built");

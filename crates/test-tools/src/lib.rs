@@ -1,6 +1,6 @@
-//! Programs that tests and checks run beside the service, installed when they are missing.
+//! Programs that tests and checks need, installed if they are missing.
 //!
-//! What cannot be installed is an error that says what to do: no test is skipped for the want of
+//! If a program cannot be installed, the error explains what to do; no test is skipped because of
 //! it.
 #![expect(clippy::disallowed_methods, reason = "for development only")]
 

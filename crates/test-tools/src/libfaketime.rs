@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 
 use crate::apt_install;
 
-/// The library `libfaketime`, which gives the processes that load it another time; installs it with
-/// apt if it is missing.
+/// Returns the path of the library `libfaketime`, which sets the clock of the processes that load
+/// it; installs it with apt if it is missing.
 ///
 /// # Errors
 ///
@@ -23,7 +23,7 @@ pub fn libfaketime() -> Result<PathBuf> {
     find().context(HELP)
 }
 
-/// Its build for programs with several threads, in the folder of some architecture.
+/// Finds the build for multi-threaded programs, in the folder of any architecture.
 fn find() -> Option<PathBuf> {
     let libraries = Path::new("/usr/lib");
     let folders = fs::read_dir(libraries).into_iter().flatten();

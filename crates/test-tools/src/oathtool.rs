@@ -7,7 +7,8 @@ use anyhow::{Context, Result};
 
 use crate::apt_install;
 
-/// The program `oathtool`, which computes one-time codes; installs it with apt if it is missing.
+/// Returns the path of `oathtool`, which computes one-time codes; installs it with apt if it is
+/// missing.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! schemathesis, which tests against an OpenAPI description.
+//! schemathesis, which tests a server against its OpenAPI description.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -8,12 +8,12 @@ use anyhow::{Context, Result, ensure};
 
 use crate::apt_install;
 
-/// Which versions of schemathesis and of what it needs: as `pip freeze` writes it.
+/// The versions of schemathesis and its dependencies, in the format of `pip freeze`.
 const REQUIREMENTS: &str = include_str!("../../../tests/schemathesis/requirements.txt");
 
-/// The program `schemathesis`, which tests a server against its description in OpenAPI.
+/// Returns the path of `schemathesis`.
 ///
-/// If it is missing, or of other versions, it is installed below `target/` with Python's pip.
+/// It is installed below `target/` with Python's pip if it is missing or has other versions.
 ///
 /// # Errors
 ///
@@ -23,7 +23,7 @@ pub fn schemathesis() -> Result<PathBuf> {
     fs::create_dir_all(&tools)?;
     let folder = tools.join("schemathesis");
     let program = folder.join("bin/schemathesis");
-    // Tests run at the same time: one installs, the others wait.
+    // Tests run concurrently: one installs and the others wait.
     let lock = File::create(tools.join("schemathesis.lock"))?;
     lock.lock()?;
     let installed = folder.join("installed.txt");
@@ -45,7 +45,8 @@ pub fn schemathesis() -> Result<PathBuf> {
     Ok(program)
 }
 
-/// Makes a virtual environment of Python; installs Python with apt if it is missing or has none.
+/// Creates a virtual environment of Python; installs Python and its module venv with apt if one of
+/// them is missing.
 fn make_environment(folder: &Path) -> Result<()> {
     const HELP: &str = "Python 3 with its module venv is missing: install it, for example by \
                         `apt-get install python3 python3-venv`";

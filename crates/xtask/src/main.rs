@@ -1,4 +1,4 @@
-//! `cargo xtask …`: what a person would otherwise remember.
+//! `cargo xtask …`: development tasks of the workspace.
 #![expect(clippy::disallowed_methods, reason = "for development only")]
 
 use std::env;
@@ -14,31 +14,31 @@ use merchant_otp_test_tools::{
 };
 use merchant_otp_throwaway_postgres::{Cluster, ENVIRONMENT};
 
-/// Tasks of the workspace.
+/// Development tasks of the workspace.
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask")]
 enum Task {
-    /// Run every test of the workspace, on SQLite and on a PostgreSQL of its own.
+    /// Run all tests of the workspace, on SQLite and on a temporary PostgreSQL cluster.
     ///
-    /// PostgreSQL, oathtool and libfaketime are installed with apt if they are missing,
-    /// schemathesis with pip below `target/`; the cluster is thrown away afterwards.
+    /// Missing tools are installed: PostgreSQL, oathtool and libfaketime with apt, schemathesis
+    /// with pip below `target/`. The cluster is removed afterwards.
     Test {
         /// Arguments for `cargo test`, instead of `--workspace`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Check the format, the lints and the documentation; warnings are errors.
+    /// Check formatting, lints and documentation; warnings are errors.
     Lint,
-    /// Check licences, sources and advisories of what is built in, with cargo-deny.
+    /// Check licences, sources and advisories of the dependencies with cargo-deny.
     ///
-    /// It is built below `target/` if it is missing. Where the database of advisories cannot be
-    /// reached, that is said, and the rest is checked.
+    /// cargo-deny is built below `target/` if it is missing. If the advisory database cannot be
+    /// reached, a message reports this and everything else is checked.
     Deny,
-    /// Feed the fuzz targets with whatever libFuzzer thinks of, each for some seconds.
+    /// Run each fuzz target with libFuzzer for some seconds.
     ///
     /// cargo-fuzz is built below `target/` if it is missing; the targets need a C++ compiler.
     Fuzz {
-        /// For how long each target runs.
+        /// Number of seconds that each target runs.
         #[arg(long, default_value_t = 60)]
         seconds: u32,
     },
@@ -47,25 +47,25 @@ enum Task {
     /// wrk and PostgreSQL are installed with apt if they are missing. Nothing else should run on
     /// the machine.
     Bench {
-        /// Arguments for the measurement; `--help` lists them.
+        /// Arguments for the benchmark; `--help` lists them.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Load the service on each database and break what it stands on, then hold what clients were
-    /// told against what exists.
+    /// Run the service under load on each database and inject faults, then compare the answers that
+    /// clients received with the stored data.
     Soak {
         /// Arguments for the run, such as `--minutes 3`; `--help` lists them.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Upgrade a large database of each kind from the schema before keys began with the instance,
-    /// interrupt that once, and measure it.
+    /// Upgrade a large database of each kind from the schema before primary keys began with the
+    /// instance, interrupt the upgrade once, and measure it.
     Upgrade {
         /// Arguments for the run, such as `--events 1000000`; `--help` lists them.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Make a package for Debian, below `target/debian/`.
+    /// Build a Debian package below `target/debian/`.
     ///
     /// cargo-deb is built below `target/` if it is missing.
     Package {
@@ -73,7 +73,7 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Run what continuous integration runs: lint, deny, then test.
+    /// Run the checks of continuous integration: lint, deny and test.
     Ci,
 }
 
@@ -125,7 +125,7 @@ fn package(arguments: &[String]) -> Result<()> {
     const SERVER: [&str; 2] = ["--package", "merchant-otp-server"];
     let program = cargo_deb().context("building cargo-deb")?;
     run(cargo(&["build", "--locked", "--release"]).args(SERVER))?;
-    // What the package has besides the binary, the binary itself writes.
+    // The binary itself generates the man pages and the shell completions of the package.
     let binary = |arguments: &[&str]| {
         let mut command = cargo(&["run", "--locked", "--quiet", "--release"]);
         command.args(SERVER).arg("--").args(arguments);
@@ -180,14 +180,14 @@ fn fuzz(seconds: u32) -> Result<()> {
     let program = cargo_fuzz().context("building cargo-fuzz")?;
     for target in ["base32", "amount", "body", "path", "header"] {
         let mut fuzz = Command::new(&program);
-        // Without a sanitizer and on the stable compiler: what is looked for are panics.
+        // The targets only look for panics, so the stable compiler without a sanitizer suffices.
         fuzz.args(["run", "--sanitizer", "none", target, "--"]).env("RUSTC_BOOTSTRAP", "1");
         run(fuzz.arg(format!("-max_total_time={seconds}")))?;
     }
     Ok(())
 }
 
-/// The cargo that runs this task.
+/// Creates a command of the cargo that runs this task.
 fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments);

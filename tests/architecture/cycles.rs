@@ -1,7 +1,7 @@
-//! No module of a crate imports another one that imports it, in one step or in several.
+//! The modules of a crate have no import cycles, direct or indirect.
 //!
-//! A re-export counts for the module that defines the item: so a crate's root may re-export what
-//! its modules define, and they may import it from there.
+//! An import of a re-exported item counts as an import of the module that defines the item. So the
+//! root of a crate may re-export items of its modules, and modules may import them from there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::slice::from_ref;
@@ -11,7 +11,7 @@ use crate::modules::{Modules, Name};
 
 type Graph = BTreeMap<Name, BTreeSet<Name>>;
 
-/// Which module imports which.
+/// The imports of each module.
 fn graph(modules: &Modules) -> Graph {
     let mut graph = Graph::new();
     for (name, module) in &modules.0 {
@@ -22,7 +22,7 @@ fn graph(modules: &Modules) -> Graph {
     graph
 }
 
-/// The module that defines what a path leads to.
+/// The module that defines the item at a path.
 fn definition(modules: &Modules, path: &[String]) -> Name {
     let length = (0..=path.len()).rev().find(|length| modules.0.contains_key(&path[..*length]));
     let (module, rest) = path.split_at(length.unwrap());
@@ -40,11 +40,11 @@ fn definition(modules: &Modules, path: &[String]) -> Name {
     }
 }
 
-/// A circle of modules, if there is one: the shortest, from its first module to that again.
-fn circle(graph: &Graph) -> Option<Vec<&Name>> {
+/// The shortest import cycle, if there is one; its first module is repeated at the end.
+fn shortest_cycle(graph: &Graph) -> Option<Vec<&Name>> {
     let mut shortest: Option<Vec<&Name>> = None;
     for start in graph.keys() {
-        // Breadth first: the path to each module that can be reached.
+        // Breadth first: the shortest path to each module that can be reached.
         let mut paths = vec![vec![start]];
         let mut reached = BTreeSet::new();
         while let Some(path) = (!paths.is_empty()).then(|| paths.remove(0)) {
@@ -63,44 +63,44 @@ fn circle(graph: &Graph) -> Option<Vec<&Name>> {
     shortest
 }
 
-fn tell(circle: &[&Name]) -> String {
+fn render(cycle: &[&Name]) -> String {
     let name = |name: &&Name| [&["crate".to_owned()], name.as_slice()].concat().join("::");
-    circle.iter().map(name).collect::<Vec<_>>().join(" → ")
+    cycle.iter().map(name).collect::<Vec<_>>().join(" → ")
 }
 
 #[test]
-fn no_crate_has_a_circle_of_modules() {
-    let mut circles = Vec::new();
+fn no_crate_has_an_import_cycle() {
+    let mut cycles = Vec::new();
     let mut modules_found = 0;
     for (name, folder) in crates() {
         let modules = Modules::of_crate(&folder);
         modules_found += modules.0.len();
-        if let Some(circle) = circle(&graph(&modules)) {
-            circles.push(format!("{name}: {}", tell(&circle)));
+        if let Some(cycle) = shortest_cycle(&graph(&modules)) {
+            cycles.push(format!("{name}: {}", render(&cycle)));
         }
     }
     assert!(modules_found > 150, "only {modules_found} modules");
-    assert!(circles.is_empty(), "circles of modules:\n{}", circles.join("\n"));
+    assert!(cycles.is_empty(), "cycles of modules:\n{}", cycles.join("\n"));
 }
 
 #[track_caller]
 fn check(text: &str, expected: Option<&str>) {
     let graph = graph(&Modules::of_text(text));
-    assert_eq!(circle(&graph).as_deref().map(tell).as_deref(), expected, "{text}");
+    assert_eq!(shortest_cycle(&graph).as_deref().map(render).as_deref(), expected, "{text}");
 }
 
 #[test]
-fn circles_are_found() {
-    let circle = Some("crate::a → crate::b → crate::a");
-    check("mod a { use crate::b::X; } mod b { use crate::a::Y; }", circle);
-    check("mod a { use super::b; } mod b { use crate::{a::{Y, Z}, c}; } mod c {}", circle);
-    // Paths that stand in code, in macros and in attributes.
-    check("mod a { fn f() { crate::b::g() } } mod b { fn g() { super::a::f() } }", circle);
-    check("mod a { m!(x, crate::b::C); } mod b { #[n(tag = crate::a::T)] fn g() {} }", circle);
-    // Through what the root re-exports.
-    check("mod a { use crate::B; } mod b { pub struct B; use crate::a::f; } pub use b::B;", circle);
-    check("mod a { use crate::B; } mod b { pub struct B; use crate::a::f; } pub use b::*;", circle);
-    // A parent and its child, which it names without `self`.
+fn cycles_are_found() {
+    let cycle = Some("crate::a → crate::b → crate::a");
+    check("mod a { use crate::b::X; } mod b { use crate::a::Y; }", cycle);
+    check("mod a { use super::b; } mod b { use crate::{a::{Y, Z}, c}; } mod c {}", cycle);
+    // Paths in code, macros and attributes.
+    check("mod a { fn f() { crate::b::g() } } mod b { fn g() { super::a::f() } }", cycle);
+    check("mod a { m!(x, crate::b::C); } mod b { #[n(tag = crate::a::T)] fn g() {} }", cycle);
+    // Through re-exports of the root.
+    check("mod a { use crate::B; } mod b { pub struct B; use crate::a::f; } pub use b::B;", cycle);
+    check("mod a { use crate::B; } mod b { pub struct B; use crate::a::f; } pub use b::*;", cycle);
+    // A parent and its child, named without `self` and with it.
     let with_child = Some("crate::a → crate::a::c → crate::a");
     check("mod a { pub(crate) mod c { use super::X; } struct X; fn f() { c::g() } }", with_child);
     check("mod a { mod c { use super::X; } struct X; use self::c::g; }", with_child);
@@ -110,14 +110,14 @@ fn circles_are_found() {
 }
 
 #[test]
-fn graphs_without_a_circle_pass() {
+fn graphs_without_a_cycle_pass() {
     check("mod a { use crate::b::X; } mod b { use crate::c::Y; } mod c {}", None);
     // Tests may import anything.
     check("mod a { use crate::b; } mod b { #[cfg(test)] mod tests { use crate::a; } }", None);
     check("mod a { use crate::b; } mod b { #[cfg(test)] use crate::a; fn f() {} }", None);
-    // A re-export is none of the root's imports.
+    // A re-export does not count as an import of the root.
     check("mod a { use crate::X; } mod b { pub struct X; } pub use b::X; pub use a::Y;", None);
-    // Names of other crates.
+    // Paths into other crates.
     check("mod a { use b::X; use ::c::Y; } mod b { use crate::a; }", None);
     check("mod a { mod c { use super::X; } struct X; }", None);
 }
