@@ -58,7 +58,7 @@ impl Network {
         self.port
     }
 
-    /// Stalls all connections: data is held back until [`Network::mend`].
+    /// Stalls all connections: data is held back until [`Network::resume`].
     pub fn cut(&self) {
         self.shared.change(Condition::Cut);
     }
@@ -69,7 +69,7 @@ impl Network {
     }
 
     /// Forwards everything again, including the data held back.
-    pub fn mend(&self) {
+    pub fn resume(&self) {
         self.shared.change(Condition::Whole);
     }
 }

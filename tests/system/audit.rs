@@ -48,7 +48,7 @@ fn changes_and_refusals_are_in_the_trail_and_in_the_log(storage: &Storage) {
     server.call("DELETE", TOKEN, &token, "").expect_stored();
 
     let events = trail(storage, "shop", &[]);
-    let told: Vec<_> = events.iter().map(summary).collect();
+    let reported: Vec<_> = events.iter().map(summary).collect();
     let expected = [
         "operator - instance.add - done",
         "operator - access-token.issue - done",
@@ -62,7 +62,7 @@ fn changes_and_refusals_are_in_the_trail_and_in_the_log(storage: &Storage) {
         "token 127.0.0.1 otp-device.remove - not-found",
         "token 127.0.0.1 access-token.revoke - done",
     ];
-    assert_eq!(told, expected);
+    assert_eq!(reported, expected);
     assert_eq!(
         (&events[3]["actor_serial"], &events[3]["actor_scope"]),
         (&events[1]["access_token"], &json!("all"))
@@ -81,10 +81,10 @@ fn changes_and_refusals_are_in_the_trail_and_in_the_log(storage: &Storage) {
     let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let lines: Vec<_> =
         lines.filter(|line| line["target"] == "audit" && line["instance"] == "shop").collect();
-    let told: Vec<_> = lines.iter().map(summary).collect();
+    let reported: Vec<_> = lines.iter().map(summary).collect();
     // Operations without effect are only in the log; those of the command line are not in this log.
     assert_eq!(
-        told[..3],
+        reported[..3],
         [
             "token 127.0.0.1 otp-device.add till done",
             "token 127.0.0.1 otp-device.add till unchanged",
@@ -117,7 +117,7 @@ fn the_trail_of_an_instance_is_listed(storage: &Storage) {
     insert_old_event(storage, 940);
     let listed = storage.run(&["audit", "list", "--instance", "shop"]).stdout;
     let lines: Vec<_> = listed.lines().collect();
-    assert_eq!(lines[0], "TIME\tWHO\tFROM\tOPERATION\tON\tOUTCOME");
+    assert_eq!(lines[0], "TIME\tACTOR\tADDRESS\tOPERATION\tTARGET\tOUTCOME");
     assert_eq!(lines[1], "\t940 refusals before this one are not recorded");
     assert_eq!(lines[2], "2023-11-14T22:13:20Z\tunknown\t-\tinstance.log-in\t-\tthrottled");
     assert!(lines[3].ends_with("\toperator\t-\tinstance.add\t-\tdone"), "{listed}");

@@ -46,7 +46,7 @@ fn a_promoted_standby_has_all_acknowledged_devices() {
     let storage = Storage::postgres_in(&primary);
     let token = storage.token("shop", "all", "forever");
     let standby = primary.standby().unwrap();
-    primary.wait_for_standby().unwrap();
+    primary.enable_synchronous_replication().unwrap();
     let StorageKind::Postgres(database) = storage.kind() else { panic!("it is PostgreSQL") };
     let name = database.name();
     let (first, second) = (primary.port(), standby.port());

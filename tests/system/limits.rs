@@ -224,22 +224,22 @@ fn too_many_waiting_requests_are_refused(storage: &Storage) {
         assert!(begin.elapsed() < AT_ONCE, "no request is refused");
         sleep(Duration::from_millis(10));
     }
-    let mut told = BTreeMap::<(String, String), usize>::new();
+    let mut answers = BTreeMap::<(String, String), usize>::new();
     for client in &mut clients {
         let reply = client.read_to_end();
         let status = reply.split(' ').nth(1).unwrap().to_owned();
         let code = reply.split("\"code\":").nth(1).unwrap().split(',').next().unwrap().to_owned();
         assert_eq!(status == "503", reply.contains("\r\nretry-after: 1\r\n"), "{reply}");
-        *told.entry((status, code)).or_default() += 1;
+        *answers.entry((status, code)).or_default() += 1;
     }
     // The deadline of a request is 30 s.
     assert!(begin.elapsed() < Duration::from_secs(32), "{:?}", begin.elapsed());
     lock.release();
     // No response reports anything but a busy database, or a device that does not exist.
-    let busy = told.remove(&("503".to_owned(), "51".to_owned())).unwrap();
+    let busy = answers.remove(&("503".to_owned(), "51".to_owned())).unwrap();
     assert!(busy > CLIENTS / 2, "{busy}");
-    told.remove(&("500".to_owned(), "55".to_owned()));
-    told.remove(&("404".to_owned(), "2021".to_owned()));
-    assert!(told.is_empty(), "{told:?}");
+    answers.remove(&("500".to_owned(), "55".to_owned()));
+    answers.remove(&("404".to_owned(), "2021".to_owned()));
+    assert!(answers.is_empty(), "{answers:?}");
     server.post("shop", &token, device("till").to_string()).expect_stored();
 }

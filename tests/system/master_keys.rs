@@ -178,8 +178,8 @@ fn a_master_key_is_changed_under_load(storage: &Storage) {
             })
             .collect();
         thread::sleep(Duration::from_millis(200));
-        let told = succeeds(run(storage, &["key", "rotate"], &both));
-        assert!(told.contains("the others may be removed"), "{told}");
+        let output = succeeds(run(storage, &["key", "rotate"], &both));
+        assert!(output.contains("the others may be removed"), "{output}");
         done.store(true, Ordering::Relaxed);
         clients.into_iter().flat_map(|client| client.join().unwrap()).collect::<Vec<_>>()
     });
@@ -227,8 +227,8 @@ fn a_killed_rotation_is_continued(storage: &Storage) {
             (0, _) => {}
             (_, 0) => keys.reverse(),
             _ => {
-                let told = succeeds(run(storage, &["key", "rotate"], &named));
-                assert!(told.contains("the others may be removed"), "{told}");
+                let output = succeeds(run(storage, &["key", "rotate"], &named));
+                assert!(output.contains("the others may be removed"), "{output}");
                 assert_eq!(self::status(storage, &keys[0]), [("seals".to_owned(), DEVICES)]);
                 return;
             }
@@ -341,9 +341,9 @@ fn a_master_key_is_generated() {
     let printed = [generate(&[]), generate(&[])].map(succeeds);
     assert_ne!(printed[0], printed[1]);
     assert_eq!(printed[0].trim().len(), 44);
-    let told = succeeds(generate(&[&path]));
+    let output = succeeds(generate(&[&path]));
     let key = fs::read_to_string(&path).unwrap();
-    assert!(told.contains(path.to_str().unwrap()) && !told.contains(key.trim()), "{told}");
+    assert!(output.contains(path.to_str().unwrap()) && !output.contains(key.trim()), "{output}");
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     let again = generate(&[&path]);
     assert!(!again.success && again.stderr.contains("already exists"), "{}", again.stderr);

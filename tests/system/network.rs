@@ -30,7 +30,7 @@ fn a_cut_network_is_reported_and_used_again() {
         network.cut();
         load.wait_for_refusals();
         assert_eq!(server.request("GET", "/healthz", &[], b"").status, 204);
-        network.mend();
+        network.resume();
         load.expect_recovery();
     });
 }
@@ -48,7 +48,7 @@ fn a_refusing_network_is_reported_at_once() {
         load.wait_for_refusals();
         server.post("shop", &token, device("nowhere").to_string()).expect_error(500, 51);
         assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
-        network.mend();
+        network.resume();
         load.expect_recovery();
     });
 }

@@ -96,8 +96,8 @@ fn metrics_have_an_address_of_their_own(storage: &Storage) {
     server.post("shop", "secret-token:made-up", "").expect_error(401, 2015);
     server.request("BREW", &format!("{DEVICES}/secret"), &[], b"").expect_error(405, 20);
     server.call("GET", "/metrics", &token, "").expect_error(404, 21);
-    let told = ureq::get(format!("http://{listen}/metrics")).call().unwrap();
-    let told = told.into_body().read_to_string().unwrap();
+    let metrics = ureq::get(format!("http://{listen}/metrics")).call().unwrap();
+    let metrics = metrics.into_body().read_to_string().unwrap();
     let route = "/instances/{instance}/private/otp-devices";
     for line in [
         &*format!(
@@ -112,10 +112,10 @@ fn metrics_have_an_address_of_their_own(storage: &Storage) {
         "merchant_otp_build_info{version=",
         "method=\"other\"",
     ] {
-        assert!(told.contains(line), "{line} is not in {told}");
+        assert!(metrics.contains(line), "{line} is not in {metrics}");
     }
     for secret in ["till", "secret", "BREW", token.strip_prefix("secret-token:").unwrap()] {
-        assert!(!told.contains(secret), "{told}");
+        assert!(!metrics.contains(secret), "{metrics}");
     }
 }
 

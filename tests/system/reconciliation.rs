@@ -30,11 +30,11 @@ fn concurrent_responses_agree_with_the_database(storage: &Storage) {
     let server = Server::start(storage);
     let token = storage.token("shop", "all", "forever");
     // By id: the variants reported as stored, and those reported as conflicting.
-    let told = Mutex::new(BTreeMap::<usize, (BTreeSet<usize>, BTreeSet<usize>)>::new());
+    let answers = Mutex::new(BTreeMap::<usize, (BTreeSet<usize>, BTreeSet<usize>)>::new());
     let abandoned = Mutex::new(BTreeSet::new());
     thread::scope(|scope| {
         for client in 0..CLIENTS {
-            let (server, token, told, abandoned) = (&server, &token, &told, &abandoned);
+            let (server, token, answers, abandoned) = (&server, &token, &answers, &abandoned);
             scope.spawn(move || {
                 for round in 0..ROUNDS {
                     let id = (client * 7 + round * 13) % IDS;
@@ -68,8 +68,8 @@ fn concurrent_responses_agree_with_the_database(storage: &Storage) {
                         }
                         _ => {
                             let reply = server.post("shop", token, variant(id, chosen));
-                            let mut told = told.lock().unwrap();
-                            let (stored, conflicting) = told.entry(id).or_default();
+                            let mut answers = answers.lock().unwrap();
+                            let (stored, conflicting) = answers.entry(id).or_default();
                             if reply.status == 204 {
                                 stored.insert(chosen);
                             } else {
@@ -89,8 +89,8 @@ fn concurrent_responses_agree_with_the_database(storage: &Storage) {
         (text("otp_device_id"), text("device_description"))
     });
     let held: BTreeMap<_, _> = listed.collect();
-    let told = told.into_inner().unwrap();
-    for (id, (stored, conflicting)) in &told {
+    let answers = answers.into_inner().unwrap();
+    for (id, (stored, conflicting)) in &answers {
         // Each id has one variant, and all responses agree on it.
         assert_eq!(stored.len(), 1, "till-{id}");
         let stored = stored.first().unwrap();
@@ -99,7 +99,7 @@ fn concurrent_responses_agree_with_the_database(storage: &Storage) {
     }
     let asked_for = |id: &str| {
         let id = id.strip_prefix("till-").unwrap().parse().unwrap();
-        told.contains_key(&id) || abandoned.lock().unwrap().contains(&id)
+        answers.contains_key(&id) || abandoned.lock().unwrap().contains(&id)
     };
     assert!(held.keys().all(|id| asked_for(id)));
     // Each stored device was added once.

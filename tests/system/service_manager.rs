@@ -85,7 +85,7 @@ fn a_socket_that_does_not_match_the_settings_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let file = || OwnedFd::from(File::create(folder.path().join("file")).unwrap());
     for (listen, socket, message) in [
-        ("127.0.0.1:1", listener(), "the socket that was handed over listens on 127.0.0.1:"),
+        ("127.0.0.1:1", listener(), "the inherited socket listens on 127.0.0.1:"),
         ("unix:/run/otp.sock", listener(), "and not on unix:/run/otp.sock"),
         ("127.0.0.1:0", file(), "the file descriptor passed by systemd is not a listening socket"),
     ] {

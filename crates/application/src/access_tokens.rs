@@ -12,7 +12,7 @@ use crate::retry::retry_contention;
 use crate::{Error, Grant, LogIn, Presented, Service};
 
 /// How long an expired token stays listed, in seconds: 30 days.
-const KEPT_EXPIRED: u64 = 30 * 24 * 60 * 60;
+const EXPIRED_RETENTION_SECONDS: u64 = 30 * 24 * 60 * 60;
 
 /// The properties of a new access token.
 #[derive(Clone, Debug)]
@@ -125,7 +125,9 @@ impl Service {
     /// Removes tokens that expired long ago. Clients that log in every day would otherwise
     /// accumulate them.
     async fn remove_expired_tokens(&self, instance: &InstanceId) {
-        let before = Timestamp::saturating(self.clock.now().seconds().saturating_sub(KEPT_EXPIRED));
+        let before = Timestamp::saturating(
+            self.clock.now().seconds().saturating_sub(EXPIRED_RETENTION_SECONDS),
+        );
         if let Err(error) = self.stores.access_tokens.remove_expired(instance, before).await {
             // The next log-in tries again.
             let cause = &error as &dyn std::error::Error;

@@ -92,7 +92,7 @@ impl Service {
         if let Err(error) = retry_contention(append).await {
             let cause = &error as &dyn std::error::Error;
             tracing::error!(cause, "audit event not stored");
-            self.audit_limiter.refund(&event);
+            self.audit_limiter.count_unrecorded(&event);
         }
     }
 

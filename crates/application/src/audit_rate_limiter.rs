@@ -65,7 +65,7 @@ impl AuditRateLimiter {
 
     /// Counts a refusal whose event could not be stored, and the earlier ones that the event
     /// counts, as unrecorded.
-    pub(crate) fn refund(&self, event: &AuditEvent) {
+    pub(crate) fn count_unrecorded(&self, event: &AuditEvent) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.count_unrecorded(key(event), event.unrecorded.saturating_add(1));
     }

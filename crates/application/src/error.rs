@@ -59,7 +59,7 @@ pub enum Error {
     #[error("the change is not allowed")]
     OtpDeviceInvalid(#[source] OtpDeviceError),
     /// The operating system provided no random bits.
-    #[error("no random bits")]
+    #[error("the operating system provided no random bits")]
     NoRandomness(#[source] getrandom::Error),
     /// A key could not be sealed.
     #[error("sealing a key failed")]

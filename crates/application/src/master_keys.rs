@@ -19,7 +19,7 @@ pub struct MasterKeyUse {
     /// The master key.
     pub id: MasterKeyId,
     /// Whether the process has it.
-    pub is_there: bool,
+    pub is_available: bool,
     /// Whether it is the current one, which seals new keys.
     pub seals: bool,
     /// The number of device keys that are sealed with it.
@@ -31,15 +31,15 @@ pub struct MasterKeyUse {
 const PASSES: u32 = 5;
 
 /// The maximum number of reported devices whose keys cannot be opened.
-const TOLD: usize = 20;
+const MAX_REPORTED: usize = 20;
 
 /// The progress of a master-key rotation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rotation {
     /// The number of keys that were read.
-    pub looked_at: u64,
+    pub checked: u64,
     /// The number of keys that were re-sealed.
-    pub sealed_again: u64,
+    pub resealed: u64,
     /// The number of keys that cannot be opened; they are unchanged.
     pub not_opened: u64,
     /// The devices of the first of these keys.
@@ -109,7 +109,7 @@ impl Service {
         devices.extend(retry_contention(count).await?);
         let uses = devices.into_iter().map(|(id, devices)| MasterKeyUse {
             id,
-            is_there: self.sealer.has(id),
+            is_available: self.sealer.has(id),
             seals: id == current,
             devices,
         });
@@ -134,10 +134,10 @@ impl Service {
         let mut rotation = Rotation::default();
         // A second pass finds keys that another process sealed or changed during the first one.
         for _ in 0..PASSES {
-            let before = rotation.sealed_again;
-            rotation = Rotation { sealed_again: before, ..Rotation::default() };
+            let before = rotation.resealed;
+            rotation = Rotation { resealed: before, ..Rotation::default() };
             self.rotation_pass(&mut rotation, &mut progress).await?;
-            if rotation.sealed_again == before {
+            if rotation.resealed == before {
                 break;
             }
         }
@@ -159,17 +159,17 @@ impl Service {
                 return Ok(());
             };
             after = Some((last.instance.clone(), last.device.clone()));
-            rotation.looked_at += page.len() as u64;
+            rotation.checked += page.len() as u64;
             let mut replacements = Vec::new();
             for current in page {
-                match self.sealed_again(&current) {
+                match self.reseal(&current) {
                     Ok(None) => {}
                     Ok(Some(replacement)) => {
                         replacements.push(KeyReplacement { current, replacement });
                     }
                     Err(Error::KeyNotOpened(_)) => {
                         rotation.not_opened += 1;
-                        if rotation.not_opened_devices.len() < TOLD {
+                        if rotation.not_opened_devices.len() < MAX_REPORTED {
                             let DeviceKey { instance, device, .. } = current;
                             rotation.not_opened_devices.push((instance, device));
                         }
@@ -179,14 +179,14 @@ impl Service {
             }
             if !replacements.is_empty() {
                 let replace = || self.stores.sealed_keys.replace(replacements.clone());
-                rotation.sealed_again += retry_contention(replace).await?;
+                rotation.resealed += retry_contention(replace).await?;
             }
             progress(rotation);
         }
     }
 
     /// Re-seals a key with the current master key; `None` if it is sealed with it already.
-    fn sealed_again(&self, key: &DeviceKey) -> Result<Option<SealedOtpKey>, Error> {
+    fn reseal(&self, key: &DeviceKey) -> Result<Option<SealedOtpKey>, Error> {
         if key.key.master_key() == self.sealer.current() {
             return Ok(None);
         }

@@ -177,8 +177,12 @@ async fn a_rotation_re_seals_all_keys_with_the_new_master_key() {
     let new = fixture.service(&[1, 0]);
     new.check_master_keys().await.unwrap();
     add(&new, "new").await.unwrap();
-    let count =
-        |key, seals, devices| MasterKeyUse { id: fixture.id(key), is_there: true, seals, devices };
+    let count = |key, seals, devices| MasterKeyUse {
+        id: fixture.id(key),
+        is_available: true,
+        seals,
+        devices,
+    };
     let uses = async |service: &Service| {
         let mut uses = service.master_key_uses().await.unwrap();
         uses.sort_by_key(|one| !one.seals);
@@ -186,13 +190,13 @@ async fn a_rotation_re_seals_all_keys_with_the_new_master_key() {
     };
     assert_eq!(uses(&new).await, [count(1, true, 1), count(0, false, 250)]);
 
-    let mut told = Vec::new();
-    let rotation = new.rotate_master_key(|rotation| told.push(rotation.clone())).await.unwrap();
-    let done = Rotation { looked_at: 251, sealed_again: 250, ..Rotation::default() };
+    let mut reported = Vec::new();
+    let rotation = new.rotate_master_key(|rotation| reported.push(rotation.clone())).await.unwrap();
+    let done = Rotation { checked: 251, resealed: 250, ..Rotation::default() };
     assert_eq!(rotation, done.clone());
     // Three batches that re-seal keys, and three of a second pass that find nothing to do.
     assert_eq!(
-        told.iter().map(|told| told.looked_at).collect::<Vec<_>>(),
+        reported.iter().map(|reported| reported.checked).collect::<Vec<_>>(),
         [100, 200, 251, 100, 200, 251]
     );
     assert_eq!(uses(&new).await, [count(1, true, 251)]);
@@ -204,7 +208,7 @@ async fn a_rotation_re_seals_all_keys_with_the_new_master_key() {
     assert_eq!(code(&retired, "till 249").await.unwrap(), "94287082");
     assert!(matches!(code(&old, "till 7").await, Err(Error::KeyNotOpened(_))));
     let again = new.rotate_master_key(|_| {}).await.unwrap();
-    assert_eq!(again, Rotation { sealed_again: 0, ..done });
+    assert_eq!(again, Rotation { resealed: 0, ..done });
 }
 
 #[tokio::test]
@@ -224,7 +228,7 @@ async fn keys_that_do_not_open_are_kept_and_their_master_key_is_required() {
     new.check_master_keys().await.unwrap();
     let rotation = new.rotate_master_key(|_| {}).await.unwrap();
     let a = (shop(), damaged.id.clone());
-    assert_eq!((rotation.looked_at, rotation.sealed_again, rotation.not_opened), (3, 2, 1));
+    assert_eq!((rotation.checked, rotation.resealed, rotation.not_opened), (3, 2, 1));
     assert_eq!(rotation.not_opened_devices, [a]);
     assert_eq!(fixture.stored("a").await, damaged);
     let missing = fixture.service(&[1]).check_master_keys().await;
@@ -245,7 +249,7 @@ async fn a_former_master_key_that_sealed_a_key_is_required_at_the_next_start() {
     let missing = fixture.service(&[1]).check_master_keys().await;
     assert!(matches!(missing, Err(Error::MasterKeyMissing(id)) if id == fixture.id(0)));
     let rotation = new.rotate_master_key(|_| {}).await.unwrap();
-    assert_eq!(rotation.sealed_again, 1);
+    assert_eq!(rotation.resealed, 1);
     fixture.service(&[1]).check_master_keys().await.unwrap();
 }
 

@@ -328,7 +328,7 @@ impl Bench<'_> {
 
 /// Reports progress on standard error.
 fn progress(round: u32, what: &str) {
-    let _nobody_watches = writeln!(io::stderr(), "round {}: {what}", round + 1);
+    let _stderr_closed = writeln!(io::stderr(), "round {}: {what}", round + 1);
 }
 
 /// The service on a database with devices.

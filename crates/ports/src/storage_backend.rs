@@ -87,7 +87,7 @@ pub enum BackendError {
     #[error("migrating the database failed")]
     Migration(#[source] Cause),
     /// The file to create, or one that would belong to it, exists.
-    #[error("{} is there already, and stays as it is", .0.display())]
+    #[error("{} already exists and was not changed", .0.display())]
     Exists(PathBuf),
     /// A file cannot be opened, read or written.
     #[error("a file cannot be used")]

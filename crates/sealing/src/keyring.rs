@@ -61,10 +61,10 @@ impl Keyring {
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum KeyringError {
     /// There is no master key.
-    #[error("there is no master key")]
+    #[error("at least one master key is required")]
     Empty,
     /// A master key occurs more than once.
-    #[error("a master key is there twice")]
+    #[error("a master key is given twice")]
     Twice(Option<MasterKeyId>),
 }
 

@@ -65,7 +65,7 @@ pub(crate) enum Command {
     ///
     /// Stop the server first, and move the present database away, with its `-wal` and `-shm` files.
     Restore {
-        /// Backup made by `backup`
+        /// Backup created by `backup`
         file: PathBuf,
     },
     /// Exit with status 0 if the server is ready
@@ -181,7 +181,7 @@ pub(crate) enum DeviceCommand {
     /// The URI and the QR code contain the key, and are shown only once.
     Add {
         #[command(flatten)]
-        device: DeviceName,
+        device: DeviceArgs,
         /// Description for people
         #[arg(long, value_name = "TEXT", value_parser = |text: &str| OtpDeviceDescription::parse(text))]
         description: OtpDeviceDescription,
@@ -196,17 +196,17 @@ pub(crate) enum DeviceCommand {
     /// List the devices of an instance
     List {
         #[command(flatten)]
-        instance: OfInstance,
+        instance: InstanceArgs,
     },
     /// Show a device, without its key
     Show {
         #[command(flatten)]
-        device: DeviceName,
+        device: DeviceArgs,
     },
     /// Remove a device
     Remove {
         #[command(flatten)]
-        device: DeviceName,
+        device: DeviceArgs,
     },
     /// Register the devices of a CSV file
     ///
@@ -218,7 +218,7 @@ pub(crate) enum DeviceCommand {
         /// CSV file
         file: PathBuf,
         #[command(flatten)]
-        instance: OfInstance,
+        instance: InstanceArgs,
         /// File for rejected rows, which contains their keys; default FILE.rejects.csv
         #[arg(long, value_name = "REJECTS")]
         rejects: Option<PathBuf>,
@@ -229,7 +229,7 @@ pub(crate) enum DeviceCommand {
     /// Compute the five codes of a device, and how long each is shown
     Code {
         #[command(flatten)]
-        device: DeviceName,
+        device: DeviceArgs,
         /// Time of the codes (default now): seconds since the epoch, or 2026-11-24T12:00:00Z
         #[arg(long, value_name = "TIME", value_parser = timestamp)]
         at: Option<Timestamp>,
@@ -301,16 +301,16 @@ impl Since {
 }
 
 #[derive(Args)]
-pub(crate) struct OfInstance {
+pub(crate) struct InstanceArgs {
     /// Instance
     #[arg(long, value_name = "ID", default_value = "admin", value_parser = InstanceId::parse)]
     pub(crate) instance: InstanceId,
 }
 
 #[derive(Args)]
-pub(crate) struct DeviceName {
+pub(crate) struct DeviceArgs {
     #[command(flatten)]
-    pub(crate) of: OfInstance,
+    pub(crate) of: InstanceArgs,
     /// Id of the device, unique in the instance
     #[arg(long, value_name = "DEVICE", value_parser = |text: &str| OtpDeviceId::parse(text))]
     pub(crate) id: OtpDeviceId,

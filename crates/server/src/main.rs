@@ -45,7 +45,7 @@ fn main() -> ExitCode {
 
 fn failed(error: &anyhow::Error) -> ExitCode {
     // `{:#}` prints the causes on the same line.
-    let _nowhere_else_to_tell = writeln!(io::stderr(), "merchant-otp: {error:#}");
+    let _ignored = writeln!(io::stderr(), "merchant-otp: {error:#}");
     ExitCode::FAILURE
 }
 

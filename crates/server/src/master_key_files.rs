@@ -33,7 +33,7 @@ fn read(source: &MasterKeySource) -> anyhow::Result<MasterKey> {
 /// The master keys of a database, and the file of the one that was just created, if any.
 pub(crate) struct MasterKeys {
     pub(crate) keyring: Keyring,
-    pub(crate) made: Option<PathBuf>,
+    pub(crate) created: Option<PathBuf>,
 }
 
 impl MasterKeys {
@@ -47,7 +47,7 @@ impl MasterKeys {
         sealed_keys: &dyn SealedKeyStore,
     ) -> anyhow::Result<Self> {
         let mut keys = Vec::new();
-        let mut made = None;
+        let mut created = None;
         for source in sources {
             let key = read(source).with_context(|| format!("security.master_keys: {source}"))?;
             keys.push(key);
@@ -74,13 +74,13 @@ impl MasterKeys {
                     );
                 }
                 if write_file(&path, &MasterKey::generate()?)? {
-                    made = Some(path.clone());
+                    created = Some(path.clone());
                 }
             }
             let key = read(&MasterKeySource::File(path.clone()));
             keys.push(key.with_context(|| path.display().to_string())?);
         }
-        Ok(Self { keyring: Keyring::new(keys).context("security.master_keys")?, made })
+        Ok(Self { keyring: Keyring::new(keys).context("security.master_keys")?, created })
     }
 }
 
@@ -96,9 +96,9 @@ fn read_file(path: &Path) -> anyhow::Result<Zeroizing<String>> {
     const MAX_BYTES: u64 = 1024;
     let file = File::open(path)?;
     let mode = file.metadata()?.mode();
-    let of_everybody = mode & 0o007;
+    let other_access = mode & 0o007;
     ensure!(
-        of_everybody == 0,
+        other_access == 0,
         "other users can access the file; run `chmod o= {}`",
         path.display()
     );
@@ -121,18 +121,18 @@ pub(crate) fn write_file(path: &Path, key: &MasterKey) -> anyhow::Result<bool> {
         file.write_all(key.to_base64().as_bytes())?;
         file.write_all(b"\n")?;
         file.as_file().sync_all()?;
-        let made = match file.persist_noclobber(path) {
+        let created = match file.persist_noclobber(path) {
             Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => false,
             persisted => persisted.map(|_| true)?,
         };
         File::open(folder)?.sync_all()?;
-        Ok(made)
+        Ok(created)
     };
     write().with_context(|| path.display().to_string())
 }
 
 /// The message about a master key that was created automatically.
-pub(crate) fn master_key_made(path: &Path) -> String {
+pub(crate) fn master_key_created(path: &Path) -> String {
     format!(
         "created the master key {}; back it up separately from the database: without it, all \
          device keys are lost",
@@ -202,7 +202,7 @@ mod tests {
         let elsewhere = FirstStartElsewhere { key, file: Some(path.clone()) };
         let keys = MasterKeys::read(&[], Some(path), &elsewhere).await.unwrap();
         assert_eq!(keys.keyring.current(), elsewhere.key.id());
-        assert_eq!(keys.made, None);
+        assert_eq!(keys.created, None);
     }
 
     #[tokio::test]

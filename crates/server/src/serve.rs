@@ -31,8 +31,8 @@ pub(crate) async fn serve(settings: Settings, no_migrate: bool) -> anyhow::Resul
     raise_file_limit(limits.max_connections, settings.storage.connections());
     let Database { backend, workers } = storage::open(&settings.storage, settings.http_workers())?;
     migrate(&*backend, no_migrate).await?;
-    let (service, made) = wiring::service(&*backend, &settings.security).await?;
-    if let Some(path) = made {
+    let (service, created) = wiring::service(&*backend, &settings.security).await?;
+    if let Some(path) = created {
         tracing::warn!(path = %path.display(), "created master key; back it up separately");
     }
     let service = Arc::new(service.with_token_cache(settings.storage.token_cache()));

@@ -36,7 +36,7 @@ impl From<Bound> for Transport {
             name: "http",
             address: bound.listen().clone(),
             certificate: bound.certificate(),
-            run: Box::new(|shutdown| Box::pin(bound.run(shutdown.begun()))),
+            run: Box::new(|shutdown| Box::pin(bound.run(shutdown.started()))),
         }
     }
 }
@@ -46,9 +46,9 @@ struct Shutdown(watch::Receiver<bool>);
 
 impl Shutdown {
     /// Completes when the shutdown begins.
-    async fn begun(mut self) {
+    async fn started(mut self) {
         // An error means that the sender was dropped, which happens only when the process ends.
-        let _ended = self.0.wait_for(|begun| *begun).await;
+        let _ended = self.0.wait_for(|started| *started).await;
     }
 }
 
@@ -82,15 +82,15 @@ pub(crate) async fn run(
         }
     }
     stop.send_replace(true);
-    let given_up = sleep_until(Instant::now() + grace + DRAIN_MARGIN);
-    tokio::pin!(given_up);
+    let drain_deadline = sleep_until(Instant::now() + grace + DRAIN_MARGIN);
+    tokio::pin!(drain_deadline);
     loop {
         tokio::select! {
             ended = running.join_next() => match ended {
                 None => return result,
                 Some(ended) => result = result.and(outcome(ended)),
             },
-            () = &mut given_up => {
+            () = &mut drain_deadline => {
                 return result.and(Err(anyhow!("a transport did not drain in time")));
             }
         }
@@ -123,7 +123,7 @@ mod tests {
         let log = Arc::clone(log);
         transport(name, move |shutdown| {
             Box::pin(async move {
-                shutdown.begun().await;
+                shutdown.started().await;
                 log.lock().unwrap().push(format!("{name} drains"));
                 sleep(drain).await;
                 log.lock().unwrap().push(format!("{name} ends"));

@@ -17,9 +17,9 @@ pub(crate) async fn service(
     backend: &dyn StorageBackend,
     security: &Security,
 ) -> anyhow::Result<(Service, Option<PathBuf>)> {
-    let (service, made) = unchecked_service(backend, security).await?;
+    let (service, created) = unchecked_service(backend, security).await?;
     service.check_master_keys().await.context("security.master_keys")?;
-    Ok((service, made))
+    Ok((service, created))
 }
 
 /// Like [`service`], but does not check that no master key is missing.
@@ -30,7 +30,7 @@ pub(crate) async fn unchecked_service(
     let stores = backend.stores();
     // Unless configured, the master key of an embedded database is in a file beside it.
     let beside = backend.embedded_file().map(|file| file.with_file_name("master.key"));
-    let MasterKeys { keyring, made } =
+    let MasterKeys { keyring, created } =
         MasterKeys::read(&security.master_keys, beside, stores.sealed_keys.as_ref()).await?;
-    Ok((Service::new(stores, Arc::new(keyring), Arc::new(SystemClock)), made))
+    Ok((Service::new(stores, Arc::new(keyring), Arc::new(SystemClock)), created))
 }

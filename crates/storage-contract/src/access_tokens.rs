@@ -28,7 +28,7 @@ pub async fn a_token_is_found_by_its_digest(fixture: &Fixture) {
 }
 
 /// Concurrent look-ups each get their own result.
-pub async fn tokens_of_one_moment_are_not_mixed_up(fixture: &Fixture) {
+pub async fn concurrent_token_lookups_find_their_own_tokens(fixture: &Fixture) {
     let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
     let deleted = stored_instance(stores, "deleted").await;
@@ -82,7 +82,7 @@ pub async fn a_token_of_another_instance_is_unknown(fixture: &Fixture) {
 }
 
 /// Scope, times and description are returned as they were stored.
-pub async fn everything_known_of_a_token_comes_back(fixture: &Fixture) {
+pub async fn every_detail_of_a_token_is_returned(fixture: &Fixture) {
     let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
     let at = |seconds| Timestamp::from_seconds(seconds).unwrap();

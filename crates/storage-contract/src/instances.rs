@@ -92,7 +92,7 @@ pub async fn an_instance_is_renamed(fixture: &Fixture) {
 }
 
 /// A deleted instance is reported as deleted, has no password and cannot be changed.
-pub async fn a_deleted_instance_is_kept_and_of_no_use(fixture: &Fixture) {
+pub async fn a_deleted_instance_is_kept_but_unusable(fixture: &Fixture) {
     let stores = &fixture.stores();
     let shop = instance("shop");
     stores.instances.insert(shop.clone(), Some(password_hash(1)), &EVENT).await.unwrap();

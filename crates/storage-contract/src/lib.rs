@@ -129,7 +129,7 @@ macro_rules! storage_contract {
                 an_instance_is_stored_once,
                 a_password_comes_back,
                 an_instance_is_renamed,
-                a_deleted_instance_is_kept_and_of_no_use,
+                a_deleted_instance_is_kept_but_unusable,
                 exactly_one_of_concurrent_instances_wins,
                 instances_are_listed_in_the_order_of_their_bytes,
                 an_unknown_instance_is_not_found,
@@ -139,9 +139,9 @@ macro_rules! storage_contract {
             }
             access_tokens {
                 a_token_is_found_by_its_digest,
-                tokens_of_one_moment_are_not_mixed_up,
+                concurrent_token_lookups_find_their_own_tokens,
                 a_token_of_another_instance_is_unknown,
-                everything_known_of_a_token_comes_back,
+                every_detail_of_a_token_is_returned,
                 serials_grow_and_are_never_used_again,
                 tokens_are_listed_in_the_order_of_their_serials,
                 tokens_are_listed_in_pages,
@@ -159,7 +159,7 @@ macro_rules! storage_contract {
                 an_unknown_instance_takes_no_devices,
                 exactly_one_of_concurrent_devices_wins,
                 concurrent_devices_of_different_ids_are_all_stored,
-                devices_of_one_moment_are_not_mixed_up,
+                concurrent_insertions_store_their_own_devices,
                 a_dropped_caller_leaves_all_or_nothing,
                 an_unknown_device_is_not_found,
                 devices_are_listed_in_the_order_of_their_bytes,
@@ -188,9 +188,9 @@ macro_rules! storage_contract {
                 sets_of_one_process_share_the_database,
             }
             sealed_keys {
-                keys_are_listed_in_the_order_of_their_places,
+                keys_are_listed_in_the_order_of_their_ids,
                 keys_are_replaced_if_they_are_unchanged,
-                a_sample_is_kept_for_each_master_key,
+                a_check_value_is_kept_for_each_master_key,
             }
         }
     };

@@ -173,7 +173,7 @@ pub async fn concurrent_devices_of_different_ids_are_all_stored(fixture: &Fixtur
 
 /// Concurrently stored devices keep their details and events; concurrent look-ups each get their
 /// own result.
-pub async fn devices_of_one_moment_are_not_mixed_up(fixture: &Fixture) {
+pub async fn concurrent_insertions_store_their_own_devices(fixture: &Fixture) {
     let stores = &fixture.stores();
     let shops = [stored_instance(stores, "one").await, stored_instance(stores, "two").await];
     let scope = TokenScope { scope: Scope::OrderPos, refreshable: true };

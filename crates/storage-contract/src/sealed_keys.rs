@@ -31,7 +31,7 @@ async fn all(stores: &Stores) -> Vec<DeviceKey> {
 }
 
 /// The keys of all instances are listed page by page, in byte order of their ids.
-pub async fn keys_are_listed_in_the_order_of_their_places(fixture: &Fixture) {
+pub async fn keys_are_listed_in_the_order_of_their_ids(fixture: &Fixture) {
     let stores = &fixture.stores();
     assert_eq!(all(stores).await, []);
     assert_eq!(stores.sealed_keys.master_keys().await.unwrap(), []);
@@ -99,7 +99,7 @@ pub async fn keys_are_replaced_if_they_are_unchanged(fixture: &Fixture) {
 }
 
 /// The store keeps one key check value per master key: the first one added.
-pub async fn a_sample_is_kept_for_each_master_key(fixture: &Fixture) {
+pub async fn a_check_value_is_kept_for_each_master_key(fixture: &Fixture) {
     let stores = &fixture.stores();
     let store = &stores.sealed_keys;
     assert_eq!(store.check_values().await.unwrap(), []);

@@ -26,7 +26,7 @@ use crate::connect::{Server, chain, is_contention};
 
 /// How long a unit of work may take before the server counts as not responding. The timeouts of the
 /// session are shorter.
-const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);
+const UNIT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Executes units of work on pooled connections.
 #[derive(Clone)]
@@ -126,7 +126,7 @@ impl Executor {
         late: fn(Error) -> Failure,
         unit: impl AsyncFnOnce(&mut AsyncPgConnection) -> Result<T, Failure>,
     ) -> StoreResult<T> {
-        let result = timeout(STATEMENT_TIMEOUT, unit(&mut connection)).await;
+        let result = timeout(UNIT_TIMEOUT, unit(&mut connection)).await;
         let result = result.unwrap_or_else(|elapsed| {
             self.server.mark_unresponsive(Object::metrics(&connection).created);
             let text = Box::new(elapsed.to_string());

@@ -22,7 +22,7 @@ fn server_processes(session: &mut Client) -> BTreeSet<i32> {
 }
 
 /// Looks up rows concurrently, in batches and on the shared pool.
-async fn use_all_pools(stores: &Stores) {
+async fn look_up_everywhere(stores: &Stores) {
     let shop = InstanceId::parse("shop").unwrap();
     let mut tasks = JoinSet::new();
     for number in 0..20_u8 {
@@ -63,7 +63,7 @@ fn there_are_no_more_connections_than_allowed() {
                 worker.block_on(async {
                     let stores = backend.stores();
                     for _ in 0..20 {
-                        use_all_pools(&stores).await;
+                        look_up_everywhere(&stores).await;
                     }
                 });
             });
@@ -76,7 +76,7 @@ fn there_are_no_more_connections_than_allowed() {
     });
     // The threads have ended and released their connections.
     let stores = backend.stores();
-    runtime.block_on(use_all_pools(&stores));
+    runtime.block_on(look_up_everywhere(&stores));
     let connections = server_processes(&mut session).len();
     assert!((3..=CONNECTIONS.into()).contains(&connections), "{connections} connections");
 }
@@ -89,7 +89,7 @@ fn a_frozen_server_is_noticed_once() {
     let database = Database::create_in(&cluster);
     let backend = open(&runtime, &database, 3, 1);
     let stores = backend.stores();
-    runtime.block_on(use_all_pools(&stores));
+    runtime.block_on(look_up_everywhere(&stores));
     let mut session = database.session();
     let before = server_processes(&mut session);
     assert!(!before.is_empty());
@@ -102,7 +102,7 @@ fn a_frozen_server_is_noticed_once() {
     assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
     cluster.thaw();
 
-    runtime.block_on(use_all_pools(&stores));
+    runtime.block_on(look_up_everywhere(&stores));
     let deadline = Instant::now() + Duration::from_secs(10);
     while !server_processes(&mut session).is_disjoint(&before) {
         assert!(Instant::now() < deadline, "a connection from before is still used");

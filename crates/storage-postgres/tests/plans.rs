@@ -13,7 +13,7 @@ use postgres::Client;
 use tokio::runtime::Runtime;
 
 /// The number of concurrent look-ups.
-const TOGETHER: u32 = 20;
+const CONCURRENT: u32 = 20;
 
 /// The tables of the look-ups.
 const LOOKED_UP: &str = "('access_tokens', 'instances', 'otp_devices')";
@@ -29,7 +29,7 @@ fn rows_read(session: &mut Client, tables: &str) -> i64 {
 }
 
 /// Waits until all other sessions have ended, so that the statistics include their reads.
-fn be_alone(session: &mut Client) {
+fn wait_for_other_sessions(session: &mut Client) {
     let others = "SELECT count(*) FROM pg_stat_activity \
                   WHERE datname = current_database() AND pid <> pg_backend_pid() \
                     AND backend_type = 'client backend'";
@@ -71,7 +71,7 @@ fn fill(session: &mut Client, numbers: std::ops::RangeInclusive<u32>) {
 /// Looks up devices and tokens, first a single one and then several concurrently.
 async fn look_up(stores: &Stores) {
     let shop = InstanceId::parse("shop").unwrap();
-    for together in [1, TOGETHER] {
+    for together in [1, CONCURRENT] {
         let lookups = (1..=together).map(|number| {
             let id = OtpDeviceId::parse(format!("till-{number}")).unwrap();
             let digest = token(number).digest();
@@ -104,11 +104,11 @@ fn keys_are_found_by_their_index() {
     runtime.block_on(backend.migrate()).unwrap();
     let stores = backend.stores();
     session.batch_execute("INSERT INTO instances (id, name) VALUES ('shop', 'Shop')").unwrap();
-    fill(&mut session, 1..=TOGETHER);
+    fill(&mut session, 1..=CONCURRENT);
     session.batch_execute("VACUUM ANALYZE").unwrap();
     // The statements are planned while the tables are small.
     runtime.block_on(look_up(&stores));
-    fill(&mut session, TOGETHER + 1..=10_000);
+    fill(&mut session, CONCURRENT + 1..=10_000);
     session.batch_execute("SELECT pg_stat_force_next_flush()").unwrap();
     let before = rows_read(&mut session, LOOKED_UP);
 
@@ -116,11 +116,11 @@ fn keys_are_found_by_their_index() {
 
     drop((stores, backend));
     drop(runtime);
-    be_alone(&mut session);
+    wait_for_other_sessions(&mut session);
     let read = rows_read(&mut session, LOOKED_UP) - before;
     // Each look-up reads a device, an instance and a token; the reads of the first round may be
     // counted late.
-    let wanted = i64::from(3 * (1 + TOGETHER));
+    let wanted = i64::from(3 * (1 + CONCURRENT));
     assert!((wanted..4 * wanted).contains(&read), "{read} rows were read");
 }
 
@@ -166,7 +166,7 @@ fn retention_reads_few_events_that_it_keeps() {
     assert_eq!(removed, 1_000);
     drop((stores, backend));
     drop(runtime);
-    be_alone(&mut session);
+    wait_for_other_sessions(&mut session);
     let read = rows_read(&mut session, tables) - before;
     // Each removed event is read twice, in the index and in the table, and each instance costs some
     // more reads.

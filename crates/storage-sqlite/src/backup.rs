@@ -45,7 +45,7 @@ fn check(connection: &mut SqliteConnection) -> Result<(), BackendError> {
         return Err(unusable("it is damaged: PRAGMA integrity_check"));
     }
     if !has_migrations_table(connection).map_err(unusable)? {
-        return Err(unusable("it is none of this service"));
+        return Err(unusable("it is not a database of this service"));
     }
     Ok(())
 }

@@ -14,8 +14,8 @@ fn check(error: &Error, operation: Operation, number: u16, class: ErrorClass) ->
     let answer = ErrorAnswer::of(error, operation);
     assert_eq!((answer.code.number(), answer.class), (number, class), "{error:?}, {operation:?}");
     assert!(answer.code.classes().contains(&class));
-    let told = format!("{:?} {}", answer, answer.code.hint());
-    assert!(!told.contains("hunter2"), "{told}");
+    let answered = format!("{:?} {}", answer, answer.code.hint());
+    assert!(!answered.contains("hunter2"), "{answered}");
     answer
 }
 

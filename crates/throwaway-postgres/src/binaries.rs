@@ -18,7 +18,7 @@ pub(crate) fn find_or_install() -> Result<PathBuf> {
         return Ok(folder);
     }
     apt_install(&["postgresql"], HELP)?;
-    find().context("PostgreSQL is installed, and `initdb` is not to be found")
+    find().context("PostgreSQL is installed, but `initdb` was not found")
 }
 
 /// Returns the path of a program of PostgreSQL, such as `pg_dump`; installs PostgreSQL with apt if
@@ -31,7 +31,8 @@ pub fn program(name: &str) -> Result<PathBuf> {
     Ok(find_or_install()?.join(name))
 }
 
-fn find() -> Option<PathBuf> {
+/// Returns the folder of `initdb` and `postgres`, the newest of several.
+pub(crate) fn find() -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let on_path = env::split_paths(&path);
     let mut debian: Vec<(u32, PathBuf)> = Path::new(DEBIAN)

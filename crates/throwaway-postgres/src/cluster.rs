@@ -149,7 +149,7 @@ impl Cluster {
     /// # Errors
     ///
     /// If no standby is connected within a minute.
-    pub fn wait_for_standby(&self) -> Result<()> {
+    pub fn enable_synchronous_replication(&self) -> Result<()> {
         let mut session = postgres::Client::connect(&self.url("postgres"), postgres::NoTls)?;
         session.batch_execute("ALTER SYSTEM SET synchronous_standby_names = '*'")?;
         session.batch_execute("SELECT pg_reload_conf()")?;
@@ -183,6 +183,16 @@ impl Cluster {
     pub fn url(&self, database: &str) -> String {
         let (folder, port) = (self.folder.path().display(), self.port);
         format!("postgres://postgres@/{database}?host={folder}&port={port}")
+    }
+
+    /// The folder of the server's data, socket and log.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The id of the main process.
+    pub(crate) fn process(&self) -> u32 {
+        self.server.id()
     }
 
     /// Suspends all processes of the server: it neither responds nor closes connections.

@@ -1,6 +1,5 @@
 //! A temporary database for a test.
 
-use std::env;
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -8,10 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use postgres::{Client, NoTls};
 
-use crate::Cluster;
-
-/// The environment variable with the URL of the maintenance database of the test cluster.
-pub const ENVIRONMENT: &str = "THROWAWAY_POSTGRES_URL";
+use crate::{Cluster, shared};
 
 /// Makes the database names of a process unique.
 static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -23,18 +19,14 @@ pub struct Database {
 }
 
 impl Database {
-    /// Creates a database in the test cluster. May be called on a thread of a runtime.
+    /// Creates a database in the cluster that the tests share. May be called on a thread of a
+    /// runtime.
     ///
-    /// # Panics
-    ///
-    /// If there is no test cluster: a test that needs PostgreSQL fails and is never skipped.
+    /// Ends the process with a message if there is no PostgreSQL: a test that needs it is never
+    /// skipped.
     #[must_use]
-    #[expect(clippy::panic, reason = "the failure of a test")]
     pub fn create() -> Self {
-        let Ok(maintenance_url) = env::var(ENVIRONMENT) else {
-            panic!("no PostgreSQL: `cargo xtask test` brings one and runs the tests");
-        };
-        Self::at(maintenance_url)
+        Self::at(shared::maintenance_url().to_owned())
     }
 
     /// Creates a database in the given cluster.

@@ -79,7 +79,7 @@ impl Listen {
     }
 }
 
-/// A listening socket, bound by the transport or handed over by the parent process.
+/// A listening socket, bound by the transport or inherited from the parent process.
 #[derive(Debug)]
 pub enum ListeningSocket {
     /// On an address and port.
@@ -104,7 +104,7 @@ impl ListeningSocket {
 
 /// An address that other machines reach, without encryption.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("others than this machine reach it, and keys and tokens would go unencrypted")]
+#[error("the address is reachable from other machines, and keys and tokens would not be encrypted")]
 pub struct ExposedError;
 
 /// A text that is not a valid [`Listen`].

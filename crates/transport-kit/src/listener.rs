@@ -25,17 +25,17 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Binds an address, or uses a socket that was handed over and listens there.
+    /// Binds an address, or uses an inherited socket that listens on it.
     ///
     /// # Errors
     ///
     /// [`BindError::Address`] if the address cannot be bound: it is in use, does not belong to this
     /// machine, or is not permitted. [`BindError::OtherSocket`] if the socket listens on another
     /// address.
-    pub fn bind(listen: Listen, handed_over: Option<ListeningSocket>) -> Result<Self, BindError> {
-        let in_vain = |source| BindError::Address { listen: listen.clone(), source };
-        if let Some(socket) = handed_over {
-            let address = socket.address().map_err(in_vain)?;
+    pub fn bind(listen: Listen, inherited: Option<ListeningSocket>) -> Result<Self, BindError> {
+        let bind_error = |source| BindError::Address { listen: listen.clone(), source };
+        if let Some(socket) = inherited {
+            let address = socket.address().map_err(bind_error)?;
             if !listen.admits(&address) {
                 return Err(BindError::OtherSocket { listen, found: address });
             }
@@ -43,12 +43,12 @@ impl Listener {
         }
         match &listen {
             Listen::Tcp(address) => {
-                let listener = listen_on(*address).map_err(in_vain)?;
-                let address = Listen::Tcp(listener.local_addr().map_err(in_vain)?);
+                let listener = listen_on(*address).map_err(bind_error)?;
+                let address = Listen::Tcp(listener.local_addr().map_err(bind_error)?);
                 Ok(Self { socket: ListeningSocket::Tcp(listener), address, guard: None })
             }
             Listen::Unix(path) => {
-                let (guard, listener) = UnixSocket::bind(path).map_err(in_vain)?;
+                let (guard, listener) = UnixSocket::bind(path).map_err(bind_error)?;
                 let socket = ListeningSocket::Unix(listener);
                 Ok(Self { socket, address: listen, guard: Some(guard) })
             }
@@ -77,8 +77,8 @@ pub enum BindError {
         /// The cause.
         source: io::Error,
     },
-    /// The socket that was handed over listens on another address.
-    #[error("the socket that was handed over listens on {found} and not on {listen}")]
+    /// The inherited socket listens on another address.
+    #[error("the inherited socket listens on {found}, not on {listen}")]
     OtherSocket {
         /// The expected address.
         listen: Listen,

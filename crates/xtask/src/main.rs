@@ -3,9 +3,9 @@
 
 use std::env;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
@@ -101,7 +101,32 @@ fn test(arguments: &[String]) -> Result<()> {
     if arguments.is_empty() {
         tests.arg("--workspace");
     }
-    run(tests.args(arguments).env(ENVIRONMENT, cluster.url("postgres")))
+    tests.args(arguments).env(ENVIRONMENT, cluster.url("postgres"));
+    run_and_count(&mut tests)
+}
+
+/// Runs `cargo test`, and prints the number of tests that passed in all its binaries.
+fn run_and_count(tests: &mut Command) -> Result<()> {
+    let mut running = tests.stdout(Stdio::piped()).spawn()?;
+    let output = running.stdout.take().context("no pipe")?;
+    let mut passed = 0;
+    let mut stdout = io::stdout().lock();
+    for line in BufReader::new(output).split(b'\n') {
+        let line = line?;
+        stdout.write_all(&line)?;
+        stdout.write_all(b"\n")?;
+        passed += passed_tests(&String::from_utf8_lossy(&line)).unwrap_or(0);
+    }
+    let status = running.wait()?;
+    ensure!(status.success(), "the tests ended with {status}; {passed} passed");
+    writeln!(stdout, "\n{passed} tests passed")?;
+    Ok(())
+}
+
+/// Returns the number in the last line of a test binary: `test result: ok. 12 passed; …`.
+fn passed_tests(line: &str) -> Option<u64> {
+    let (_, result) = line.strip_prefix("test result: ")?.split_once(". ")?;
+    result.split_once(" passed;")?.0.parse().ok()
 }
 
 fn bench(arguments: &[String]) -> Result<()> {
@@ -171,7 +196,7 @@ fn deny() -> Result<()> {
     if fetch.args(["fetch", "db"]).status().is_ok_and(|status| status.success()) {
         return run(&mut check(&["--disable-fetch", "advisories"]));
     }
-    let _nobody_reads_it =
+    let _stderr_closed =
         writeln!(io::stderr(), "the advisories cannot be reached; they were not checked");
     Ok(())
 }

@@ -23,7 +23,7 @@ impl Fixture {
     }
 
     /// The trail: actor, address, operation, object, outcome.
-    async fn told(&self) -> Vec<String> {
+    async fn reported(&self) -> Vec<String> {
         let tell = |event: AuditEvent| {
             let address = event.address.map(|address| address.to_string());
             let token = event.access_token.map(|serial| serial.to_string());
@@ -78,7 +78,7 @@ async fn the_trail_has_the_actor_of_each_change() {
     assert!(fixture.log_in("shop", "wrong", 2).await.is_err());
     fixture.service.log_out(presented).await.unwrap();
     assert_eq!(
-        fixture.told().await,
+        fixture.reported().await,
         [
             "operator, -: instance.add - done",
             "operator, -: access-token.issue 1 done",
@@ -113,7 +113,7 @@ async fn the_trail_has_refusals() {
     // A client that presents no token is not recorded.
     assert!(fixture.authorize(None).await.is_err());
     assert_eq!(
-        fixture.told().await[2..],
+        fixture.reported().await[2..],
         [
             "token 1 (readonly), 192.0.2.9: otp-devices-write - forbidden",
             "unknown, 192.0.2.9: otp-devices-write - unauthorized",
@@ -140,7 +140,7 @@ async fn a_flood_of_refusals_does_not_flood_the_trail() {
     advance(Duration::from_secs(1)).await;
     fixture.refuse(&made_up).await;
     assert_eq!(
-        fixture.told().await[before + 60..],
+        fixture.reported().await[before + 60..],
         [
             "token 1 (readonly), 192.0.2.9: otp-devices-write - forbidden",
             "unknown, 192.0.2.9: otp-devices-write - unauthorized after 940",
@@ -184,5 +184,5 @@ async fn old_events_are_removed() {
     // Only the event at time 1000 is more than 1000 seconds old.
     assert_eq!(fixture.service.remove_old_audit_events(1_000).await.unwrap(), 1);
     assert_eq!(fixture.service.remove_old_audit_events(999).await.unwrap(), 1_500);
-    assert_eq!(fixture.told().await, ["operator, -: instance.set-password - done"]);
+    assert_eq!(fixture.reported().await, ["operator, -: instance.set-password - done"]);
 }

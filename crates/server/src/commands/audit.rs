@@ -39,7 +39,7 @@ async fn list(
     let grant = Operator::of(service).grant_unchecked(instance, Permission::InstancesRead);
     let mut output = BufWriter::new(io::stdout().lock());
     if !json {
-        writeln!(output, "TIME\tWHO\tFROM\tOPERATION\tON\tOUTCOME")?;
+        writeln!(output, "TIME\tACTOR\tADDRESS\tOPERATION\tTARGET\tOUTCOME")?;
     }
     let mut after = AuditPosition { time: since, serial: 0 };
     loop {

@@ -7,7 +7,7 @@ use anyhow::Context;
 use merchant_otp_application::Service;
 use merchant_otp_ports::StorageBackend;
 
-use crate::master_key_files::master_key_made;
+use crate::master_key_files::master_key_created;
 use crate::settings::Settings;
 use crate::{storage, wiring};
 
@@ -26,9 +26,9 @@ async fn migrated(settings: &Settings) -> anyhow::Result<Arc<dyn StorageBackend>
 /// Creates the service over the migrated database.
 pub(super) async fn service(settings: &Settings) -> anyhow::Result<Arc<Service>> {
     let backend = migrated(settings).await?;
-    let (service, made) = wiring::service(&*backend, &settings.security).await?;
-    if let Some(path) = made {
-        writeln!(io::stderr(), "{}", master_key_made(&path))?;
+    let (service, created) = wiring::service(&*backend, &settings.security).await?;
+    if let Some(path) = created {
+        writeln!(io::stderr(), "{}", master_key_created(&path))?;
     }
     Ok(Arc::new(service))
 }

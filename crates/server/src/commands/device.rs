@@ -16,7 +16,7 @@ use merchant_otp_domain::{
 use zeroize::Zeroizing;
 
 use self::import::Import;
-use crate::command_line::{DeviceCommand, DeviceName, KeyArgument};
+use crate::command_line::{DeviceArgs, DeviceCommand, KeyArgument};
 use crate::commands::database::service;
 use crate::commands::explain::explain;
 use crate::commands::text::one_line;
@@ -47,7 +47,7 @@ pub(crate) async fn device(settings: &Settings, command: DeviceCommand) -> anyho
 
 async fn add(
     service: &Service,
-    name: DeviceName,
+    name: DeviceArgs,
     description: OtpDeviceDescription,
     algorithm: OtpAlgorithm,
     key: Option<KeyArgument>,
@@ -137,7 +137,7 @@ async fn list(service: &Arc<Service>, instance: &InstanceId) -> anyhow::Result<(
     Ok(())
 }
 
-async fn show(service: &Service, name: &DeviceName) -> anyhow::Result<()> {
+async fn show(service: &Service, name: &DeviceArgs) -> anyhow::Result<()> {
     let grant = Operator::of(service).grant(&name.of.instance, Permission::OtpDevicesRead).await;
     let found = service.otp_device(&grant.map_err(explain)?, &name.id, None, None).await;
     let device = found.map_err(explain)?.device;
@@ -151,7 +151,7 @@ async fn show(service: &Service, name: &DeviceName) -> anyhow::Result<()> {
 
 async fn code(
     service: &Service,
-    name: &DeviceName,
+    name: &DeviceArgs,
     at: Option<Timestamp>,
     price: Option<&Amount>,
 ) -> anyhow::Result<()> {

@@ -28,8 +28,8 @@ pub(crate) fn generate(file: Option<&Path>) -> anyhow::Result<()> {
     match file {
         None => writeln!(output, "{}", *key.to_base64())?,
         Some(path) => {
-            let made = master_key_files::write_file(path, &key)?;
-            ensure!(made, "{}: the file already exists and was not changed", path.display());
+            let created = master_key_files::write_file(path, &key)?;
+            ensure!(created, "{}: the file already exists and was not changed", path.display());
             writeln!(output, "created the master key {} in {}", key.id(), path.display())?;
         }
     }
@@ -40,8 +40,8 @@ async fn status(service: &Service) -> anyhow::Result<()> {
     let uses = service.master_key_uses().await.map_err(explain)?;
     let mut output = io::stdout().lock();
     writeln!(output, "MASTER KEY\tSTATE\tDEVICES")?;
-    for MasterKeyUse { id, is_there, seals, devices } in uses {
-        let state = match (is_there, seals) {
+    for MasterKeyUse { id, is_available, seals, devices } in uses {
+        let state = match (is_available, seals) {
             (_, true) => "seals",
             (true, false) => "opens",
             (false, false) => "missing",
@@ -55,8 +55,8 @@ async fn rotate(service: &Service) -> anyhow::Result<()> {
     let is_terminal = io::stderr().is_terminal();
     let rotation = service.rotate_master_key(|rotation| {
         if is_terminal {
-            let (looked_at, again) = (rotation.looked_at, rotation.sealed_again);
-            let _only_progress = write!(io::stderr(), "\rchecked {looked_at}, re-sealed {again}");
+            let (checked, again) = (rotation.checked, rotation.resealed);
+            let _only_progress = write!(io::stderr(), "\rchecked {checked}, re-sealed {again}");
         }
     });
     let rotation = rotation.await.map_err(explain)?;
@@ -64,11 +64,7 @@ async fn rotate(service: &Service) -> anyhow::Result<()> {
         writeln!(io::stderr())?;
     }
     let mut output = io::stdout().lock();
-    writeln!(
-        output,
-        "checked {} device keys, re-sealed {}",
-        rotation.looked_at, rotation.sealed_again
-    )?;
+    writeln!(output, "checked {} device keys, re-sealed {}", rotation.checked, rotation.resealed)?;
     let former = service.master_key_uses().await.map_err(explain)?;
     let former: Vec<_> =
         former.iter().filter(|one| !one.seals).map(|one| one.id.to_string()).collect();

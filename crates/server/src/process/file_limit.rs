@@ -3,7 +3,7 @@
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// Descriptors that do not belong to connections, such as files and the log.
-const OTHERS: u64 = 64;
+const RESERVED: u64 = 64;
 
 /// Descriptors per client connection: the HTTP transport holds each socket twice.
 const PER_CLIENT: u64 = 2;
@@ -21,7 +21,7 @@ pub(crate) fn raise_file_limit(clients: usize, database: u16) {
     let _unchanged = setrlimit(Resource::RLIMIT_NOFILE, limit, limit);
     let clients = u64::try_from(clients).unwrap_or(u64::MAX);
     let database = u64::from(database) * PER_DATABASE_CONNECTION;
-    let needed = clients.saturating_mul(PER_CLIENT).saturating_add(database + OTHERS);
+    let needed = clients.saturating_mul(PER_CLIENT).saturating_add(database + RESERVED);
     if limit < needed {
         tracing::warn!(
             allowed = limit,

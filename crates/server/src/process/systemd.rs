@@ -14,17 +14,17 @@ use tokio::time::sleep;
 ///
 /// If systemd passed several sockets, or a file descriptor that is not a listening socket.
 pub(crate) fn listening_socket() -> anyhow::Result<Option<ListeningSocket>> {
-    let mut handed_over = ListenFd::from_env();
-    match handed_over.len() {
+    let mut inherited = ListenFd::from_env();
+    match inherited.len() {
         0 => return Ok(None),
         1 => {}
         several => bail!("systemd passed {several} sockets; the service uses only one"),
     }
     // A socket of the other kind is not taken.
-    if let Ok(Some(listener)) = handed_over.take_tcp_listener(0) {
+    if let Ok(Some(listener)) = inherited.take_tcp_listener(0) {
         return Ok(Some(ListeningSocket::Tcp(listener)));
     }
-    let listener = handed_over.take_unix_listener(0);
+    let listener = inherited.take_unix_listener(0);
     let listener =
         listener.context("the file descriptor passed by systemd is not a listening socket")?;
     Ok(listener.map(ListeningSocket::Unix))

@@ -40,7 +40,7 @@ pub(super) struct Import<'a> {
 
 /// The outcome of a row.
 enum Outcome {
-    Good,
+    Accepted,
     /// The row is not registered; the reason does not contain its key.
     Rejected(String),
 }
@@ -77,17 +77,17 @@ impl<'a> Import<'a> {
         let header = reader.byte_headers().context("cannot read the first line")?.clone();
         let columns = Columns::of(&header)?;
         let mut rejects: Option<Writer<File>> = None;
-        let (mut good, mut rejected) = (0_u64, 0_u64);
+        let (mut accepted, mut rejected) = (0_u64, 0_u64);
 
         let mut record = ByteRecord::new();
         while reader.read_byte_record(&mut record).context("cannot read the file")? {
             match self.import(&columns, &header, &record).await? {
-                Outcome::Good => good += 1,
+                Outcome::Accepted => accepted += 1,
                 Outcome::Rejected(reason) => {
                     rejected += 1;
                     let writer = match &mut rejects {
                         Some(writer) => writer,
-                        none => none.insert(open_rejects(&rejects_path, &header)?),
+                        none => none.insert(create_rejects(&rejects_path, &header)?),
                     };
                     // The reason of an earlier import is dropped.
                     let fields = record.iter().enumerate();
@@ -96,11 +96,11 @@ impl<'a> Import<'a> {
                     writer.write_record(row).context("cannot write the reject file")?;
                 }
             }
-            if (good + rejected) % PROGRESS == 0 && io::stderr().is_terminal() {
-                write!(io::stderr(), "\r{} rows, {rejected} rejected", good + rejected)?;
+            if (accepted + rejected) % PROGRESS == 0 && io::stderr().is_terminal() {
+                write!(io::stderr(), "\r{} rows, {rejected} rejected", accepted + rejected)?;
             }
         }
-        if io::stderr().is_terminal() && good + rejected >= PROGRESS {
+        if io::stderr().is_terminal() && accepted + rejected >= PROGRESS {
             writeln!(io::stderr())?;
         }
         if let Some(mut writer) = rejects {
@@ -110,7 +110,7 @@ impl<'a> Import<'a> {
             fs::remove_file(&rejects_path).context("cannot remove the old reject file")?;
         }
         let done = if self.dry_run { "can be registered" } else { "are registered" };
-        writeln!(io::stdout(), "{good} rows {done}, {rejected} are rejected")?;
+        writeln!(io::stdout(), "{accepted} rows {done}, {rejected} are rejected")?;
         if rejected > 0 {
             bail!("{rejected} rows are rejected; see {} for the reasons", rejects_path.display());
         }
@@ -132,12 +132,12 @@ impl<'a> Import<'a> {
             Err(reason) => return Ok(Outcome::Rejected(reason)),
         };
         let registered = if self.dry_run {
-            self.could_be_registered(device).await
+            self.check_device(device).await
         } else {
             self.service.add_otp_device(&self.write, device).await
         };
         match registered {
-            Ok(()) => Ok(Outcome::Good),
+            Ok(()) => Ok(Outcome::Accepted),
             Err(Error::OtpDeviceConflict) => Ok(Outcome::Rejected(format!(
                 "{ID}: a device with this id and other details exists"
             ))),
@@ -145,7 +145,7 @@ impl<'a> Import<'a> {
         }
     }
 
-    async fn could_be_registered(&self, device: OtpDevice) -> Result<(), Error> {
+    async fn check_device(&self, device: OtpDevice) -> Result<(), Error> {
         match self.service.otp_device(&self.read, device.id(), None, None).await {
             Ok(existing) if existing.device != device => Err(Error::OtpDeviceConflict),
             Ok(_) | Err(Error::OtpDeviceUnknown) => Ok(()),
@@ -155,7 +155,7 @@ impl<'a> Import<'a> {
 }
 
 /// Creates the reject file. Only its owner can read it, because it contains keys.
-fn open_rejects(path: &Path, header: &ByteRecord) -> anyhow::Result<Writer<File>> {
+fn create_rejects(path: &Path, header: &ByteRecord) -> anyhow::Result<Writer<File>> {
     let open = || {
         // Always a new file: the mode of an old file may differ.
         if let Err(error) = fs::remove_file(path)
