@@ -4,6 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
+use merchant_otp_taler_protocol::ErrorCode;
 use serde_json::Value;
 use ureq::Body;
 use ureq::http::{HeaderMap, Response};
@@ -49,11 +50,11 @@ impl Reply {
 
     /// Asserts a Taler error with this status and code, and the shape of its body.
     #[track_caller]
-    pub fn expect_error(&self, status: u16, code: u16) {
+    pub fn expect_error(&self, status: u16, code: ErrorCode) {
         assert_eq!(self.status, status, "{}", self.body);
         assert_eq!(self.header("Content-Type"), Some("application/json"));
         let body = self.json();
-        assert_eq!(body["code"], code, "{body}");
+        assert_eq!(body["code"], code.number(), "{body}");
         assert!(body["hint"].as_str().is_some_and(|hint| !hint.is_empty()), "{body}");
         if status >= 500 {
             assert_eq!(body.as_object().unwrap().len(), 2, "more than code and hint: {body}");

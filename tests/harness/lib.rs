@@ -22,8 +22,12 @@ mod storage;
 pub use binary::{Output, binary, command, managed};
 pub use client::{RawConnection, Reply};
 pub use disk::SmallDisk;
+pub use merchant_otp_taler_protocol::ErrorCode;
 pub use network::Network;
 pub use schema::Migration;
 pub use server::{Server, basic};
-pub use shop::{ALL, AUTH, DEVICES, KEY, TOKEN, TOKENS, fails, json, shop, succeeds, token, trail};
+pub use shop::{
+    ALL, AUTH, DEVICES, KEY, TOKEN, TOKENS, added_devices, fails, json, listed_devices, now, shop,
+    succeeds, token, trail, wait_until,
+};
 pub use storage::{Storage, StorageKind};

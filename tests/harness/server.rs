@@ -10,6 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use data_encoding::BASE64;
+use merchant_otp_taler_protocol::ErrorCode;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -191,7 +192,7 @@ impl Server {
     /// Closes the reading end of the log after the next line.
     pub fn close_log(&mut self) {
         self.log_closed.store(true, Ordering::SeqCst);
-        self.request("GET", "/", &[], b"").expect_error(404, 21);
+        self.request("GET", "/", &[], b"").expect_error(404, ErrorCode::GenericEndpointUnknown);
         self.log_reader.take().unwrap().join().unwrap();
     }
 

@@ -1,5 +1,9 @@
 //! The instance `shop`, which most tests use: its paths, bodies and replies.
 
+use std::collections::BTreeMap;
+use std::thread::sleep;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
 use serde_json::Value;
 
 use crate::{Output, Reply, Server, Storage};
@@ -70,4 +74,47 @@ pub fn trail(storage: &Storage, instance: &str, more: &[&str]) -> Vec<Value> {
     let arguments = [&["audit", "list", "--instance", instance, "--json"], more].concat();
     let listed = succeeds(storage.run(&arguments));
     listed.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The ids of the devices that were added to the shop, by its audit trail, in order.
+#[track_caller]
+#[must_use]
+pub fn added_devices(storage: &Storage) -> Vec<String> {
+    trail(storage, "shop", &[])
+        .into_iter()
+        .filter(|event| event["operation"] == "otp-device.add" && event["outcome"] == "done")
+        .map(|event| event["device"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// The devices of the shop: their ids and descriptions.
+#[track_caller]
+#[must_use]
+pub fn listed_devices(server: &Server, token: &str) -> BTreeMap<String, String> {
+    let listed = json(&server.call("GET", DEVICES, token, ""));
+    let text = |device: &Value, name: &str| device[name].as_str().unwrap().to_owned();
+    let listed = listed["otp_devices"].as_array().unwrap().iter();
+    listed
+        .map(|device| (text(device, "otp_device_id"), text(device, "device_description")))
+        .collect()
+}
+
+/// Waits until a condition holds.
+///
+/// # Panics
+///
+/// If it does not hold within 30 s; the message names it.
+#[track_caller]
+pub fn wait_until(name: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !condition() {
+        assert!(Instant::now() < deadline, "{name}");
+        sleep(Duration::from_millis(10));
+    }
+}
+
+/// The current time, in seconds since the epoch.
+#[must_use]
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }

@@ -1,6 +1,8 @@
 //! Access tokens: refreshed, listed and revoked.
 
-use merchant_otp_tests::{ALL, DEVICES, Server, Storage, TOKEN, TOKENS, basic, json, shop, token};
+use merchant_otp_tests::{
+    ALL, DEVICES, ErrorCode, Server, Storage, TOKEN, TOKENS, basic, json, shop, token,
+};
 use serde_json::json;
 
 use crate::{device, on_both_databases};
@@ -23,15 +25,21 @@ fn a_refreshable_token_issues_tokens_within_its_scope(storage: &Storage) {
     assert_eq!(server.call("POST", TOKEN, &again, r#"{"scope": "order-pos"}"#).status, 200);
     for scope in ["all", "write", "readonly", "order-mgmt", "order-full"] {
         let body = json!({ "scope": scope }).to_string();
-        server.call("POST", TOKEN, &pos, body).expect_error(403, 16);
+        server
+            .call("POST", TOKEN, &pos, body)
+            .expect_error(403, ErrorCode::GenericTokenPermissionInsufficient);
     }
     let once = token(&refreshed);
     let refused = server.call("POST", TOKEN, &once, r#"{"scope": "order-simple"}"#);
-    refused.expect_error(403, 16);
+    refused.expect_error(403, ErrorCode::GenericTokenPermissionInsufficient);
     assert_eq!(refused.json()["detail"], "token-refresh");
     let foreign = storage.token("other", "all:refreshable", "forever");
-    server.call("POST", TOKEN, &foreign, ALL).expect_error(401, 2015);
-    server.call("POST", "/instances/nobody/private/token", &foreign, ALL).expect_error(404, 2000);
+    server
+        .call("POST", TOKEN, &foreign, ALL)
+        .expect_error(401, ErrorCode::MerchantGenericUnauthorized);
+    server
+        .call("POST", "/instances/nobody/private/token", &foreign, ALL)
+        .expect_error(404, ErrorCode::MerchantGenericInstanceUnknown);
 }
 
 /// In the process that revoked the token, and in every other one.
@@ -40,17 +48,29 @@ fn a_log_out_is_effective_in_every_process(storage: &Storage) {
     let second = Server::start(storage);
     let token = token(&server.log_in("shop", "right", r#"{"scope": "order-simple"}"#));
     for server in [&server, &second] {
-        server.call("GET", DEVICES, &token, "").expect_error(403, 16);
+        server
+            .call("GET", DEVICES, &token, "")
+            .expect_error(403, ErrorCode::GenericTokenPermissionInsufficient);
     }
     server.call("DELETE", TOKEN, &token, "").expect_stored();
     for server in [&server, &second] {
-        server.call("GET", DEVICES, &token, "").expect_error(401, 2015);
-        server.call("DELETE", TOKEN, &token, "").expect_error(401, 2015);
+        server
+            .call("GET", DEVICES, &token, "")
+            .expect_error(401, ErrorCode::MerchantGenericUnauthorized);
+        server
+            .call("DELETE", TOKEN, &token, "")
+            .expect_error(401, ErrorCode::MerchantGenericUnauthorized);
     }
-    server.request("DELETE", TOKEN, &[], b"").expect_error(401, 2015);
+    server
+        .request("DELETE", TOKEN, &[], b"")
+        .expect_error(401, ErrorCode::MerchantGenericUnauthorized);
     let headers = [("Authorization", &*basic("shop", "right"))];
-    server.request("DELETE", TOKEN, &headers, b"").expect_error(401, 2015);
-    server.call("DELETE", "/instances/nobody/private/token", &token, "").expect_error(404, 2000);
+    server
+        .request("DELETE", TOKEN, &headers, b"")
+        .expect_error(401, ErrorCode::MerchantGenericUnauthorized);
+    server
+        .call("DELETE", "/instances/nobody/private/token", &token, "")
+        .expect_error(404, ErrorCode::MerchantGenericInstanceUnknown);
 }
 
 fn tokens_are_listed_page_by_page(storage: &Storage) {
@@ -102,17 +122,21 @@ fn tokens_are_listed_page_by_page(storage: &Storage) {
         ("?limit=5&offset=18446744073709551616", "offset"),
     ] {
         let refused = server.call("GET", &format!("{TOKENS}{query}"), &first, "");
-        refused.expect_error(400, 26);
+        refused.expect_error(400, ErrorCode::GenericParameterMalformed);
         assert_eq!(refused.json()["detail"], name, "{query}");
     }
-    server.call("GET", TOKENS, &foreign, "").expect_error(401, 2015);
-    server.call("GET", "/instances/nobody/private/tokens", &first, "").expect_error(404, 2000);
+    server
+        .call("GET", TOKENS, &foreign, "")
+        .expect_error(401, ErrorCode::MerchantGenericUnauthorized);
+    server
+        .call("GET", "/instances/nobody/private/tokens", &first, "")
+        .expect_error(404, ErrorCode::MerchantGenericInstanceUnknown);
     let readonly = storage.token("shop", "readonly", "forever");
     assert_eq!(server.call("GET", TOKENS, &readonly, "").status, 200);
     assert_eq!(server.call("HEAD", TOKENS, &readonly, "").status, 200);
     let orders = storage.token("shop", "order-full", "forever");
     let refused = server.call("GET", TOKENS, &orders, "");
-    refused.expect_error(403, 16);
+    refused.expect_error(403, ErrorCode::GenericTokenPermissionInsufficient);
     assert_eq!(refused.json()["detail"], "tokens-read");
 }
 
@@ -126,18 +150,20 @@ fn a_token_is_revoked_by_its_serial(storage: &Storage) {
     let revoke =
         |token: &str, serial: &str| server.call("DELETE", &format!("{TOKENS}/{serial}"), token, "");
     let serial = serial.to_string();
-    revoke(&foreign, &serial).expect_error(401, 2015);
+    revoke(&foreign, &serial).expect_error(401, ErrorCode::MerchantGenericUnauthorized);
     let readonly = storage.token("shop", "readonly", "forever");
-    revoke(&readonly, &serial).expect_error(403, 16);
+    revoke(&readonly, &serial).expect_error(403, ErrorCode::GenericTokenPermissionInsufficient);
     let others = format!("/instances/other/private/tokens/{serial}");
-    server.call("DELETE", &others, &foreign, "").expect_error(404, 41);
+    server.call("DELETE", &others, &foreign, "").expect_error(404, ErrorCode::GenericTokenUnknown);
     assert_eq!(server.call("GET", DEVICES, &revoked, "").status, 200);
     revoke(&keeper, &serial).expect_stored();
-    server.call("GET", DEVICES, &revoked, "").expect_error(401, 2015);
-    revoke(&keeper, &serial).expect_error(404, 41);
+    server
+        .call("GET", DEVICES, &revoked, "")
+        .expect_error(401, ErrorCode::MerchantGenericUnauthorized);
+    revoke(&keeper, &serial).expect_error(404, ErrorCode::GenericTokenUnknown);
     for bad in ["x", "0", "-1", "9223372036854775808", "1.0", "%ff"] {
         let refused = revoke(&keeper, bad);
-        refused.expect_error(400, 26);
+        refused.expect_error(400, ErrorCode::GenericParameterMalformed);
         assert_eq!(refused.json()["detail"], "serial", "{bad}");
     }
     assert_eq!(server.call("GET", DEVICES, &keeper, "").status, 200);
@@ -150,5 +176,7 @@ fn a_cached_token_is_refused_at_once_by_the_process_that_revokes_it(storage: &St
         server.post("shop", &token, device(&format!("till {number}")).to_string()).expect_stored();
     }
     server.call("DELETE", "/instances/shop/private/token", &token, "").expect_stored();
-    server.post("shop", &token, device("other").to_string()).expect_error(401, 2015);
+    server
+        .post("shop", &token, device("other").to_string())
+        .expect_error(401, ErrorCode::MerchantGenericUnauthorized);
 }

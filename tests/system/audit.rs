@@ -1,9 +1,8 @@
 //! The audit trail: actor, operation, address and outcome.
 
-use std::thread::sleep;
-use std::time::{Duration, Instant};
-
-use merchant_otp_tests::{ALL, DEVICES, Server, Storage, StorageKind, TOKEN, basic, trail};
+use merchant_otp_tests::{
+    ALL, DEVICES, ErrorCode, Server, Storage, StorageKind, TOKEN, basic, trail, wait_until,
+};
 use serde_json::{Value, json};
 
 use crate::{device, on_both_databases};
@@ -35,16 +34,24 @@ fn changes_and_refusals_are_in_the_trail_and_in_the_log(storage: &Storage) {
     server.post("shop", &token, device("till").to_string()).expect_stored();
     let mut other = device("till");
     other["otp_ctr"] = json!(1);
-    server.post("shop", &token, other.to_string()).expect_error(409, 2851);
-    server.post("shop", &reader, device("till").to_string()).expect_error(403, 16);
-    server.post("shop", "secret-token:made-up", "").expect_error(401, 2015);
+    server
+        .post("shop", &token, other.to_string())
+        .expect_error(409, ErrorCode::MerchantPrivatePostOtpDevicesConflictOtpDeviceExists);
+    server
+        .post("shop", &reader, device("till").to_string())
+        .expect_error(403, ErrorCode::GenericTokenPermissionInsufficient);
+    server
+        .post("shop", "secret-token:made-up", "")
+        .expect_error(401, ErrorCode::MerchantGenericUnauthorized);
     let till = format!("{DEVICES}/till");
     let new_key = json!({ "otp_device_description": "Moved" }).to_string();
     server.call("PATCH", &till, &token, new_key).expect_stored();
     server.call("DELETE", &till, &token, "").expect_stored();
-    server.call("DELETE", &till, &token, "").expect_error(404, 2021);
+    server
+        .call("DELETE", &till, &token, "")
+        .expect_error(404, ErrorCode::MerchantGenericOtpDeviceUnknown);
     assert_eq!(server.log_in("cafe", "right", ALL).status, 200);
-    server.log_in("cafe", "wrong", ALL).expect_error(401, 2015);
+    server.log_in("cafe", "wrong", ALL).expect_error(401, ErrorCode::MerchantGenericUnauthorized);
     server.call("DELETE", TOKEN, &token, "").expect_stored();
 
     let events = trail(storage, "shop", &[]);
@@ -164,11 +171,7 @@ fn old_events_are_removed(storage: &Storage) {
     server.stop();
     assert_eq!(trail(storage, "shop", &[]).len(), 3);
     let server = Server::start_with(storage, &[("AUDIT__RETENTION", "1")]);
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !server.log().contains("removed old audit events") {
-        assert!(Instant::now() < deadline, "the old event is still there");
-        sleep(Duration::from_millis(50));
-    }
+    wait_until("the old event is removed", || server.log().contains("removed old audit events"));
     // At most the events of the instance and the token are left.
     assert!(trail(storage, "shop", &[]).len() <= 2);
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
-use merchant_otp_tests::{Reply, Server, Storage};
+use merchant_otp_tests::{ErrorCode, Reply, Server, Storage};
 use serde_json::{Value, json};
 
 use crate::{device, on_both_databases};
@@ -91,7 +91,7 @@ fn a_wrong_field_is_named(storage: &Storage) {
             let mut body = device("till");
             body[field] = value.clone();
             let refused = server.post("shop", &token, body.to_string());
-            refused.expect_error(400, 22);
+            refused.expect_error(400, ErrorCode::GenericJsonInvalid);
             assert_eq!(refused.json()["field"], *field, "{value}");
             assert!(refused.json()["detail"].is_string());
         }
@@ -99,7 +99,7 @@ fn a_wrong_field_is_named(storage: &Storage) {
             let mut body = device("till");
             body.as_object_mut().unwrap().remove(*field);
             let refused = server.post("shop", &token, body.to_string());
-            refused.expect_error(400, 22);
+            refused.expect_error(400, ErrorCode::GenericJsonInvalid);
             assert_eq!(refused.json()["field"], *field);
         }
     }
@@ -126,10 +126,10 @@ fn bodies_that_are_no_json_object_are_refused(storage: &Storage) {
     ];
     for body in bad {
         let refused = server.post("shop", &token, &body);
-        refused.expect_error(400, 22);
+        refused.expect_error(400, ErrorCode::GenericJsonInvalid);
     }
     let latin1 = [b"{\"otp_device_id\": \"".as_slice(), b"\xfc", b"\"}"].concat();
-    server.post("shop", &token, latin1).expect_error(400, 22);
+    server.post("shop", &token, latin1).expect_error(400, ErrorCode::GenericJsonInvalid);
 }
 
 fn the_largest_and_smallest_details_are_stored(storage: &Storage) {
@@ -206,8 +206,10 @@ fn compressed_bodies_are_accepted(storage: &Storage) {
     ] {
         post_encoded(&server, &token, encoding, &encoded).expect_stored();
     }
-    post_encoded(&server, &token, "br", &gzip(body)).expect_error(400, 22);
-    post_encoded(&server, &token, "gzip", &gzip(b"no JSON")).expect_error(400, 22);
+    post_encoded(&server, &token, "br", &gzip(body))
+        .expect_error(400, ErrorCode::GenericJsonInvalid);
+    post_encoded(&server, &token, "gzip", &gzip(b"no JSON"))
+        .expect_error(400, ErrorCode::GenericJsonInvalid);
 }
 
 fn broken_compression_is_refused(storage: &Storage) {
@@ -226,7 +228,8 @@ fn broken_compression_is_refused(storage: &Storage) {
         ("deflate", &gzip),
         ("deflate", b""),
     ] {
-        post_encoded(&server, &token, encoding, encoded).expect_error(400, 28);
+        post_encoded(&server, &token, encoding, encoded)
+            .expect_error(400, ErrorCode::GenericCompressionInvalid);
     }
 }
 
@@ -236,8 +239,12 @@ fn bodies_over_the_limit_are_refused(storage: &Storage) {
     let body = device("till").to_string();
     let of_length = |length: usize| format!("{body}{}", " ".repeat(length - body.len()));
     server.post("shop", &token, of_length(MIB)).expect_stored();
-    server.post("shop", &token, of_length(MIB + 1)).expect_error(413, 32);
-    server.post("shop", &token, of_length(20 * MIB)).expect_error(413, 32);
+    server
+        .post("shop", &token, of_length(MIB + 1))
+        .expect_error(413, ErrorCode::GenericUploadExceedsLimit);
+    server
+        .post("shop", &token, of_length(20 * MIB))
+        .expect_error(413, ErrorCode::GenericUploadExceedsLimit);
 
     // A body that is announced and not sent is refused without waiting for it.
     let mut connection = server.connect();
@@ -259,7 +266,8 @@ fn decompression_bombs_are_refused(storage: &Storage) {
         [("gzip", gzip(&zeros)), ("deflate", zlib(&zeros)), ("deflate", deflate(&zeros))]
     {
         assert!(bomb.len() < MIB);
-        post_encoded(&server, &token, encoding, &bomb).expect_error(413, 32);
+        post_encoded(&server, &token, encoding, &bomb)
+            .expect_error(413, ErrorCode::GenericUploadExceedsLimit);
     }
     let grown = server.peak_memory() - before;
     assert!(grown < 20 * 1024, "bombs of 256 MiB took {grown} KiB of memory");
@@ -267,7 +275,8 @@ fn decompression_bombs_are_refused(storage: &Storage) {
     let dense: Vec<u8> = (0..300_000_u64).flat_map(|n| (n * n * n).to_le_bytes()).collect();
     let compressed = gzip(&dense);
     assert!(compressed.len() > MIB, "{}", compressed.len());
-    post_encoded(&server, &token, "gzip", &compressed).expect_error(413, 32);
+    post_encoded(&server, &token, "gzip", &compressed)
+        .expect_error(413, ErrorCode::GenericUploadExceedsLimit);
 }
 
 /// The server does not go on reading, neither if an authorized client sends too much nor if an
@@ -320,7 +329,9 @@ fn a_refusal_arrives_before_a_long_body_is_sent(storage: &Storage) {
     let server = Server::start(storage);
     let body = " ".repeat(512 * 1024);
     for headers in [&[][..], &[("Transfer-Encoding", "chunked")]] {
-        server.request("POST", "/nowhere", headers, body.as_bytes()).expect_error(404, 21);
+        server
+            .request("POST", "/nowhere", headers, body.as_bytes())
+            .expect_error(404, ErrorCode::GenericEndpointUnknown);
     }
 }
 
@@ -330,5 +341,7 @@ fn the_body_limit_is_a_setting(storage: &Storage) {
     let body = device("till").to_string();
     assert!(body.len() <= 200);
     server.post("shop", &token, &body).expect_stored();
-    server.post("shop", &token, format!("{body:200} ")).expect_error(413, 32);
+    server
+        .post("shop", &token, format!("{body:200} "))
+        .expect_error(413, ErrorCode::GenericUploadExceedsLimit);
 }

@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use flate2::read::{GzDecoder, ZlibDecoder};
-use merchant_otp_tests::{Server, Storage};
+use merchant_otp_tests::{ErrorCode, Server, Storage};
 use serde_json::json;
 
 use crate::{device, on_both_databases};
@@ -39,10 +39,12 @@ fn the_version_is_public(storage: &Storage) {
         );
         assert_eq!(server.request("HEAD", path, &[], b"").status, 200);
         let refused = server.request("POST", path, &[], b"{}");
-        refused.expect_error(405, 20);
+        refused.expect_error(405, ErrorCode::GenericMethodInvalid);
         assert_eq!(refused.header("Allow"), Some("GET, HEAD"));
     }
-    server.request("GET", "/instances/nobody/config", &[], b"").expect_error(404, 2000);
+    server
+        .request("GET", "/instances/nobody/config", &[], b"")
+        .expect_error(404, ErrorCode::MerchantGenericInstanceUnknown);
 }
 
 fn requests_from_every_origin_are_allowed(storage: &Storage) {
@@ -130,6 +132,6 @@ fn the_former_name_of_admin_is_redirected(storage: &Storage) {
         }
     }
     for path in ["/instances/default//example.com", "/instances/default/", "/instances/default"] {
-        server.request("GET", path, &[], b"").expect_error(404, 21);
+        server.request("GET", path, &[], b"").expect_error(404, ErrorCode::GenericEndpointUnknown);
     }
 }

@@ -6,7 +6,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use merchant_otp_test_tools::libfaketime;
-use merchant_otp_tests::{ALL, DEVICES, Server, Storage, basic};
+use merchant_otp_tests::{ALL, DEVICES, ErrorCode, Server, Storage, basic};
 use serde_json::json;
 
 use crate::{device, on_both_databases};
@@ -67,7 +67,7 @@ fn clock_jumps_take_effect_at_once(storage: &Storage) {
             let path = "/instances/cafe/private/token";
             let reply = server.request("POST", path, &headers, ALL.as_bytes());
             if reply.status != 401 {
-                reply.expect_error(429, 2015);
+                reply.expect_error(429, ErrorCode::MerchantGenericUnauthorized);
                 let wait: u64 = reply.header("Retry-After").unwrap().parse().unwrap();
                 assert!(wait <= 120, "{wait}");
                 return number;

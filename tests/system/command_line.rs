@@ -7,7 +7,9 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use merchant_otp_tests::{Output, Server, Storage, StorageKind, binary, command, fails, succeeds};
+use merchant_otp_tests::{
+    ErrorCode, Output, Server, Storage, StorageKind, binary, command, fails, succeeds,
+};
 
 use crate::{device, on_both_databases};
 
@@ -31,7 +33,9 @@ fn instances_are_added_listed_and_removed(storage: &Storage) {
     let token = storage.token("other", "all", "forever");
     server.post("other", &token, device("till").to_string()).expect_stored();
     succeeds(storage.run(&["instance", "remove", "other"]));
-    server.post("other", &token, device("till").to_string()).expect_error(404, 2000);
+    server
+        .post("other", &token, device("till").to_string())
+        .expect_error(404, ErrorCode::MerchantGenericInstanceUnknown);
     fails(storage.run(&["instance", "remove", "other"]), "merchant-otp instance list");
 }
 

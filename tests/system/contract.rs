@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 
 use merchant_otp_test_tools::schemathesis;
-use merchant_otp_tests::{Server, Storage};
+use merchant_otp_tests::{ErrorCode, Server, Storage};
 use serde_json::Value;
 
 use crate::on_both_databases;
@@ -102,7 +102,7 @@ fn every_operation_is_described(storage: &Storage) {
             .replace("{serial}", "1");
         // The refusal of another method lists the allowed ones.
         let refused = server.request("PUT", &example, &[], b"");
-        refused.expect_error(405, 20);
+        refused.expect_error(405, ErrorCode::GenericMethodInvalid);
         assert_eq!(refused.header("Allow"), Some(&*methods.join(", ")), "{path}");
         for method in &methods {
             let answered = server.request(method, &example, &[], b"{}");

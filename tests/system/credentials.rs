@@ -1,6 +1,6 @@
 //! Authorization to register devices.
 
-use merchant_otp_tests::{Reply, Server, Storage};
+use merchant_otp_tests::{ErrorCode, Reply, Server, Storage};
 
 use crate::{device, on_both_databases};
 
@@ -27,7 +27,8 @@ fn an_unknown_instance_is_reported_before_the_credentials(storage: &Storage) {
     for instance in ["nobody", "Shop", "x", "sh%2Fop", "%ff", "shop%00", "..%2f", "%252e", "s%20p"]
     {
         for authorization in [None, Some("Bearer x"), Some(&*bearer)] {
-            post(&server, instance, authorization).expect_error(404, 2000);
+            post(&server, instance, authorization)
+                .expect_error(404, ErrorCode::MerchantGenericInstanceUnknown);
         }
     }
 }
@@ -50,7 +51,7 @@ fn invalid_tokens_are_refused(storage: &Storage) {
         Some(&*format!("Bearer secret-token:{}", "x".repeat(4_000))),
     ] {
         let refused = post(&server, "shop", authorization);
-        refused.expect_error(401, 2015);
+        refused.expect_error(401, ErrorCode::MerchantGenericUnauthorized);
         assert_eq!(refused.header("WWW-Authenticate"), Some("Bearer"));
     }
 }
@@ -58,7 +59,8 @@ fn invalid_tokens_are_refused(storage: &Storage) {
 fn an_expired_token_is_refused(storage: &Storage) {
     let server = Server::start(storage);
     let expired = storage.token("shop", "all", "0s");
-    post(&server, "shop", Some(&format!("Bearer {expired}"))).expect_error(401, 2015);
+    post(&server, "shop", Some(&format!("Bearer {expired}")))
+        .expect_error(401, ErrorCode::MerchantGenericUnauthorized);
     let valid = storage.token("shop", "all", "1h");
     post(&server, "shop", Some(&format!("Bearer {valid}"))).expect_stored();
 }
@@ -70,7 +72,8 @@ fn a_token_of_another_instance_is_refused(storage: &Storage) {
     }
     for foreign in ["admin", "other"] {
         let token = storage.token(foreign, "all", "forever");
-        post(&server, "shop", Some(&format!("Bearer {token}"))).expect_error(401, 2015);
+        post(&server, "shop", Some(&format!("Bearer {token}")))
+            .expect_error(401, ErrorCode::MerchantGenericUnauthorized);
     }
 }
 
@@ -83,7 +86,7 @@ fn a_revoked_token_is_refused_at_once(storage: &Storage) {
     let serial = listed.lines().nth(1).unwrap().split('\t').next().unwrap();
     let revoked = storage.run(&["token", "revoke", "--instance", "shop", serial]);
     assert!(revoked.success, "{}", revoked.stderr);
-    post(&server, "shop", Some(&bearer)).expect_error(401, 2015);
+    post(&server, "shop", Some(&bearer)).expect_error(401, ErrorCode::MerchantGenericUnauthorized);
 }
 
 fn registration_needs_a_writing_scope(storage: &Storage) {
@@ -102,7 +105,7 @@ fn registration_needs_a_writing_scope(storage: &Storage) {
     ] {
         let token = storage.token("shop", scope, "forever");
         let refused = post(&server, "shop", Some(&format!("Bearer {token}")));
-        refused.expect_error(403, 16);
+        refused.expect_error(403, ErrorCode::GenericTokenPermissionInsufficient);
         assert_eq!(refused.json()["detail"], "otp-devices-write");
     }
 }

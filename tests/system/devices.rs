@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use merchant_otp_tests::{DEVICES, Server, Storage, StorageKind, json};
+use merchant_otp_tests::{DEVICES, ErrorCode, Server, Storage, StorageKind, json};
 use serde_json::{Value, json};
 
 use crate::{device, on_both_databases};
@@ -156,7 +156,7 @@ fn malformed_parameters_are_named(storage: &Storage) {
         .chain(prices.map(|value| ("price", value)));
     for (name, value) in queries {
         let refused = server.call("GET", &path(&format!("till?{name}={value}")), &token, "");
-        refused.expect_error(400, 26);
+        refused.expect_error(400, ErrorCode::GenericParameterMalformed);
         assert_eq!(refused.json()["detail"], name, "{value}");
     }
 }
@@ -205,13 +205,17 @@ fn an_invalid_change_changes_nothing(storage: &Storage) {
         let mut body = json!({ "otp_device_description": "new", "otp_ctr": 1 });
         body[field] = value;
         let refused = server.call("PATCH", &path("till"), &token, body.to_string());
-        refused.expect_error(400, 22);
+        refused.expect_error(400, ErrorCode::GenericJsonInvalid);
         assert_eq!(refused.json()["field"], field);
     }
     // An algorithm that computes codes, without a key.
     let body = json!({ "otp_algorithm": 1, "otp_ctr": 1 }).to_string();
-    server.call("PATCH", &path("till"), &token, body).expect_error(400, 22);
-    server.call("PATCH", &path("till"), &token, "[]").expect_error(400, 22);
+    server
+        .call("PATCH", &path("till"), &token, body)
+        .expect_error(400, ErrorCode::GenericJsonInvalid);
+    server
+        .call("PATCH", &path("till"), &token, "[]")
+        .expect_error(400, ErrorCode::GenericJsonInvalid);
     server.post("shop", &token, without_key.to_string()).expect_stored();
 }
 
@@ -276,8 +280,12 @@ fn a_removed_device_is_gone(storage: &Storage) {
         server.post("shop", &token, device(id).to_string()).expect_stored();
     }
     server.call("DELETE", &path("till"), &token, "").expect_stored();
-    server.call("DELETE", &path("till"), &token, "").expect_error(404, 2021);
-    server.call("GET", &path("till"), &token, "").expect_error(404, 2021);
+    server
+        .call("DELETE", &path("till"), &token, "")
+        .expect_error(404, ErrorCode::MerchantGenericOtpDeviceUnknown);
+    server
+        .call("GET", &path("till"), &token, "")
+        .expect_error(404, ErrorCode::MerchantGenericOtpDeviceUnknown);
     let listed = json(&server.call("GET", DEVICES, &token, ""));
     assert_eq!(listed["otp_devices"][0]["otp_device_id"], "kept");
     assert_eq!(listed["otp_devices"].as_array().unwrap().len(), 1);
@@ -291,13 +299,19 @@ fn unknown_devices_and_instances_are_not_found(storage: &Storage) {
     let (server, token) = shop(storage);
     for id in ["till", "%ff", "..%2f..", "%00", "%2e", &"i".repeat(256)] {
         for method in ["GET", "PATCH", "DELETE"] {
-            server.call(method, &path(id), &token, "{}").expect_error(404, 2021);
+            server
+                .call(method, &path(id), &token, "{}")
+                .expect_error(404, ErrorCode::MerchantGenericOtpDeviceUnknown);
             let nowhere = format!("/instances/nobody/private/otp-devices/{id}");
-            server.call(method, &nowhere, &token, "{}").expect_error(404, 2000);
+            server
+                .call(method, &nowhere, &token, "{}")
+                .expect_error(404, ErrorCode::MerchantGenericInstanceUnknown);
         }
     }
     let nowhere = "/instances/nobody/private/otp-devices";
-    server.call("GET", nowhere, &token, "").expect_error(404, 2000);
+    server
+        .call("GET", nowhere, &token, "")
+        .expect_error(404, ErrorCode::MerchantGenericInstanceUnknown);
 }
 
 fn ids_are_decoded_once(storage: &Storage) {
@@ -323,7 +337,9 @@ fn ids_are_decoded_once(storage: &Storage) {
     }
     // These would be ids of devices if they were decoded twice, or with replacement characters.
     for encoded in ["%252541", "A", "%ff", "%c3%28"] {
-        server.call("GET", &path(encoded), &token, "").expect_error(404, 2021);
+        server
+            .call("GET", &path(encoded), &token, "")
+            .expect_error(404, ErrorCode::MerchantGenericOtpDeviceUnknown);
     }
 }
 
@@ -384,15 +400,15 @@ fn faults_have_the_codes_of_their_operation(storage: &Storage) {
         ),
     };
     storage.execute(fault);
-    patch().expect_error(500, 52);
-    delete().expect_error(500, 52);
+    patch().expect_error(500, ErrorCode::GenericDbStoreFailed);
+    delete().expect_error(500, ErrorCode::GenericDbStoreFailed);
     storage.execute(repair);
 
     storage.execute("ALTER TABLE otp_devices RENAME TO elsewhere");
     for path in [DEVICES.to_owned(), path("till")] {
-        server.call("GET", &path, &token, "").expect_error(500, 53);
+        server.call("GET", &path, &token, "").expect_error(500, ErrorCode::GenericDbFetchFailed);
     }
-    patch().expect_error(500, 53);
+    patch().expect_error(500, ErrorCode::GenericDbFetchFailed);
     storage.execute("ALTER TABLE elsewhere RENAME TO otp_devices");
     patch().expect_stored();
     delete().expect_stored();

@@ -3,7 +3,7 @@
 use std::iter;
 
 use ::postgres::{Client, NoTls};
-use merchant_otp_tests::{DEVICES, Server, SmallDisk, Storage};
+use merchant_otp_tests::{DEVICES, ErrorCode, Server, SmallDisk, Storage};
 use merchant_otp_throwaway_postgres::Cluster;
 use serde_json::{Value, json};
 
@@ -31,7 +31,9 @@ fn expect_full(server: &Server, token: &str, load: &Load) {
     // Reads, health checks and refusals still work.
     assert_eq!(server.call("GET", &format!("{DEVICES}/till-0"), token, "").status, 200);
     assert_eq!(server.request("GET", "/readyz", &[], b"").status, 204);
-    server.post("shop", "secret-token:made-up", "").expect_error(401, 2015);
+    server
+        .post("shop", "secret-token:made-up", "")
+        .expect_error(401, ErrorCode::MerchantGenericUnauthorized);
 }
 
 #[test]

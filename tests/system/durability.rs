@@ -1,8 +1,9 @@
 //! Acknowledged devices survive a kill of the process.
 
+use std::collections::BTreeSet;
 use std::thread;
 
-use merchant_otp_tests::{Server, Storage, trail};
+use merchant_otp_tests::{ErrorCode, Server, Storage, added_devices};
 use serde_json::json;
 
 use crate::{device, on_both_databases};
@@ -30,19 +31,18 @@ fn acknowledged_devices_survive_kill_9(storage: &Storage) {
     server.kill();
 
     // Each device has its event.
-    let added = trail(storage, "shop", &[]).into_iter();
-    let added = added.filter(|event| event["operation"] == "otp-device.add");
-    let mut added: Vec<_> = added.map(|event| event["device"].clone()).collect();
-    added.sort_by_key(ToString::to_string);
-    added.dedup();
+    let added = added_devices(storage);
     assert_eq!(added.len(), 8 * 25);
+    assert_eq!(added.iter().collect::<BTreeSet<_>>().len(), 8 * 25);
 
     let server = Server::start(storage);
     for client in 0..8 {
         for number in 0..25 {
             let mut other = device(&id(client, number));
             other["otp_ctr"] = json!(1);
-            server.post("shop", &token, other.to_string()).expect_error(409, 2851);
+            server
+                .post("shop", &token, other.to_string())
+                .expect_error(409, ErrorCode::MerchantPrivatePostOtpDevicesConflictOtpDeviceExists);
             server.post("shop", &token, device(&id(client, number)).to_string()).expect_stored();
         }
     }

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use merchant_otp_tests::{KEY, Output, Server, Storage};
+use merchant_otp_tests::{KEY, Output, Server, Storage, succeeds};
 use serde_json::json;
 
 use crate::{device, on_both_databases};
@@ -17,13 +17,6 @@ on_both_databases! {
     a_corrected_reject_file_can_be_imported,
 }
 
-#[track_caller]
-fn succeeds(storage: &Storage, arguments: &[&str]) -> String {
-    let output = storage.run(arguments);
-    assert!(output.success, "{}", output.stderr);
-    output.stdout
-}
-
 /// The arguments that add a device to the instance `shop`.
 fn add<'a>(id: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     let arguments =
@@ -32,8 +25,8 @@ fn add<'a>(id: &'a str, more: &[&'a str]) -> Vec<&'a str> {
 }
 
 fn a_device_is_enrolled_with_a_uri_and_a_qr_code(storage: &Storage) {
-    succeeds(storage, &["instance", "add", "shop", "--name", "Käse & mehr"]);
-    let shown = succeeds(storage, &add("till 1", &["--key", &KEY.to_lowercase()]));
+    succeeds(storage.run(&["instance", "add", "shop", "--name", "Käse & mehr"]));
+    let shown = succeeds(storage.run(&add("till 1", &["--key", &KEY.to_lowercase()])));
     let expected = format!(
         "otpauth://totp/K%C3%A4se%20%26%20mehr:till%201?secret={KEY}\
          &issuer=K%C3%A4se%20%26%20mehr&algorithm=SHA1&digits=8&period=30"
@@ -47,22 +40,22 @@ fn a_device_is_enrolled_with_a_uri_and_a_qr_code(storage: &Storage) {
 
     // Registering the same device again is no error, over HTTP or on the command line.
     let server = Server::start(storage);
-    let token = succeeds(storage, &["token", "add", "--instance", "shop", "--scope", "all"]);
+    let token = succeeds(storage.run(&["token", "add", "--instance", "shop", "--scope", "all"]));
     server.post("shop", token.trim(), device("till 1").to_string()).expect_stored();
-    succeeds(storage, &add("till 1", &["--key", KEY]));
+    succeeds(storage.run(&add("till 1", &["--key", KEY])));
 }
 
 fn a_key_is_generated_when_none_is_given(storage: &Storage) {
-    succeeds(storage, &["instance", "add", "shop", "--name", "Shop"]);
+    succeeds(storage.run(&["instance", "add", "shop", "--name", "Shop"]));
     let secrets = ["one", "two"].map(|id| {
-        let shown = succeeds(storage, &add(id, &[]));
+        let shown = succeeds(storage.run(&add(id, &[])));
         let secret = shown.split_once("secret=").unwrap().1.split_once('&').unwrap().0.to_owned();
         // 160 bits, 5 per character.
         assert_eq!(secret.len(), 32, "{shown}");
         secret
     });
     assert_ne!(secrets[0], secrets[1]);
-    let shown = succeeds(storage, &add("none", &["--algorithm", "none"]));
+    let shown = succeeds(storage.run(&add("none", &["--algorithm", "none"])));
     assert!(!shown.contains("otpauth:"), "{shown}");
 
     let from_stdin = storage.run_with_input(&add("stdin", &["--key", "-"]), &format!("{KEY}\n"));
@@ -71,26 +64,26 @@ fn a_key_is_generated_when_none_is_given(storage: &Storage) {
 }
 
 fn devices_are_listed_shown_and_removed(storage: &Storage) {
-    succeeds(storage, &["instance", "add", "shop", "--name", "Shop"]);
+    succeeds(storage.run(&["instance", "add", "shop", "--name", "Shop"]));
     for id in ["b", "a"] {
-        succeeds(storage, &add(id, &["--key", KEY]));
+        succeeds(storage.run(&add(id, &["--key", KEY])));
     }
     let of_shop = |arguments: &[&'static str]| [arguments, &["--instance", "shop"]].concat();
     let list = of_shop(&["device", "list"]);
-    assert_eq!(succeeds(storage, &list), "a\tTill at the door\nb\tTill at the door\n");
-    let shown = succeeds(storage, &of_shop(&["device", "show", "--id", "a"]));
+    assert_eq!(succeeds(storage.run(&list)), "a\tTill at the door\nb\tTill at the door\n");
+    let shown = succeeds(storage.run(&of_shop(&["device", "show", "--id", "a"])));
     assert!(shown.contains("algorithm\tTOTP_WITHOUT_PRICE\n"), "{shown}");
     assert!(!shown.contains(KEY), "{shown}");
-    succeeds(storage, &of_shop(&["device", "remove", "--id", "a"]));
-    assert_eq!(succeeds(storage, &list), "b\tTill at the door\n");
+    succeeds(storage.run(&of_shop(&["device", "remove", "--id", "a"])));
+    assert_eq!(succeeds(storage.run(&list)), "b\tTill at the door\n");
     let gone = storage.run(&of_shop(&["device", "remove", "--id", "a"]));
     assert!(!gone.success && gone.stderr.contains("merchant-otp device list"), "{}", gone.stderr);
 }
 
 fn codes_are_shown_with_their_validity(storage: &Storage) {
-    succeeds(storage, &["instance", "add", "shop", "--name", "Shop"]);
-    succeeds(storage, &add("time", &["--key", KEY]));
-    succeeds(storage, &add("price", &["--key", KEY, "--algorithm", "TOTP_WITH_PRICE"]));
+    succeeds(storage.run(&["instance", "add", "shop", "--name", "Shop"]));
+    succeeds(storage.run(&add("time", &["--key", KEY])));
+    succeeds(storage.run(&add("price", &["--key", KEY, "--algorithm", "TOTP_WITH_PRICE"])));
     let code = |arguments: &[&str]| {
         storage.run(&[&["device", "code", "--instance", "shop", "--id"], arguments].concat())
     };
@@ -114,8 +107,8 @@ fn codes_are_shown_with_their_validity(storage: &Storage) {
 }
 
 fn errors_do_not_contain_the_key(storage: &Storage) {
-    succeeds(storage, &["instance", "add", "shop", "--name", "Shop"]);
-    succeeds(storage, &add("till", &["--key", KEY]));
+    succeeds(storage.run(&["instance", "add", "shop", "--name", "Shop"]));
+    succeeds(storage.run(&add("till", &["--key", KEY])));
     let check = |output: &Output, message: &str| {
         assert!(!output.success, "{output:?}");
         assert!(output.stderr.contains(message), "{}", output.stderr);
@@ -130,7 +123,7 @@ fn errors_do_not_contain_the_key(storage: &Storage) {
 
     // Nothing was stored.
     let server = Server::start(storage);
-    let token = succeeds(storage, &["token", "add", "--instance", "shop", "--scope", "all"]);
+    let token = succeeds(storage.run(&["token", "add", "--instance", "shop", "--scope", "all"]));
     let listed = server.call("GET", "/instances/shop/private/otp-devices", token.trim(), "");
     let only = json!({ "otp_device_id": "till", "device_description": "Till at the door" });
     assert_eq!(listed.json(), json!({ "otp_devices": [only] }));
@@ -146,8 +139,8 @@ fn csv(contents: impl AsRef<[u8]>) -> (tempfile::TempDir, String) {
 }
 
 fn valid_rows_are_imported_and_invalid_ones_rejected(storage: &Storage) {
-    succeeds(storage, &["instance", "add", "shop", "--name", "Shop"]);
-    succeeds(storage, &add("taken", &["--key", "MZXW6"]));
+    succeeds(storage.run(&["instance", "add", "shop", "--name", "Shop"]));
+    succeeds(storage.run(&add("taken", &["--key", "MZXW6"])));
     let file = format!(
         "otp_device_id,otp_device_description,otp_key,otp_algorithm,otp_ctr\n\
          till,Till at the door,{KEY},1,\n\
@@ -170,7 +163,7 @@ fn valid_rows_are_imported_and_invalid_ones_rejected(storage: &Storage) {
     let tried = storage.run(&[&import[..], &["--dry-run"]].concat());
     assert!(!tried.success);
     assert_eq!(tried.stdout, "4 rows can be registered, 8 are rejected\n");
-    assert_eq!(succeeds(storage, &list), "taken\tTill at the door\n");
+    assert_eq!(succeeds(storage.run(&list)), "taken\tTill at the door\n");
 
     // Twice: a device that is already registered is no error.
     for _ in 0..2 {
@@ -179,11 +172,11 @@ fn valid_rows_are_imported_and_invalid_ones_rejected(storage: &Storage) {
         assert!(!imported.stderr.contains("MARKER"), "{}", imported.stderr);
         assert_eq!(imported.stdout, "4 rows are registered, 8 are rejected\n");
     }
-    let listed = succeeds(storage, &list);
+    let listed = succeeds(storage.run(&list));
     let ids: Vec<_> = listed.lines().map(|line| line.split_once('\t').unwrap().0).collect();
     assert_eq!(ids, ["a,b", "default", "no codes", "taken", "till"]);
     let server = Server::start(storage);
-    let token = succeeds(storage, &["token", "add", "--instance", "shop", "--scope", "all"]);
+    let token = succeeds(storage.run(&["token", "add", "--instance", "shop", "--scope", "all"]));
     server.post("shop", token.trim(), device("till").to_string()).expect_stored();
 
     let rejects = format!("{path}.rejects.csv");
@@ -209,7 +202,7 @@ fn valid_rows_are_imported_and_invalid_ones_rejected(storage: &Storage) {
 }
 
 fn a_corrected_reject_file_can_be_imported(storage: &Storage) {
-    succeeds(storage, &["instance", "add", "shop", "--name", "Shop"]);
+    succeeds(storage.run(&["instance", "add", "shop", "--name", "Shop"]));
     let (_folder, path) =
         csv(format!("otp_key,otp_device_id,otp_device_description\n{KEY},..,Till at the door\n"));
     let import = |path: &str| storage.run(&["device", "import", path, "--instance", "shop"]);

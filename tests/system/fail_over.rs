@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::thread::sleep;
 use std::time::Duration;
 
-use merchant_otp_tests::{Server, Storage, StorageKind};
+use merchant_otp_tests::{ErrorCode, Server, Storage, StorageKind};
 use merchant_otp_throwaway_postgres::Cluster;
 
 use crate::device;
@@ -33,7 +33,9 @@ fn a_restarted_server_is_used_again() {
     under_load(&storage, &[&server], &token, device, |load| {
         cluster.stop();
         for _ in 0..3 {
-            server.post("shop", &token, device("nowhere").to_string()).expect_error(500, 51);
+            server
+                .post("shop", &token, device("nowhere").to_string())
+                .expect_error(500, ErrorCode::GenericDbStartFailed);
         }
         cluster.start_again().unwrap();
         load.expect_recovery();

@@ -1,6 +1,6 @@
 //! Instances: managed by `admin`, and by themselves.
 
-use merchant_otp_tests::{Server, Storage, StorageKind, json};
+use merchant_otp_tests::{ErrorCode, Server, Storage, StorageKind, json};
 use serde_json::{Value, json};
 
 use crate::{device, on_both_databases};
@@ -49,7 +49,9 @@ fn an_instance_is_provisioned_before_it_is_used(storage: &Storage) {
     let token = token["access_token"].as_str().unwrap();
     server.post("shop", token, device("till").to_string()).expect_stored();
     // `admin` manages instances, but cannot act for them.
-    server.post("shop", &admin, device("till").to_string()).expect_error(401, 2015);
+    server
+        .post("shop", &admin, device("till").to_string())
+        .expect_error(401, ErrorCode::MerchantGenericUnauthorized);
     assert_eq!(storage.run(&["instance", "list"]).stdout, "admin\tadmin\nshop\tKäse & mehr\n");
 }
 
@@ -61,31 +63,55 @@ fn an_instance_is_created_once(storage: &Storage) {
     };
     add("shop", "Shop", "right").expect_stored();
     add("shop", "Shop", "right").expect_stored();
-    add("shop", "Another", "right").expect_error(409, 2600);
-    add("shop", "Shop", "wrong").expect_error(409, 2600);
-    add("default", "Shop", "right").expect_error(409, 2600);
+    add("shop", "Another", "right")
+        .expect_error(409, ErrorCode::MerchantPrivatePostInstancesAlreadyExists);
+    add("shop", "Shop", "wrong")
+        .expect_error(409, ErrorCode::MerchantPrivatePostInstancesAlreadyExists);
+    add("default", "Shop", "right")
+        .expect_error(409, ErrorCode::MerchantPrivatePostInstancesAlreadyExists);
     // Added on the command line, without a password.
     assert!(storage.run(&["instance", "add", "cafe", "--name", "Café"]).success);
-    add("cafe", "Café", "right").expect_error(409, 2600);
+    add("cafe", "Café", "right")
+        .expect_error(409, ErrorCode::MerchantPrivatePostInstancesAlreadyExists);
     assert_eq!(server.log_in("shop", "right", r#"{"scope": "all"}"#).status, 200);
 }
 
 fn malformed_instances_are_refused(storage: &Storage) {
     let (server, admin) = admin(storage);
     for (field, value, code, named) in [
-        ("id", json!("a/b"), 22, "id"),
-        ("id", json!("x"), 22, "id"),
-        ("id", json!(1), 22, "id"),
-        ("id", json!(null), 22, "id"),
-        ("name", json!(""), 22, "name"),
-        ("name", json!("a\nb"), 22, "name"),
-        ("auth", json!(null), 22, "auth"),
-        ("auth", json!("token"), 2601, "auth"),
-        ("auth", json!({}), 2601, "method"),
-        ("auth", json!({ "method": "external" }), 2601, "method"),
-        ("auth", json!({ "method": "token" }), 2601, "password"),
-        ("auth", json!({ "method": "token", "password": "" }), 2601, "password"),
-        ("auth", json!({ "method": "token", "password": ["right"] }), 2601, "password"),
+        ("id", json!("a/b"), ErrorCode::GenericJsonInvalid, "id"),
+        ("id", json!("x"), ErrorCode::GenericJsonInvalid, "id"),
+        ("id", json!(1), ErrorCode::GenericJsonInvalid, "id"),
+        ("id", json!(null), ErrorCode::GenericJsonInvalid, "id"),
+        ("name", json!(""), ErrorCode::GenericJsonInvalid, "name"),
+        ("name", json!("a\nb"), ErrorCode::GenericJsonInvalid, "name"),
+        ("auth", json!(null), ErrorCode::GenericJsonInvalid, "auth"),
+        ("auth", json!("token"), ErrorCode::MerchantPrivatePostInstancesBadAuth, "auth"),
+        ("auth", json!({}), ErrorCode::MerchantPrivatePostInstancesBadAuth, "method"),
+        (
+            "auth",
+            json!({ "method": "external" }),
+            ErrorCode::MerchantPrivatePostInstancesBadAuth,
+            "method",
+        ),
+        (
+            "auth",
+            json!({ "method": "token" }),
+            ErrorCode::MerchantPrivatePostInstancesBadAuth,
+            "password",
+        ),
+        (
+            "auth",
+            json!({ "method": "token", "password": "" }),
+            ErrorCode::MerchantPrivatePostInstancesBadAuth,
+            "password",
+        ),
+        (
+            "auth",
+            json!({ "method": "token", "password": ["right"] }),
+            ErrorCode::MerchantPrivatePostInstancesBadAuth,
+            "password",
+        ),
     ] {
         let mut body = configuration("shop", "Shop", "right");
         body[field] = value;
@@ -94,8 +120,10 @@ fn malformed_instances_are_refused(storage: &Storage) {
         assert_eq!(refused.json()["field"], named, "{}", refused.body);
         assert!(!refused.body.contains("right"), "{}", refused.body);
     }
-    server.call("POST", INSTANCES, &admin, "{").expect_error(400, 22);
-    server.call("POST", INSTANCES, &admin, " ".repeat(2 << 20)).expect_error(413, 32);
+    server.call("POST", INSTANCES, &admin, "{").expect_error(400, ErrorCode::GenericJsonInvalid);
+    server
+        .call("POST", INSTANCES, &admin, " ".repeat(2 << 20))
+        .expect_error(413, ErrorCode::GenericUploadExceedsLimit);
     assert_eq!(storage.run(&["instance", "list"]).stdout, "admin\tadmin\n");
 }
 
@@ -132,12 +160,14 @@ fn instances_are_listed_and_shown(storage: &Storage) {
     assert_eq!(server.call("HEAD", INSTANCES, &admin, "").status, 200);
     for id in ["nobody", "x", "%ff"] {
         for method in ["GET", "PATCH", "DELETE"] {
-            server.call(method, &format!("{INSTANCES}/{id}"), &admin, "{}").expect_error(404, 2000);
+            server
+                .call(method, &format!("{INSTANCES}/{id}"), &admin, "{}")
+                .expect_error(404, ErrorCode::MerchantGenericInstanceUnknown);
         }
     }
     let orders = storage.token("shop", "order-full", "forever");
     let refused = server.call("GET", "/instances/shop/private", &orders, "");
-    refused.expect_error(403, 16);
+    refused.expect_error(403, ErrorCode::GenericTokenPermissionInsufficient);
     assert_eq!(refused.json()["detail"], "instances-read");
 }
 
@@ -160,12 +190,14 @@ fn an_instance_is_renamed(storage: &Storage) {
             assert_eq!(name(), new);
         }
         for bad in [r#"{"name": ""}"#, r#"{"name": 1}"#, "[]"] {
-            server.call("PATCH", path, token, bad).expect_error(400, 22);
+            server.call("PATCH", path, token, bad).expect_error(400, ErrorCode::GenericJsonInvalid);
         }
         assert_eq!(name(), new);
     }
     let readonly = storage.token("cafe", "readonly", "forever");
-    server.call("PATCH", "/instances/cafe/private", &readonly, "{}").expect_error(403, 16);
+    server
+        .call("PATCH", "/instances/cafe/private", &readonly, "{}")
+        .expect_error(403, ErrorCode::GenericTokenPermissionInsufficient);
 }
 
 fn an_instance_is_deleted_and_purged(storage: &Storage) {
@@ -181,22 +213,34 @@ fn an_instance_is_deleted_and_purged(storage: &Storage) {
     assert_eq!(server.log_in("shop", "new", r#"{"scope": "all"}"#).status, 200);
     for purge in ["", "maybe", "YES%20", "1"] {
         let refused = managed("DELETE", &format!("?purge={purge}"), "");
-        refused.expect_error(400, 26);
+        refused.expect_error(400, ErrorCode::GenericParameterMalformed);
         assert_eq!(refused.json()["detail"], "purge");
     }
     managed("DELETE", "?purge=no", "").expect_stored();
 
-    server.post("shop", &shop, device("till").to_string()).expect_error(404, 2016);
-    server.log_in("shop", "new", r#"{"scope": "all"}"#).expect_error(404, 2016);
-    server.request("GET", "/instances/shop/config", &[], b"").expect_error(404, 2016);
-    server.call("GET", "/instances/shop/private", &shop, "").expect_error(404, 2016);
-    managed("GET", "", "").expect_error(404, 2016);
-    managed("DELETE", "", "").expect_error(404, 2016);
-    managed("POST", "/auth", auth).expect_error(404, 2016);
-    managed("PATCH", "", r#"{"name": "x"}"#).expect_error(409, 2625);
-    managed("PATCH", "", "{}").expect_error(409, 2625);
+    server
+        .post("shop", &shop, device("till").to_string())
+        .expect_error(404, ErrorCode::MerchantGenericInstanceDeleted);
+    server
+        .log_in("shop", "new", r#"{"scope": "all"}"#)
+        .expect_error(404, ErrorCode::MerchantGenericInstanceDeleted);
+    server
+        .request("GET", "/instances/shop/config", &[], b"")
+        .expect_error(404, ErrorCode::MerchantGenericInstanceDeleted);
+    server
+        .call("GET", "/instances/shop/private", &shop, "")
+        .expect_error(404, ErrorCode::MerchantGenericInstanceDeleted);
+    managed("GET", "", "").expect_error(404, ErrorCode::MerchantGenericInstanceDeleted);
+    managed("DELETE", "", "").expect_error(404, ErrorCode::MerchantGenericInstanceDeleted);
+    managed("POST", "/auth", auth).expect_error(404, ErrorCode::MerchantGenericInstanceDeleted);
+    managed("PATCH", "", r#"{"name": "x"}"#)
+        .expect_error(409, ErrorCode::MerchantPrivatePatchInstancesPurgeRequired);
+    managed("PATCH", "", "{}")
+        .expect_error(409, ErrorCode::MerchantPrivatePatchInstancesPurgeRequired);
     let body = configuration("shop", "shop", "new").to_string();
-    server.call("POST", INSTANCES, &admin, &body).expect_error(409, 2603);
+    server
+        .call("POST", INSTANCES, &admin, &body)
+        .expect_error(409, ErrorCode::MerchantPrivatePostInstancesPurgeRequired);
     let listed = json(&server.call("GET", INSTANCES, &admin, ""));
     assert_eq!(listed["instances"][1]["id"], "shop");
     assert_eq!(listed["instances"][1]["deleted"], true);
@@ -207,9 +251,12 @@ fn an_instance_is_deleted_and_purged(storage: &Storage) {
     assert!(failed.stderr.contains("merchant-otp instance remove"), "{}", failed.stderr);
 
     managed("DELETE", "?purge=YES", "").expect_stored();
-    managed("DELETE", "?purge=YES", "").expect_error(404, 2000);
+    managed("DELETE", "?purge=YES", "")
+        .expect_error(404, ErrorCode::MerchantGenericInstanceUnknown);
     server.call("POST", INSTANCES, &admin, &body).expect_stored();
-    server.post("shop", &shop, device("till").to_string()).expect_error(401, 2015);
+    server
+        .post("shop", &shop, device("till").to_string())
+        .expect_error(401, ErrorCode::MerchantGenericUnauthorized);
     let shop = storage.token("shop", "all", "forever");
     let devices = json(&server.call("GET", "/instances/shop/private/otp-devices", &shop, ""));
     assert_eq!(devices, json!({ "otp_devices": [] }));
@@ -217,18 +264,25 @@ fn an_instance_is_deleted_and_purged(storage: &Storage) {
 
 fn an_instance_deletes_itself(storage: &Storage) {
     let (server, _admin) = admin(storage);
-    for (id, query, code) in [("shop", "", 2016), ("cafe", "?purge=yes", 2000)] {
+    for (id, query, code) in [
+        ("shop", "", ErrorCode::MerchantGenericInstanceDeleted),
+        ("cafe", "?purge=yes", ErrorCode::MerchantGenericInstanceUnknown),
+    ] {
         let token = storage.token(id, "all", "forever");
         let path = format!("/instances/{id}/private{query}");
         let readonly = storage.token(id, "readonly", "forever");
-        server.call("DELETE", &path, &readonly, "").expect_error(403, 16);
+        server
+            .call("DELETE", &path, &readonly, "")
+            .expect_error(403, ErrorCode::GenericTokenPermissionInsufficient);
         server.call("DELETE", &path, &token, "").expect_stored();
         server.call("DELETE", &path, &token, "").expect_error(404, code);
     }
     assert_eq!(storage.run(&["instance", "list"]).stdout, "admin\tadmin\nshop\tshop\tdeleted\n");
     // A client may resolve `DELETE …/otp-devices/..` to this path, which deletes nothing.
     let token = storage.token("kept", "all", "forever");
-    server.call("DELETE", "/instances/kept/private/", &token, "").expect_error(404, 21);
+    server
+        .call("DELETE", "/instances/kept/private/", &token, "")
+        .expect_error(404, ErrorCode::GenericEndpointUnknown);
 }
 
 fn only_admin_manages_instances(storage: &Storage) {
@@ -247,9 +301,15 @@ fn only_admin_manages_instances(storage: &Storage) {
         // Also with a percent-encoded path.
         ("DELETE", one.replace("management", "%6danagement"), false),
     ] {
-        server.request(method, &path, &[], b"{}").expect_error(401, 2015);
-        server.call(method, &path, &shop, "{}").expect_error(401, 2015);
-        server.call(method, &path, &orders, "{}").expect_error(403, 16);
+        server
+            .request(method, &path, &[], b"{}")
+            .expect_error(401, ErrorCode::MerchantGenericUnauthorized);
+        server
+            .call(method, &path, &shop, "{}")
+            .expect_error(401, ErrorCode::MerchantGenericUnauthorized);
+        server
+            .call(method, &path, &orders, "{}")
+            .expect_error(403, ErrorCode::GenericTokenPermissionInsufficient);
         let with_readonly = server.call(method, &path, &readonly, "{}").status;
         assert_eq!(with_readonly, if reading { 200 } else { 403 }, "{method} {path}");
     }
@@ -292,7 +352,7 @@ fn faults_of_management_have_their_codes(storage: &Storage) {
     };
     storage.execute(fault);
     for reply in requests() {
-        reply.expect_error(500, 52);
+        reply.expect_error(500, ErrorCode::GenericDbStoreFailed);
     }
     storage.execute(repair);
     for reply in requests() {

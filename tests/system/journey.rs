@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use merchant_otp_test_tools::oathtool;
-use merchant_otp_tests::{KEY, Server, Storage};
+use merchant_otp_tests::{ErrorCode, KEY, Server, Storage};
 use serde_json::json;
 
 use crate::{device, on_both_databases};
@@ -42,8 +42,10 @@ fn a_shop_logs_in_and_works_and_logs_out(storage: &Storage) {
     assert_eq!(shown["otp_code"], codes_of_oathtool("JBSWY3DPEHPK3PXP", 1_700_000_000));
 
     server.call("DELETE", "/instances/shop/private/token", &token, "").expect_stored();
-    server.call("GET", till, &token, "").expect_error(401, 2015);
-    server.post("shop", &token, device("other").to_string()).expect_error(401, 2015);
+    server.call("GET", till, &token, "").expect_error(401, ErrorCode::MerchantGenericUnauthorized);
+    server
+        .post("shop", &token, device("other").to_string())
+        .expect_error(401, ErrorCode::MerchantGenericUnauthorized);
 }
 
 /// The five codes around a time, computed by an independent implementation.

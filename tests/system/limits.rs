@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, available_parallelism, sleep};
 use std::time::{Duration, Instant};
 
-use merchant_otp_tests::{DEVICES, RawConnection, Server, Storage};
+use merchant_otp_tests::{DEVICES, ErrorCode, RawConnection, Server, Storage};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde_json::json;
 
@@ -181,7 +181,7 @@ fn a_request_over_its_deadline_is_answered(storage: &Storage) {
     let begin = Instant::now();
     let late = post_device("during");
     let took = begin.elapsed();
-    late.expect_error(503, 51);
+    late.expect_error(503, ErrorCode::GenericDbStartFailed);
     assert_eq!(late.header("Retry-After"), Some("1"));
     assert!((Duration::from_secs(1)..Duration::from_secs(2)).contains(&took), "{took:?}");
     lock.release();

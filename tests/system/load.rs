@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
-use merchant_otp_tests::{DEVICES, Server, Storage, trail};
+use merchant_otp_tests::{Server, Storage, added_devices, listed_devices};
 use serde_json::Value;
 
 /// Maximum time from the recovery of the database to that of the service.
@@ -154,11 +154,8 @@ pub(crate) fn under_load(
             before.iter().enumerate().all(more)
         });
     });
-    let devices_of = |server: &Server| -> BTreeSet<_> {
-        let listed = server.call("GET", DEVICES, token, "").json();
-        let listed = listed["otp_devices"].as_array().unwrap().iter();
-        listed.map(|device| device["otp_device_id"].as_str().unwrap().to_owned()).collect()
-    };
+    let devices_of =
+        |server: &Server| -> BTreeSet<_> { listed_devices(server, token).into_keys().collect() };
     let held = devices_of(servers[0]);
     assert!(servers.iter().all(|server| devices_of(server) == held));
     let acknowledged: BTreeSet<_> =
@@ -168,10 +165,7 @@ pub(crate) fn under_load(
     let asked: BTreeSet<_> =
         (0..load.last.load(Ordering::Relaxed)).map(|number| format!("till-{number}")).collect();
     assert!(held.is_subset(&asked), "not requested: {:?}", held.difference(&asked));
-    let added = trail(storage, "shop", &[]).into_iter();
-    let added =
-        added.filter(|event| event["operation"] == "otp-device.add" && event["outcome"] == "done");
-    let mut added: Vec<_> = added.map(|one| one["device"].as_str().unwrap().to_owned()).collect();
+    let mut added = added_devices(storage);
     added.sort();
     assert_eq!(added, held.into_iter().collect::<Vec<_>>());
     let longest = *load.longest.lock().unwrap();

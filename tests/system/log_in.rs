@@ -2,10 +2,11 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use merchant_otp_tests::{
-    ALL, AUTH, DEVICES, Server, Storage, StorageKind, TOKEN, TOKENS, basic, json, shop, token,
+    ALL, AUTH, DEVICES, ErrorCode, Server, Storage, StorageKind, TOKEN, TOKENS, basic, json, now,
+    shop, token,
 };
 use serde_json::{Value, json};
 
@@ -22,10 +23,6 @@ on_both_databases! {
     the_password_is_changed,
     the_password_is_set_on_the_command_line,
     faults_of_log_in_have_their_codes,
-}
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
 fn a_password_issues_a_token(storage: &Storage) {
@@ -94,7 +91,9 @@ fn a_token_has_the_requested_scope_and_duration(storage: &Storage) {
     let body = r#"{"scope": "all", "duration": {"d_us": 1000000}}"#;
     let short = token(&server.log_in("shop", "right", body));
     thread::sleep(Duration::from_millis(1_100));
-    server.call("GET", DEVICES, &short, "").expect_error(401, 2015);
+    server
+        .call("GET", DEVICES, &short, "")
+        .expect_error(401, ErrorCode::MerchantGenericUnauthorized);
 }
 
 fn malformed_token_requests_are_refused(storage: &Storage) {
@@ -113,13 +112,15 @@ fn malformed_token_requests_are_refused(storage: &Storage) {
         (json!({ "scope": "all", "description": "d".repeat(1025) }), "description"),
     ] {
         let refused = server.log_in("shop", "right", body.to_string());
-        refused.expect_error(400, 22);
+        refused.expect_error(400, ErrorCode::GenericJsonInvalid);
         assert_eq!(refused.json()["field"], field, "{body}");
     }
-    server.log_in("shop", "right", "[]").expect_error(400, 22);
+    server.log_in("shop", "right", "[]").expect_error(400, ErrorCode::GenericJsonInvalid);
     // The limit is lower than for other requests: the body is read before the password is checked.
     let padded = |length| json!({ "scope": "all", "x": "x".repeat(length) }).to_string();
-    server.log_in("shop", "wrong", padded(17_000)).expect_error(413, 32);
+    server
+        .log_in("shop", "wrong", padded(17_000))
+        .expect_error(413, ErrorCode::GenericUploadExceedsLimit);
     assert_eq!(server.log_in("shop", "right", padded(15_000)).status, 200);
     // The refused requests issued no token.
     let token = storage.token("shop", "all", "forever");
@@ -155,15 +156,21 @@ fn wrong_passwords_are_refused_alike(storage: &Storage) {
         "Bearer secret-token:right".to_owned(),
     ] {
         let (refused, _) = attempt("shop", &authorization);
-        refused.expect_error(401, 2015);
+        refused.expect_error(401, ErrorCode::MerchantGenericUnauthorized);
         assert_eq!(refused.header("WWW-Authenticate"), Some("Bearer"));
         assert_eq!(refused.body, wrong.body, "{authorization}");
     }
-    server.request("POST", TOKEN, &[], ALL.as_bytes()).expect_error(401, 2015);
-    server.log_in("nobody", "right", ALL).expect_error(404, 2000);
+    server
+        .request("POST", TOKEN, &[], ALL.as_bytes())
+        .expect_error(401, ErrorCode::MerchantGenericUnauthorized);
+    server
+        .log_in("nobody", "right", ALL)
+        .expect_error(404, ErrorCode::MerchantGenericInstanceUnknown);
     // A password is accepted only for log-in.
     let headers = [("Authorization", &*basic("shop", "right"))];
-    server.request("GET", DEVICES, &headers, b"").expect_error(401, 2015);
+    server
+        .request("GET", DEVICES, &headers, b"")
+        .expect_error(401, ErrorCode::MerchantGenericUnauthorized);
 }
 
 fn failed_log_ins_are_throttled_per_instance_and_address(storage: &Storage) {
@@ -180,12 +187,13 @@ fn failed_log_ins_are_throttled_per_instance_and_address(storage: &Storage) {
         server.request("POST", &path, &headers, ALL.as_bytes())
     };
     for number in 0..10 {
-        attempt("shop", &"x".repeat(number + 1), "192.0.2.1").expect_error(401, 2015);
+        attempt("shop", &"x".repeat(number + 1), "192.0.2.1")
+            .expect_error(401, ErrorCode::MerchantGenericUnauthorized);
     }
     // This address is throttled, even with the right password, and on all instances.
     for (instance, password) in [("shop", "wrong"), ("shop", "right"), ("other", "right")] {
         let slowed = attempt(instance, password, "192.0.2.1");
-        slowed.expect_error(429, 2015);
+        slowed.expect_error(429, ErrorCode::MerchantGenericUnauthorized);
         let seconds: u64 = slowed.header("Retry-After").unwrap().parse().unwrap();
         assert!((1..=12).contains(&seconds), "{seconds}");
     }
@@ -200,7 +208,7 @@ fn failed_log_ins_are_throttled_per_instance_and_address(storage: &Storage) {
     }
     // The instance is throttled for all but known clients; its tokens and other instances still
     // work.
-    attempt("shop", "right", "192.0.2.3").expect_error(429, 2015);
+    attempt("shop", "right", "192.0.2.3").expect_error(429, ErrorCode::MerchantGenericUnauthorized);
     assert_eq!(attempt("shop", "right", "192.0.2.2").status, 200);
     let token = storage.token("shop", "all", "forever");
     assert_eq!(server.call("GET", DEVICES, &token, "").status, 200);
@@ -289,9 +297,9 @@ fn the_password_is_changed(storage: &Storage) {
     let change = |token: &str, body: Value| server.call("POST", AUTH, token, body.to_string());
     let new = json!({ "method": "token", "password": "nü:w" });
     let refused = change(&readonly, new.clone());
-    refused.expect_error(403, 16);
+    refused.expect_error(403, ErrorCode::GenericTokenPermissionInsufficient);
     assert_eq!(refused.json()["detail"], "instances-auth-write");
-    change("secret-token:x", new.clone()).expect_error(401, 2015);
+    change("secret-token:x", new.clone()).expect_error(401, ErrorCode::MerchantGenericUnauthorized);
     for (body, field) in [
         (json!({}), "method"),
         (json!({ "method": "external" }), "method"),
@@ -304,20 +312,24 @@ fn the_password_is_changed(storage: &Storage) {
         (json!({ "method": "token", "password": "p".repeat(1025) }), "password"),
     ] {
         let refused = change(&all, body.clone());
-        refused.expect_error(400, 2602);
+        refused.expect_error(400, ErrorCode::MerchantPrivatePostInstanceAuthBadAuth);
         assert_eq!(refused.json()["field"], field, "{body}");
     }
-    server.call("POST", AUTH, &all, "[").expect_error(400, 22);
-    server.call("POST", AUTH, &all, "x".repeat(2 << 20)).expect_error(413, 32);
+    server.call("POST", AUTH, &all, "[").expect_error(400, ErrorCode::GenericJsonInvalid);
+    server
+        .call("POST", AUTH, &all, "x".repeat(2 << 20))
+        .expect_error(413, ErrorCode::GenericUploadExceedsLimit);
     assert_eq!(server.log_in("shop", "right", ALL).status, 200);
 
     change(&all, new.clone()).expect_stored();
     change(&all, new).expect_stored();
-    server.log_in("shop", "right", ALL).expect_error(401, 2015);
+    server.log_in("shop", "right", ALL).expect_error(401, ErrorCode::MerchantGenericUnauthorized);
     assert_eq!(server.log_in("shop", "nü:w", ALL).status, 200);
     // Tokens remain valid when the password changes.
     assert_eq!(server.call("GET", DEVICES, &all, "").status, 200);
-    server.call("POST", "/instances/nobody/private/auth", &all, "{}").expect_error(404, 2000);
+    server
+        .call("POST", "/instances/nobody/private/auth", &all, "{}")
+        .expect_error(404, ErrorCode::MerchantGenericInstanceUnknown);
 }
 
 fn the_password_is_set_on_the_command_line(storage: &Storage) {
@@ -328,7 +340,7 @@ fn the_password_is_set_on_the_command_line(storage: &Storage) {
     let second = storage.run_with_input(&set, " second \nrest");
     assert_eq!((second.success, &*second.stdout, &*second.stderr), (true, "", ""));
     assert_eq!(server.log_in("shop", " second ", ALL).status, 200);
-    server.log_in("shop", "first", ALL).expect_error(401, 2015);
+    server.log_in("shop", "first", ALL).expect_error(401, ErrorCode::MerchantGenericUnauthorized);
     for (arguments, input, message) in [
         (&set[..], "", "1 to 1024 bytes"),
         (&set, "\n", "1 to 1024 bytes"),
@@ -380,11 +392,11 @@ fn faults_of_log_in_have_their_codes(storage: &Storage) {
     };
     storage.execute(fault);
     for reply in requests() {
-        reply.expect_error(500, 52);
+        reply.expect_error(500, ErrorCode::GenericDbStoreFailed);
     }
     storage.execute(repair);
     storage.execute("ALTER TABLE access_tokens RENAME TO elsewhere");
-    server.call("GET", TOKENS, &all, "").expect_error(500, 53);
+    server.call("GET", TOKENS, &all, "").expect_error(500, ErrorCode::GenericDbFetchFailed);
     storage.execute("ALTER TABLE elsewhere RENAME TO access_tokens");
     // Nothing was changed, and the log-in that the database failed did not count as a guess.
     assert_eq!(server.log_in("shop", "right", ALL).status, 200);

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use merchant_otp_tests::{Output, Server, Storage, StorageKind, command, succeeds};
+use merchant_otp_tests::{ErrorCode, Output, Server, Storage, StorageKind, command, succeeds};
 use serde_json::json;
 
 use crate::{device, on_both_databases};
@@ -131,9 +131,15 @@ fn sealed_keys_copied_to_another_row_do_not_open(storage: &Storage) {
     let path = |instance: &str, id: &str| format!("/instances/{instance}/private/otp-devices/{id}");
     for (instance, id, token) in [("shop", "b", &token), ("other", "a", &other)] {
         let body = r#"{"otp_device_description": "new"}"#;
-        server.call("GET", &path(instance, id), token, "").expect_error(500, 56);
-        server.call("PATCH", &path(instance, id), token, body).expect_error(500, 56);
-        server.post(instance, token, device(id).to_string()).expect_error(500, 56);
+        server
+            .call("GET", &path(instance, id), token, "")
+            .expect_error(500, ErrorCode::GenericDbInvariantFailure);
+        server
+            .call("PATCH", &path(instance, id), token, body)
+            .expect_error(500, ErrorCode::GenericDbInvariantFailure);
+        server
+            .post(instance, token, device(id).to_string())
+            .expect_error(500, ErrorCode::GenericDbInvariantFailure);
     }
     assert_eq!(server.call("GET", &path("shop", "a"), &token, "").status, 200);
     // They are listed, and can be removed.
@@ -275,7 +281,9 @@ fn no_key_is_in_the_database(storage: &Storage) {
     body["otp_key"] = json!(KEY);
     server.post("shop", &token, body.to_string()).expect_stored();
     body["otp_ctr"] = json!(1);
-    server.post("shop", &token, body.to_string()).expect_error(409, 2851);
+    server
+        .post("shop", &token, body.to_string())
+        .expect_error(409, ErrorCode::MerchantPrivatePostOtpDevicesConflictOtpDeviceExists);
     let path = "/instances/shop/private/otp-devices/the%20till";
     let change = json!({ "otp_key": KEY.to_lowercase(), "otp_ctr": 7 }).to_string();
     server.call("PATCH", path, &token, change).expect_stored();

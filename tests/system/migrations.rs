@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use diesel::prelude::*;
 use diesel::sql_types::Text;
-use merchant_otp_tests::{Server, Storage, StorageKind, binary};
+use merchant_otp_tests::{Server, Storage, StorageKind, binary, wait_until};
 
 use crate::{device, on_both_databases};
 
@@ -141,11 +141,7 @@ fn an_interrupted_migration_leaves_nothing_half_done() {
         let mut session = database.session();
         let waits = "SELECT FROM pg_stat_activity WHERE application_name = 'merchant-otp'
             AND wait_event_type = 'Lock' AND datname = current_database()";
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while session.query(waits, &[]).unwrap().is_empty() {
-            assert!(Instant::now() < deadline, "it does not reach the migration");
-            sleep(Duration::from_millis(10));
-        }
+        wait_until("it reaches the migration", || !session.query(waits, &[]).unwrap().is_empty());
         if kill_the_process {
             migrating.kill().unwrap();
         } else {

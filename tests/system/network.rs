@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use ::postgres::{Client, NoTls};
-use merchant_otp_tests::{Network, Server, Storage, StorageKind};
+use merchant_otp_tests::{ErrorCode, Network, Server, Storage, StorageKind};
 use merchant_otp_throwaway_postgres::Cluster;
 
 use crate::device;
@@ -46,7 +46,9 @@ fn a_refusing_network_is_reported_at_once() {
         network.refuse();
         let begin = Instant::now();
         load.wait_for_refusals();
-        server.post("shop", &token, device("nowhere").to_string()).expect_error(500, 51);
+        server
+            .post("shop", &token, device("nowhere").to_string())
+            .expect_error(500, ErrorCode::GenericDbStartFailed);
         assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
         network.resume();
         load.expect_recovery();
@@ -77,7 +79,7 @@ fn exhausted_connections_are_code_51() {
         }
     }
     for _ in 0..3 {
-        post("during").expect_error(500, 51);
+        post("during").expect_error(500, ErrorCode::GenericDbStartFailed);
     }
     assert_eq!(server.request("GET", "/readyz", &[], b"").status, 503);
     drop(others);

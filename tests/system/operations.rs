@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use merchant_otp_tests::{DEVICES, Server, Storage, StorageKind};
+use merchant_otp_tests::{DEVICES, ErrorCode, Server, Storage, StorageKind, wait_until};
 use nix::sys::signal::Signal;
 
 use crate::{device, on_both_databases};
@@ -24,7 +24,7 @@ fn health_needs_no_credentials_and_has_no_details(storage: &Storage) {
             let reply = server.request(method, path, &[], b"");
             assert_eq!((reply.status, &*reply.body), (204, ""), "{path}");
         }
-        server.request("POST", path, &[], b"").expect_error(405, 20);
+        server.request("POST", path, &[], b"").expect_error(405, ErrorCode::GenericMethodInvalid);
     }
     let listen = server.address().to_owned();
     let ask = || storage.run_with(&["healthcheck"], &[("HTTP__LISTEN", &listen)]);
@@ -93,9 +93,13 @@ fn metrics_have_an_address_of_their_own(storage: &Storage) {
     let server = Server::start_with(storage, &[("METRICS__LISTEN", &listen)]);
     let token = storage.token("shop", "all", "forever");
     server.post("shop", &token, device("till").to_string()).expect_stored();
-    server.post("shop", "secret-token:made-up", "").expect_error(401, 2015);
-    server.request("BREW", &format!("{DEVICES}/secret"), &[], b"").expect_error(405, 20);
-    server.call("GET", "/metrics", &token, "").expect_error(404, 21);
+    server
+        .post("shop", "secret-token:made-up", "")
+        .expect_error(401, ErrorCode::MerchantGenericUnauthorized);
+    server
+        .request("BREW", &format!("{DEVICES}/secret"), &[], b"")
+        .expect_error(405, ErrorCode::GenericMethodInvalid);
+    server.call("GET", "/metrics", &token, "").expect_error(404, ErrorCode::GenericEndpointUnknown);
     let metrics = ureq::get(format!("http://{listen}/metrics")).call().unwrap();
     let metrics = metrics.into_body().read_to_string().unwrap();
     let route = "/instances/{instance}/private/otp-devices";
@@ -122,11 +126,7 @@ fn metrics_have_an_address_of_their_own(storage: &Storage) {
 fn sighup_without_a_certificate_does_not_end_the_service(storage: &Storage) {
     let server = Server::start(storage);
     server.signal(Signal::SIGHUP);
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !server.log().contains("no certificate to reload") {
-        assert!(Instant::now() < deadline, "{}", server.log());
-        sleep(Duration::from_millis(10));
-    }
+    wait_until("the signal is logged", || server.log().contains("no certificate to reload"));
     assert_eq!(server.request("GET", "/readyz", &[], b"").status, 204);
 }
 

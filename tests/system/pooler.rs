@@ -1,9 +1,8 @@
 //! PgBouncer between the service and PostgreSQL.
 
-use std::thread::{self, sleep};
-use std::time::{Duration, Instant};
+use std::thread;
 
-use merchant_otp_tests::{ALL, DEVICES, Output, Server, Storage, StorageKind, trail};
+use merchant_otp_tests::{ALL, DEVICES, Output, Server, Storage, StorageKind, trail, wait_until};
 use merchant_otp_throwaway_postgres::{Cluster, Pooler};
 use serde_json::json;
 
@@ -20,17 +19,13 @@ fn pooled(cluster: &Cluster, pooler: &Pooler) -> (Storage, String) {
 /// Registers a device, and retries until it is stored.
 #[track_caller]
 fn store_eventually(server: &Server, token: &str, id: &str) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
+    wait_until("a device is stored", || {
         let reply = server.post("shop", token, device(id).to_string());
-        if reply.status == 204 {
-            return;
-        }
-        let code = reply.json()["code"].as_u64().unwrap();
-        assert!([51, 53, 54, 55].contains(&code), "{}", reply.body);
-        assert!(Instant::now() < deadline, "no device is stored any more: {}", reply.body);
-        sleep(Duration::from_millis(20));
-    }
+        let stored = reply.status == 204;
+        let is_fault = || [51, 53, 54, 55].contains(&reply.json()["code"].as_u64().unwrap());
+        assert!(stored || is_fault(), "{}", reply.body);
+        stored
+    });
 }
 
 #[test]

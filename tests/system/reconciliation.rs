@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::thread;
 
-use merchant_otp_tests::{DEVICES, Server, Storage, trail};
+use merchant_otp_tests::{DEVICES, ErrorCode, Server, Storage, added_devices, listed_devices};
 use serde_json::json;
 
 use crate::{device, on_both_databases};
@@ -43,10 +43,10 @@ fn concurrent_responses_agree_with_the_database(storage: &Storage) {
                         // An unknown instance, and an unknown token.
                         3 => server
                             .post("nobody", token, variant(id, chosen))
-                            .expect_error(404, 2000),
+                            .expect_error(404, ErrorCode::MerchantGenericInstanceUnknown),
                         5 => server
                             .post("shop", "secret-token:made-up", variant(id, chosen))
-                            .expect_error(401, 2015),
+                            .expect_error(401, ErrorCode::MerchantGenericUnauthorized),
                         // A client that does not wait for the response.
                         7 => {
                             let body = variant(id + IDS, chosen);
@@ -63,7 +63,8 @@ fn concurrent_responses_agree_with_the_database(storage: &Storage) {
                             let shown = server.call("GET", &path, token, "");
                             match shown.status {
                                 200 => assert!(shown.body.contains("variant"), "{}", shown.body),
-                                _ => shown.expect_error(404, 2021),
+                                _ => shown
+                                    .expect_error(404, ErrorCode::MerchantGenericOtpDeviceUnknown),
                             }
                         }
                         _ => {
@@ -73,7 +74,10 @@ fn concurrent_responses_agree_with_the_database(storage: &Storage) {
                             if reply.status == 204 {
                                 stored.insert(chosen);
                             } else {
-                                reply.expect_error(409, 2851);
+                                reply.expect_error(
+                                    409,
+                                    ErrorCode::MerchantPrivatePostOtpDevicesConflictOtpDeviceExists,
+                                );
                                 conflicting.insert(chosen);
                             }
                         }
@@ -83,12 +87,7 @@ fn concurrent_responses_agree_with_the_database(storage: &Storage) {
         }
     });
 
-    let listed = server.call("GET", DEVICES, &token, "").json();
-    let listed = listed["otp_devices"].as_array().unwrap().iter().map(|device| {
-        let text = |name: &str| device[name].as_str().unwrap().to_owned();
-        (text("otp_device_id"), text("device_description"))
-    });
-    let held: BTreeMap<_, _> = listed.collect();
+    let held = listed_devices(&server, &token);
     let answers = answers.into_inner().unwrap();
     for (id, (stored, conflicting)) in &answers {
         // Each id has one variant, and all responses agree on it.
@@ -103,10 +102,7 @@ fn concurrent_responses_agree_with_the_database(storage: &Storage) {
     };
     assert!(held.keys().all(|id| asked_for(id)));
     // Each stored device was added once.
-    let added = trail(storage, "shop", &[]).into_iter();
-    let added =
-        added.filter(|event| event["operation"] == "otp-device.add" && event["outcome"] == "done");
-    let mut added: Vec<_> = added.map(|one| one["device"].as_str().unwrap().to_owned()).collect();
+    let mut added = added_devices(storage);
     added.sort();
     assert_eq!(added, held.into_keys().collect::<Vec<_>>());
 }

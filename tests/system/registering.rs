@@ -1,6 +1,6 @@
 //! `POST …/private/otp-devices`: registration, repetition and conflicts.
 
-use merchant_otp_tests::{Server, Storage};
+use merchant_otp_tests::{ErrorCode, Server, Storage};
 use serde_json::json;
 
 use crate::{device, on_both_databases};
@@ -49,7 +49,9 @@ fn other_details_are_a_conflict(storage: &Storage) {
     ] {
         let mut different = device("till");
         different[field] = value;
-        server.post("shop", &token, different.to_string()).expect_error(409, 2851);
+        server
+            .post("shop", &token, different.to_string())
+            .expect_error(409, ErrorCode::MerchantPrivatePostOtpDevicesConflictOtpDeviceExists);
     }
     // None of them was stored.
     server.post("shop", &token, device("till").to_string()).expect_stored();
@@ -67,8 +69,10 @@ fn both_paths_lead_to_the_admin_instance(storage: &Storage) {
     let mut different = device("till");
     different["otp_ctr"] = json!(7);
     post("/instances/admin/private/otp-devices", &device("till")).expect_stored();
-    post("/instances/admin/private/otp-devices", &different).expect_error(409, 2851);
-    post("/instances/%61dmin/private/otp%2Ddevices", &different).expect_error(409, 2851);
+    post("/instances/admin/private/otp-devices", &different)
+        .expect_error(409, ErrorCode::MerchantPrivatePostOtpDevicesConflictOtpDeviceExists);
+    post("/instances/%61dmin/private/otp%2Ddevices", &different)
+        .expect_error(409, ErrorCode::MerchantPrivatePostOtpDevicesConflictOtpDeviceExists);
 }
 
 fn instances_have_devices_of_their_own(storage: &Storage) {
@@ -78,7 +82,9 @@ fn instances_have_devices_of_their_own(storage: &Storage) {
     theirs["otp_key"] = json!("MZXW6");
     server.post("one", &one, device("till").to_string()).expect_stored();
     server.post("other", &other, theirs.to_string()).expect_stored();
-    server.post("one", &one, theirs.to_string()).expect_error(409, 2851);
+    server
+        .post("one", &one, theirs.to_string())
+        .expect_error(409, ErrorCode::MerchantPrivatePostOtpDevicesConflictOtpDeviceExists);
 }
 
 fn ids_of_any_script_are_stored(storage: &Storage) {
@@ -89,6 +95,8 @@ fn ids_of_any_script_are_stored(storage: &Storage) {
         let mut body = device(id);
         server.post("shop", &token, body.to_string()).expect_stored();
         body["otp_ctr"] = json!(i64::MAX);
-        server.post("shop", &token, body.to_string()).expect_error(409, 2851);
+        server
+            .post("shop", &token, body.to_string())
+            .expect_error(409, ErrorCode::MerchantPrivatePostOtpDevicesConflictOtpDeviceExists);
     }
 }

@@ -1,6 +1,6 @@
 //! Unknown paths and methods, and errors of the HTTP library.
 
-use merchant_otp_tests::{Server, Storage};
+use merchant_otp_tests::{ErrorCode, Server, Storage};
 
 use crate::{device, on_both_databases};
 
@@ -32,7 +32,9 @@ fn an_unknown_path_is_not_found(storage: &Storage) {
         "/private/otp-devices%2F",
     ] {
         for method in ["GET", "POST"] {
-            server.request(method, path, &[], b"").expect_error(404, 21);
+            server
+                .request(method, path, &[], b"")
+                .expect_error(404, ErrorCode::GenericEndpointUnknown);
         }
     }
 }
@@ -56,7 +58,7 @@ fn a_wrong_method_is_answered_with_the_allowed_ones(storage: &Storage) {
         for method in ["GET", "POST", "PUT", "DELETE", "PATCH", "TRACE", "BREW"] {
             if !allowed.contains(method) {
                 let refused = server.request(method, path, &[], b"");
-                refused.expect_error(405, 20);
+                refused.expect_error(405, ErrorCode::GenericMethodInvalid);
                 assert_eq!(refused.header("Allow"), Some(allowed));
             }
         }

@@ -1,7 +1,7 @@
 //! No secret is in the log, in an error, or in the output of the command line.
 
 use data_encoding::{BASE32_NOPAD, BASE64_NOPAD, HEXLOWER, HEXUPPER};
-use merchant_otp_tests::{Server, Storage, StorageKind};
+use merchant_otp_tests::{ErrorCode, Server, Storage, StorageKind};
 use serde_json::json;
 
 use crate::{device, on_both_databases};
@@ -22,22 +22,34 @@ fn no_log_holds_a_key_or_a_token(storage: &Storage) {
     body["otp_key"] = json!(KEY);
     server.post("shop", &token, body.to_string()).expect_stored();
     body["otp_ctr"] = json!(1);
-    server.post("shop", &token, body.to_string()).expect_error(409, 2851);
+    server
+        .post("shop", &token, body.to_string())
+        .expect_error(409, ErrorCode::MerchantPrivatePostOtpDevicesConflictOtpDeviceExists);
     body["otp_key"] = json!(format!("{KEY}!"));
-    server.post("shop", &token, body.to_string()).expect_error(400, 22);
-    server.post("shop", &token, format!("{{\"otp_key\": \"{KEY}")).expect_error(400, 22);
-    server.post("shop", &format!("{token}x"), body.to_string()).expect_error(401, 2015);
+    server.post("shop", &token, body.to_string()).expect_error(400, ErrorCode::GenericJsonInvalid);
+    server
+        .post("shop", &token, format!("{{\"otp_key\": \"{KEY}"))
+        .expect_error(400, ErrorCode::GenericJsonInvalid);
+    server
+        .post("shop", &format!("{token}x"), body.to_string())
+        .expect_error(401, ErrorCode::MerchantGenericUnauthorized);
     // A token in the path.
-    server.post(secret, &token, body.to_string()).expect_error(404, 2000);
-    server.call("GET", &format!("/{secret}?{secret}"), &token, "").expect_error(404, 21);
+    server
+        .post(secret, &token, body.to_string())
+        .expect_error(404, ErrorCode::MerchantGenericInstanceUnknown);
+    server
+        .call("GET", &format!("/{secret}?{secret}"), &token, "")
+        .expect_error(404, ErrorCode::GenericEndpointUnknown);
     for path in ["config", "private/otp-devices"] {
         let path = format!("/instances/{secret}/{path}");
-        server.call("PUT", &path, &token, "").expect_error(405, 20);
+        server.call("PUT", &path, &token, "").expect_error(405, ErrorCode::GenericMethodInvalid);
         server.call("OPTIONS", &path, &token, "").expect_stored();
     }
     storage.execute("ALTER TABLE otp_devices RENAME TO gone");
     body["otp_key"] = json!(KEY);
-    server.post("shop", &token, body.to_string()).expect_error(500, 54);
+    server
+        .post("shop", &token, body.to_string())
+        .expect_error(500, ErrorCode::GenericDbCommitFailed);
 
     let (stdout, log) = server.stop();
     assert!(log.contains("\"code\":2851"), "the log is not on: {log}");
@@ -123,7 +135,7 @@ fn no_error_quotes_a_key(storage: &Storage) {
         let mut body = device("till");
         body["otp_key"] = value;
         let refused = server.post("shop", &token, body.to_string());
-        refused.expect_error(400, 22);
+        refused.expect_error(400, ErrorCode::GenericJsonInvalid);
         assert!(!refused.body.contains("MARKER"), "{}", refused.body);
     }
 }

@@ -4,7 +4,7 @@ use std::net::TcpStream;
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
-use merchant_otp_tests::{RawConnection, Server, Storage};
+use merchant_otp_tests::{RawConnection, Server, Storage, wait_until};
 use merchant_otp_throwaway_postgres::Cluster;
 use nix::sys::signal::Signal;
 
@@ -36,11 +36,7 @@ fn requests_in_flight_are_answered(storage: &Storage) {
         sleep(Duration::from_millis(300));
         server.signal(signal);
 
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while TcpStream::connect(server.address()).is_ok() {
-            assert!(Instant::now() < deadline, "connections are still taken");
-            sleep(Duration::from_millis(20));
-        }
+        wait_until("no connection is accepted", || TcpStream::connect(server.address()).is_err());
         assert!(connection.write(rest));
         let reply = connection.read_to_end();
         assert!(reply.starts_with("HTTP/1.1 204 "), "{reply}");

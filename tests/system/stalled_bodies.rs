@@ -1,7 +1,7 @@
 //! Clients that stall while they send a body or read a list: credentials that are revoked meanwhile
 //! no longer work.
 
-use merchant_otp_tests::{RawConnection, Server, Storage, basic};
+use merchant_otp_tests::{ErrorCode, RawConnection, Server, Storage, basic};
 use serde_json::json;
 
 use crate::{device, on_both_databases};
@@ -149,7 +149,7 @@ fn a_list_is_cut_off_when_its_token_is_revoked(storage: &Storage) {
     assert!(list.contains("till 1"), "nothing was read");
     assert!(!list.contains("zzz-later"), "it has what came after the revocation");
     assert!(!list.ends_with("0\r\n\r\n"), "it looks complete");
-    server.call("GET", path, &thief, "").expect_error(401, 2015);
+    server.call("GET", path, &thief, "").expect_error(401, ErrorCode::MerchantGenericUnauthorized);
     let logged = server.log();
     let broken_off = logged.lines().find(|line| line.contains("streaming the device list failed"));
     assert!(broken_off.is_some_and(|line| line.contains("unknown to the instance")), "{logged}");

@@ -5,9 +5,8 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use merchant_otp_tests::{Output, Server, Storage};
+use merchant_otp_tests::{Output, Server, Storage, wait_until};
 use nix::sys::signal::Signal;
 use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
@@ -85,17 +84,14 @@ fn a_certificate_is_used_and_reloaded_on_sighup() {
     let second = files.renew();
     assert!(get_config(&server, &second).is_err());
     server.signal(Signal::SIGHUP);
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while get_config(&server, &second).is_err() {
-        assert!(Instant::now() < deadline, "{}", server.log());
-    }
+    wait_until("the new certificate is used", || get_config(&server, &second).is_ok());
     assert!(get_config(&server, &first).is_err());
     // An unusable key is not loaded.
     fs::write(files.path("key.pem"), "no key").unwrap();
     server.signal(Signal::SIGHUP);
-    while !server.log().contains("failed to reload certificate") {
-        assert!(Instant::now() < deadline, "{}", server.log());
-    }
+    wait_until("the unusable key is logged", || {
+        server.log().contains("failed to reload certificate")
+    });
     assert!(get_config(&server, &second).unwrap().starts_with("HTTP/1.1 200 "));
     let (shown, _) = server.stop();
     assert!(shown.contains(" https://127.0.0.1:"), "{shown}");

@@ -4,10 +4,12 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::thread::{self, sleep};
-use std::time::{Duration, Instant};
+use std::thread;
 
-use merchant_otp_tests::{ALL, DEVICES, Migration, Server, Storage, StorageKind, trail};
+use merchant_otp_tests::{
+    ALL, DEVICES, ErrorCode, Migration, Server, Storage, StorageKind, added_devices, trail,
+    wait_until,
+};
 use serde_json::json;
 
 use crate::{device, on_both_databases};
@@ -138,27 +140,27 @@ fn upgrade(storage: &Storage, applied: usize) {
         server.post("shop", TOKEN, device("till").to_string()).expect_stored();
         let mut other = device("till");
         other["otp_key"] = json!("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJA");
-        server.post("shop", TOKEN, other.to_string()).expect_error(409, 2851);
+        server
+            .post("shop", TOKEN, other.to_string())
+            .expect_error(409, ErrorCode::MerchantPrivatePostOtpDevicesConflictOtpDeviceExists);
     } else {
         assert!(tills.is_empty());
     }
     if applied > 1 {
         assert_eq!(server.log_in("shop", "right", ALL).status, 200);
-        server.log_in("shop", "wrong", ALL).expect_error(401, 2015);
+        server
+            .log_in("shop", "wrong", ALL)
+            .expect_error(401, ErrorCode::MerchantGenericUnauthorized);
         server
             .call("GET", "/instances/gone/private/otp-devices", TOKEN, "")
-            .expect_error(404, 2016);
+            .expect_error(404, ErrorCode::MerchantGenericInstanceDeleted);
     } else {
         let set = storage.run_with_input(&["instance", "set-password", "shop"], "right");
         assert!(set.success, "{}", set.stderr);
         assert_eq!(server.log_in("shop", "right", ALL).status, 200);
     }
     server.post("shop", TOKEN, device("new").to_string()).expect_stored();
-    let added: Vec<_> = trail(storage, "shop", &[])
-        .into_iter()
-        .filter(|event| event["operation"] == "otp-device.add" && event["outcome"] == "done")
-        .map(|event| event["device"].as_str().unwrap().to_owned())
-        .collect();
+    let added = added_devices(storage);
     let expected: &[_] = if has(AUDITED) { &["till", "new"] } else { &["new"] };
     assert_eq!(added, expected);
     // No migration is pending.
@@ -236,12 +238,8 @@ fn the_schema_can_be_extended_while_this_version_serves(storage: &Storage) {
     use_everything(&server, storage, "before");
     let (stop, stored) = (AtomicBool::new(false), AtomicU32::new(0));
     let wait_for_more = || {
-        let (until, deadline) =
-            (stored.load(Ordering::Relaxed) + 50, Instant::now() + Duration::from_secs(30));
-        while stored.load(Ordering::Relaxed) < until {
-            assert!(Instant::now() < deadline, "no devices are stored any more");
-            sleep(Duration::from_millis(5));
-        }
+        let until = stored.load(Ordering::Relaxed) + 50;
+        wait_until("devices are stored", || stored.load(Ordering::Relaxed) >= until);
     };
     thread::scope(|scope| {
         for client in 0..4 {
