@@ -53,6 +53,12 @@ impl Timestamp {
 pub struct TimestampError;
 
 /// How long something stays valid.
+///
+/// ```
+/// use merchant_otp_domain::{Expiration, Lifetime, Timestamp};
+///
+/// assert_eq!(Expiration::after(Timestamp::EPOCH, Lifetime::Forever), Expiration::Never);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lifetime {
     /// Until it is revoked.

@@ -11,6 +11,13 @@ use crate::{ErrorClass, ErrorCode};
 const BUSY_RETRY: Duration = Duration::from_secs(1);
 
 /// The answer of the service to an error.
+///
+/// ```
+/// use merchant_otp_taler_protocol::{ErrorAnswer, ErrorCode};
+///
+/// let answer = ErrorAnswer::from(ErrorCode::GenericEndpointUnknown);
+/// assert_eq!((answer.detail, answer.retry_after), (None, None));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErrorAnswer {
     /// The code of Taler's registry.

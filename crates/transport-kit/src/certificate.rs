@@ -37,6 +37,16 @@ pub enum TlsError {
 }
 
 /// The certificate of a server. It can be reloaded while the server runs.
+///
+/// ```no_run
+/// use merchant_otp_transport_kit::{Certificate, TlsFiles};
+///
+/// let files = TlsFiles { certificate: "server.pem".into(), key: "server.key".into() };
+/// let certificate = Certificate::read(files).unwrap();
+/// let configuration = certificate.server_config().unwrap();
+/// // Later, after the files were renewed:
+/// certificate.reload().unwrap();
+/// ```
 #[derive(Clone, Debug)]
 pub struct Certificate(Arc<Current>);
 

@@ -10,6 +10,14 @@ use std::net::{IpAddr, SocketAddr};
 /// occurrence.
 ///
 /// No crate does this: the available ones use the first address, which the client chooses.
+///
+/// ```
+/// use merchant_otp_transport_kit::forwarded_address;
+///
+/// let client = forwarded_address(Some("203.0.113.9, 192.0.2.7"), None);
+/// assert_eq!(client, Some("192.0.2.7".parse().unwrap()));
+/// assert_eq!(forwarded_address(None, Some("for=unknown")), None);
+/// ```
 #[must_use]
 pub fn forwarded_address(forwarded_for: Option<&str>, forwarded: Option<&str>) -> Option<IpAddr> {
     let forwarded_for =

@@ -8,6 +8,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 ///
 /// A transport acquires a permit before it accepts a connection. Excess clients wait in the backlog
 /// of the operating system, and cost the service nothing.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use merchant_otp_transport_kit::ConnectionPermits;
+///
+/// let permits = ConnectionPermits::new(1000);
+/// let permit = permits.acquire().await;
+/// // Accept and serve one connection.
+/// drop(permit);
+/// # });
+/// ```
 #[derive(Clone, Debug)]
 pub struct ConnectionPermits(Arc<Semaphore>);
 

@@ -3,6 +3,22 @@
 use std::time::Duration;
 
 /// The limits of the service, which every transport enforces.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use merchant_otp_transport_kit::Limits;
+///
+/// let limits = Limits {
+///     max_body_bytes: 16 * 1024,
+///     body_deadline: Duration::from_secs(15),
+///     max_connections: 1000,
+///     request_deadline: Duration::from_secs(30),
+///     stall_timeout: Duration::from_secs(60),
+///     shutdown_grace: Duration::from_secs(10),
+/// };
+/// assert!(limits.body_deadline < limits.request_deadline);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The maximum size of a request body in bytes, both as sent and decompressed.

@@ -13,6 +13,14 @@ use crate::{Listen, ListeningSocket};
 const BACKLOG: i32 = 1024;
 
 /// A listening socket and its address.
+///
+/// ```
+/// use merchant_otp_transport_kit::{Listen, Listener};
+///
+/// let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), None).unwrap();
+/// let Listen::Tcp(address) = listener.address else { unreachable!() };
+/// assert_ne!(address.port(), 0);
+/// ```
 #[derive(Debug)]
 pub struct Listener {
     /// The socket, for the framework of the transport.

@@ -3,6 +3,14 @@
 use std::fmt;
 
 /// The id of a request in the log and in its response.
+///
+/// ```
+/// use merchant_otp_transport_kit::RequestId;
+///
+/// assert_eq!(RequestId::new(Some("proxy-7")).as_str(), "proxy-7");
+/// let random = RequestId::new(Some("not valid\n"));
+/// assert!(!random.as_str().contains('\n'));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestId(String);
 

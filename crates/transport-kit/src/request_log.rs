@@ -11,6 +11,27 @@ use merchant_otp_taler_protocol::ErrorCode;
 ///
 /// Apart from the method, it contains no text that a client chooses freely: no path, no query, and
 /// no instance that does not exist.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use merchant_otp_transport_kit::{AnsweredRequest, Importance, InFlight, RequestId};
+///
+/// let _in_flight = InFlight::begin();
+/// let _span = RequestId::new(None).span().entered();
+/// let answered = AnsweredRequest {
+///     method: "GET",
+///     method_label: "GET",
+///     route: "/config",
+///     instance: None,
+///     status: 200,
+///     code: None,
+///     error: None,
+///     duration: Duration::from_millis(1),
+///     importance: Importance::Request,
+/// };
+/// answered.record();
+/// ```
 pub struct AnsweredRequest<'a> {
     /// The method, for the log.
     pub method: &'a str,
@@ -80,6 +101,14 @@ impl AnsweredRequest<'_> {
 /// Returns the name of an instance for the log, if the result of a use case shows that it exists.
 ///
 /// A name without an instance may be any text, such as a token in the wrong place.
+///
+/// ```
+/// use merchant_otp_application::Error;
+/// use merchant_otp_transport_kit::loggable_instance;
+///
+/// assert_eq!(loggable_instance("cafe", &Ok(())), Some("cafe"));
+/// assert_eq!(loggable_instance::<()>("secret", &Err(Error::InstanceUnknown)), None);
+/// ```
 pub fn loggable_instance<'a, T>(
     named: &'a str,
     result: &Result<T, UseCaseError>,
@@ -110,6 +139,16 @@ impl Drop for InFlight {
 }
 
 /// Displays an error and all its causes on one line.
+///
+/// ```
+/// use std::io;
+///
+/// use merchant_otp_transport_kit::{BindError, Causes, Listen};
+///
+/// let listen: Listen = "127.0.0.1:80".parse().unwrap();
+/// let error = BindError::Address { listen, source: io::Error::other("in use") };
+/// assert!(Causes(&error).to_string().ends_with(": in use"));
+/// ```
 pub struct Causes<'a>(pub &'a dyn Error);
 
 impl fmt::Display for Causes<'_> {

@@ -8,6 +8,17 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 /// A socket at a path. Dropping it removes the file if it is still there.
+///
+/// ```
+/// use merchant_otp_transport_kit::UnixSocket;
+///
+/// let folder = tempfile::tempdir().unwrap();
+/// let path = folder.path().join("socket");
+/// let (socket, _listener) = UnixSocket::bind(&path).unwrap();
+/// assert!(path.exists());
+/// drop(socket);
+/// assert!(!path.exists());
+/// ```
 #[derive(Debug)]
 pub struct UnixSocket {
     path: PathBuf,
