@@ -62,7 +62,7 @@ const DEPENDENCIES: &[(&str, &str, &str)] = &[
     ("xtask", "test-tools throwaway-postgres", "anyhow clap"),
     (
         "tests",
-        "test-tools throwaway-postgres",
+        "taler-protocol test-tools throwaway-postgres",
         "clap data-encoding diesel fastrand flate2 insta libsqlite3-sys nix postgres proc-macro2 rcgen \
          rustls serde_json tempfile ureq",
     ),

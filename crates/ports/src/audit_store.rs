@@ -35,9 +35,9 @@ pub trait AuditStore: Send + Sync + 'static {
     /// Removes events older than `time` of one instance: the first one after `after` that has
     /// events.
     ///
-    /// Instances are ordered by the bytes of their ids; `None` is before the first. Purged instances
-    /// are included while they have events. The oldest events are removed first, at most `limit`.
-    /// Returns `None` if no instance after `after` has events.
+    /// Instances are ordered by the bytes of their ids; `None` is before the first. Purged
+    /// instances are included while they have events. The oldest events are removed first, at most
+    /// `limit`. Returns `None` if no instance after `after` has events.
     ///
     /// # Errors
     ///
