@@ -36,9 +36,9 @@ fn a_backup_made_under_load_is_restored() {
     assert_eq!(fs::metadata(copy).unwrap().permissions().mode() & 0o777, 0o600);
     // Existing files are not overwritten.
     let again = storage.run(&["backup", copy]);
-    assert!(!again.success && again.stderr.contains("stays as it is"), "{}", again.stderr);
+    assert!(!again.success && again.stderr.contains("was not changed"), "{}", again.stderr);
     let occupied = storage.run(&["restore", copy]);
-    assert!(!occupied.success && occupied.stderr.contains("stays as it is"), "{}", occupied.stderr);
+    assert!(!occupied.success && occupied.stderr.contains("was not changed"), "{}", occupied.stderr);
     server.stop();
 
     // Remove the original database.

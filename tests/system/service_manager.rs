@@ -86,7 +86,7 @@ fn a_socket_that_does_not_match_the_settings_is_refused() {
     let file = || OwnedFd::from(File::create(folder.path().join("file")).unwrap());
     for (listen, socket, message) in [
         ("127.0.0.1:1", listener(), "the inherited socket listens on 127.0.0.1:"),
-        ("unix:/run/otp.sock", listener(), "and not on unix:/run/otp.sock"),
+        ("unix:/run/otp.sock", listener(), "not on unix:/run/otp.sock"),
         ("127.0.0.1:0", file(), "the file descriptor passed by systemd is not a listening socket"),
     ] {
         let command = storage.command(&["serve"], &[("HTTP__LISTEN", listen)]);

@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 /// A socket at a path. Dropping it removes the file if it is still there.
 ///
 /// ```
-/// use merchant_otp_transport_kit::UnixSocket;
+/// use merchant_otp_transport_kit::{Listen, Listener};
 ///
 /// let folder = tempfile::tempdir().unwrap();
 /// let path = folder.path().join("socket");
-/// let (socket, _listener) = UnixSocket::bind(&path).unwrap();
+/// let listener = Listener::bind(Listen::Unix(path.clone()), None).unwrap();
 /// assert!(path.exists());
-/// drop(socket);
+/// drop(listener.guard);
 /// assert!(!path.exists());
 /// ```
 #[derive(Debug)]
