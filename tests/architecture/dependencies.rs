@@ -50,7 +50,7 @@ const DEPENDENCIES: &[(&str, &str, &str)] = &[
          transport-kit",
         "anyhow clap clap_complete clap_mangen config csv getrandom humantime listenfd metrics \
          metrics-exporter-prometheus nix percent-encoding qrcode rpassword sd-notify serde \
-         serde_json tempfile thiserror tokio toml tracing tracing-subscriber zeroize",
+         serde_json tempfile thiserror tokio toml tracing tracing-appender tracing-subscriber zeroize",
     ),
     (
         "bench",

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -187,6 +187,12 @@ impl Server {
     #[must_use]
     pub fn log(&self) -> String {
         self.stderr.lock().unwrap().clone()
+    }
+
+    /// Stops reading the log until the guard is dropped.
+    #[must_use]
+    pub fn hold_log(&self) -> MutexGuard<'_, String> {
+        self.stderr.lock().unwrap()
     }
 
     /// Closes the reading end of the log after the next line.

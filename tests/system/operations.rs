@@ -14,6 +14,7 @@ on_both_databases! {
     a_database_with_another_schema_is_not_ready,
     each_response_has_a_request_id_that_is_logged,
     metrics_have_an_address_of_their_own,
+    an_unread_log_does_not_stop_the_service,
     sighup_without_a_certificate_does_not_end_the_service,
 }
 
@@ -87,9 +88,12 @@ fn each_response_has_a_request_id_that_is_logged(storage: &Storage) {
     }
 }
 
+fn free_address() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
 fn metrics_have_an_address_of_their_own(storage: &Storage) {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let listen = format!("127.0.0.1:{port}");
+    let listen = free_address();
     let server = Server::start_with(storage, &[("METRICS__LISTEN", &listen)]);
     let token = storage.token("shop", "all", "forever");
     server.post("shop", &token, device("till").to_string()).expect_stored();
@@ -121,6 +125,29 @@ fn metrics_have_an_address_of_their_own(storage: &Storage) {
     for secret in ["till", "secret", "BREW", token.strip_prefix("secret-token:").unwrap()] {
         assert!(!metrics.contains(secret), "{metrics}");
     }
+}
+
+/// More lines than the pipe and the queue hold: they are dropped and counted, and each request is
+/// answered.
+fn an_unread_log_does_not_stop_the_service(storage: &Storage) {
+    let listen = free_address();
+    let settings = [("METRICS__LISTEN", &*listen), ("LOG__FILTER", "trace")];
+    let server = Server::start_with(storage, &settings);
+    let unread = server.hold_log();
+    for _ in 0..2000 {
+        server.request("GET", "/", &[], b"").expect_error(404, ErrorCode::GenericEndpointUnknown);
+    }
+    drop(unread);
+    wait_until("the number of dropped lines is logged", || {
+        server.log().contains("dropped log lines")
+    });
+    let metrics = ureq::get(format!("http://{listen}/metrics")).call().unwrap();
+    let metrics = metrics.into_body().read_to_string().unwrap();
+    let dropped = metrics.lines().find_map(|line| {
+        line.strip_prefix("merchant_otp_log_lines_dropped_total ")?.parse::<u64>().ok()
+    });
+    assert!(dropped.is_some_and(|dropped| dropped > 0), "{metrics}");
+    server.stop();
 }
 
 fn sighup_without_a_certificate_does_not_end_the_service(storage: &Storage) {

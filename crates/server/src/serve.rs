@@ -21,7 +21,7 @@ use crate::wiring;
 
 /// Runs the server until a shutdown signal arrives.
 pub(crate) async fn serve(settings: Settings, no_migrate: bool) -> anyhow::Result<()> {
-    telemetry::start(settings.log.filter()?)?;
+    let log = telemetry::start(settings.log.filter()?)?;
     let socket = systemd::listening_socket()?;
     if let Some(listen) = settings.metrics_listen()? {
         metrics::start(listen)?;
@@ -61,6 +61,7 @@ pub(crate) async fn serve(settings: Settings, no_migrate: bool) -> anyhow::Resul
         served = transports::run(transports, shutdown.first(), limits.shutdown_grace) => served?,
         () = remove_old_audit_events(&service, retention) => {}
         () = systemd::keep_alive() => {}
+        () = log.report_dropped_lines() => {}
     }
     tracing::info!("stopped");
     Ok(())

@@ -2,11 +2,16 @@
 
 use std::future::pending;
 use std::process;
+use std::time::Duration;
 
 use merchant_otp_transport_kit::Certificate;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::sleep;
 
 use crate::process::systemd;
+
+/// How long the last log line may take to be written.
+const LOG_DELAY: Duration = Duration::from_millis(100);
 
 /// The shutdown signals. The first one drains the service, the second one ends the process at once.
 pub(crate) struct ShutdownSignals {
@@ -31,6 +36,8 @@ impl ShutdownSignals {
         tokio::spawn(async move {
             self.next().await;
             tracing::warn!("received second signal; stopping at once");
+            // Another thread writes the log.
+            sleep(LOG_DELAY).await;
             process::exit(1);
         });
     }

@@ -1,15 +1,39 @@
 //! Logging.
 
 use std::io::{self, IsTerminal};
+use std::time::Duration;
 
 use anyhow::anyhow;
+use tokio::time::sleep;
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
+/// The number of log lines that may wait to be written. Further lines are dropped.
+const QUEUE_LINES: usize = 8192;
+
+/// How often dropped lines are counted.
+const COUNT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The log of the process. Dropping it writes the waiting lines, or gives up after a second.
+pub(crate) struct Log {
+    dropped: ErrorCounter,
+    _writer: WorkerGuard,
+}
+
 /// Writes the log to standard error: as text on a terminal, otherwise as JSON.
-pub(crate) fn start(filter: EnvFilter) -> anyhow::Result<()> {
+///
+/// A thread of its own writes it: a reader that does not drain standard error must not stop the
+/// service.
+pub(crate) fn start(filter: EnvFilter) -> anyhow::Result<Log> {
+    let (writer, guard) = NonBlockingBuilder::default()
+        .buffered_lines_limit(QUEUE_LINES)
+        .lossy(true)
+        .thread_name("log")
+        .finish(io::stderr());
+    let dropped = writer.error_counter();
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
+        .with_writer(writer)
         // A failure to write the log would be reported on standard error, and panic there.
         .log_internal_errors(false);
     let started = if io::stderr().is_terminal() {
@@ -17,5 +41,32 @@ pub(crate) fn start(filter: EnvFilter) -> anyhow::Result<()> {
     } else {
         subscriber.json().flatten_event(true).with_span_list(false).with_ansi(false).try_init()
     };
-    started.map_err(|error| anyhow!(error))
+    started.map_err(|error| anyhow!(error))?;
+    Ok(Log { dropped, _writer: guard })
+}
+
+impl Log {
+    /// Counts dropped lines in the metrics, and logs their number once lines are written again.
+    /// Never returns.
+    pub(crate) async fn report_dropped_lines(&self) {
+        let (mut counted, mut reported) = (0, 0);
+        loop {
+            sleep(COUNT_INTERVAL).await;
+            let dropped = self.dropped.dropped_lines();
+            metrics::counter!("merchant_otp_log_lines_dropped_total")
+                .increment(as_u64(dropped - counted));
+            counted = dropped;
+            if dropped > reported {
+                tracing::warn!(lines = dropped - reported, "dropped log lines");
+                // Unless this line was dropped as well.
+                if self.dropped.dropped_lines() == dropped {
+                    reported = dropped;
+                }
+            }
+        }
+    }
+}
+
+fn as_u64(lines: usize) -> u64 {
+    u64::try_from(lines).unwrap_or(u64::MAX)
 }
