@@ -81,7 +81,7 @@ const DEV_DEPENDENCIES: &[(&str, &str, &str)] = &[
     ("storage-postgres", "storage-contract throwaway-postgres", "postgres rcgen tempfile tokio"),
     ("taler-protocol", "", "getrandom tokio"),
     ("transport-kit", "ports sealing storage-memory", "tempfile tokio"),
-    ("transport-http", "", "proptest"),
+    ("transport-http", "ports sealing storage-memory", "proptest"),
     ("server", "", "async-trait rqrr tokio"),
     ("bench", "domain ports sealing transport-http", "criterion"),
 ];

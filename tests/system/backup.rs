@@ -38,7 +38,11 @@ fn a_backup_made_under_load_is_restored() {
     let again = storage.run(&["backup", copy]);
     assert!(!again.success && again.stderr.contains("was not changed"), "{}", again.stderr);
     let occupied = storage.run(&["restore", copy]);
-    assert!(!occupied.success && occupied.stderr.contains("was not changed"), "{}", occupied.stderr);
+    assert!(
+        !occupied.success && occupied.stderr.contains("was not changed"),
+        "{}",
+        occupied.stderr
+    );
     server.stop();
 
     // Remove the original database.

@@ -51,6 +51,7 @@ pub(crate) async fn serve(settings: Settings, no_migrate: bool) -> anyhow::Resul
     let shutdown = ShutdownSignals::listen()?;
     let certificates = transports.iter().filter_map(|transport| transport.certificate.clone());
     reload_on_hangup(certificates.collect())?;
+    let heartbeats = transports.iter().map(|transport| transport.heartbeats.clone()).collect();
     let retention = settings.audit_retention();
     for Transport { name, address, .. } in &transports {
         let version = env!("CARGO_PKG_VERSION");
@@ -60,7 +61,7 @@ pub(crate) async fn serve(settings: Settings, no_migrate: bool) -> anyhow::Resul
     tokio::select! {
         served = transports::run(transports, shutdown.first(), limits.shutdown_grace) => served?,
         () = remove_old_audit_events(&service, retention) => {}
-        () = systemd::keep_alive() => {}
+        () = systemd::keep_alive(heartbeats) => {}
         () = log.report_dropped_lines() => {}
     }
     tracing::info!("stopped");

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use merchant_otp_transport_http::Bound;
-use merchant_otp_transport_kit::{Certificate, Listen};
+use merchant_otp_transport_kit::{Certificate, Heartbeats, Listen};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -27,6 +27,8 @@ pub(crate) struct Transport {
     pub(crate) address: Listen,
     /// The server certificate, if the transport uses TLS.
     pub(crate) certificate: Option<Certificate>,
+    /// The heartbeats of its workers.
+    pub(crate) heartbeats: Heartbeats,
     run: Box<dyn FnOnce(Shutdown) -> Running>,
 }
 
@@ -36,6 +38,7 @@ impl From<Bound> for Transport {
             name: "http",
             address: bound.listen().clone(),
             certificate: bound.certificate(),
+            heartbeats: bound.heartbeats(),
             run: Box::new(|shutdown| Box::pin(bound.run(shutdown.started()))),
         }
     }
@@ -134,7 +137,8 @@ mod tests {
 
     fn transport(name: &'static str, run: impl FnOnce(Shutdown) -> Running + 'static) -> Transport {
         let address = "127.0.0.1:1".parse().unwrap();
-        Transport { name, address, certificate: None, run: Box::new(run) }
+        let heartbeats = Heartbeats::default();
+        Transport { name, address, certificate: None, heartbeats, run: Box::new(run) }
     }
 
     #[tokio::test(start_paused = true)]

@@ -13,7 +13,8 @@ use actix_web::{App, HttpServer};
 use futures_util::future::{Either, join, select};
 use merchant_otp_application::Service;
 use merchant_otp_transport_kit::{
-    Certificate, Limits, Listen, Listener, ListeningSocket, TlsError, TlsFiles, UnixSocket,
+    Certificate, Heartbeats, Limits, Listen, Listener, ListeningSocket, TlsError, TlsFiles,
+    UnixSocket,
 };
 use thiserror::Error;
 
@@ -57,6 +58,7 @@ pub struct Bound {
     draining: Arc<AtomicBool>,
     listen: Listen,
     certificate: Option<Certificate>,
+    heartbeats: Heartbeats,
     /// Held for as long as the server runs.
     _socket: Option<UnixSocket>,
 }
@@ -95,7 +97,14 @@ pub fn bind(
     // A Unix socket needs no certificate.
     let certificate = certificate.filter(|_| matches!(socket, ListeningSocket::Tcp(_)));
     let is_tls = certificate.is_some();
-    let services = Arc::new(PerWorker::new(service));
+    let heartbeats = Heartbeats::default();
+    let services = {
+        let heartbeats = heartbeats.clone();
+        Arc::new(PerWorker::new(move || {
+            actix_web::rt::spawn(heartbeats.answer());
+            service()
+        }))
+    };
     let draining = Arc::new(AtomicBool::new(false));
     let shared = Arc::clone(&draining);
     let server = HttpServer::new(move || {
@@ -137,7 +146,7 @@ pub fn bind(
         }
     };
     let server = server.map_err(BindError::Socket)?.run();
-    Ok(Bound { server, draining: shared, listen: address, certificate, _socket: guard })
+    Ok(Bound { server, draining: shared, listen: address, certificate, heartbeats, _socket: guard })
 }
 
 impl Bound {
@@ -151,6 +160,12 @@ impl Bound {
     #[must_use]
     pub fn certificate(&self) -> Option<Certificate> {
         self.certificate.clone()
+    }
+
+    /// Returns the heartbeats of the workers.
+    #[must_use]
+    pub fn heartbeats(&self) -> Heartbeats {
+        self.heartbeats.clone()
     }
 
     /// Serves requests until `shutdown` completes, and then until the requests in flight are

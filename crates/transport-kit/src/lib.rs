@@ -7,6 +7,7 @@
 mod certificate;
 mod client_address;
 mod connection_permits;
+mod heartbeats;
 mod limits;
 mod listen;
 mod listener;
@@ -17,6 +18,7 @@ mod unix_socket;
 pub use certificate::{Certificate, TlsError, TlsFiles};
 pub use client_address::forwarded_address;
 pub use connection_permits::{ConnectionPermit, ConnectionPermits};
+pub use heartbeats::Heartbeats;
 pub use limits::Limits;
 pub use listen::{ExposedError, Listen, ListenError, ListeningSocket};
 pub use listener::{BindError, Listener};

@@ -4,7 +4,7 @@ use std::future::pending;
 
 use anyhow::{Context, bail};
 use listenfd::ListenFd;
-use merchant_otp_transport_kit::ListeningSocket;
+use merchant_otp_transport_kit::{Heartbeats, ListeningSocket};
 use sd_notify::NotifyState;
 use tokio::time::sleep;
 
@@ -40,12 +40,19 @@ pub(crate) fn stopping() {
     notify(NotifyState::Stopping);
 }
 
-/// Notifies the watchdog of systemd at regular intervals, if it is enabled (`WatchdogSec`). Never
-/// returns.
-pub(crate) async fn keep_alive() {
+/// Notifies the watchdog of systemd at regular intervals, if it is enabled (`WatchdogSec`), as long
+/// as every worker answers. Never returns.
+///
+/// A database that does not respond is no reason to restart the service.
+pub(crate) async fn keep_alive(transports: Vec<Heartbeats>) {
     let Some(interval) = sd_notify::watchdog_enabled() else { return pending().await };
     loop {
-        notify(NotifyState::Watchdog);
+        let silent = transports.iter().filter(|heartbeats| !heartbeats.begin_round()).count();
+        if silent == 0 {
+            notify(NotifyState::Watchdog);
+        } else {
+            tracing::warn!("worker does not respond; not notifying the watchdog");
+        }
         // Twice within the timeout of the watchdog.
         sleep(interval / 2).await;
     }
