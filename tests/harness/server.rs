@@ -190,7 +190,6 @@ impl Server {
     }
 
     /// Stops reading the log until the guard is dropped.
-    #[must_use]
     pub fn hold_log(&self) -> MutexGuard<'_, String> {
         self.stderr.lock().unwrap()
     }

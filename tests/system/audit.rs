@@ -140,14 +140,25 @@ fn the_trail_of_an_instance_is_listed(storage: &Storage) {
 }
 
 fn behind_a_proxy_the_trail_has_the_address_of_the_client(storage: &Storage) {
-    let server = Server::start_with(storage, &[("HTTP__BEHIND_PROXY", "true")]);
     storage.password("shop", "right");
     let authorization = basic("shop", "right");
-    let headers =
-        [("Authorization", &*authorization), ("X-Forwarded-For", "203.0.113.5, 2001:db8::7")];
-    assert_eq!(server.request("POST", TOKEN, &headers, ALL.as_bytes()).status, 200);
-    let events = trail(storage, "shop", &[]);
-    assert_eq!(summary(events.last().unwrap()), "password 2001:db8::7 access-token.issue - done");
+    // The client sends the other two headers itself, and the proxy forwards them.
+    let headers = [
+        ("Authorization", &*authorization),
+        ("X-Forwarded-For", "203.0.113.5, 2001:db8::7"),
+        ("Forwarded", "for=203.0.113.6, for=192.0.2.8"),
+        ("X-Real-IP", "192.0.2.9"),
+    ];
+    for (header, address) in
+        [("x-forwarded-for", "2001:db8::7"), ("Forwarded", "192.0.2.8"), ("X-Real-IP", "192.0.2.9")]
+    {
+        let settings = [("HTTP__BEHIND_PROXY", "true"), ("HTTP__PROXY_HEADER", header)];
+        let server = Server::start_with(storage, &settings);
+        assert_eq!(server.request("POST", TOKEN, &headers, ALL.as_bytes()).status, 200);
+        let events = trail(storage, "shop", &[]);
+        let expected = format!("password {address} access-token.issue - done");
+        assert_eq!(summary(events.last().unwrap()), expected);
+    }
 }
 
 fn audit_events_cannot_be_changed(storage: &Storage) {

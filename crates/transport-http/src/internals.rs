@@ -4,6 +4,7 @@
 use actix_web::http::Uri;
 use actix_web::http::header::{AUTHORIZATION, HeaderValue};
 use actix_web::test::TestRequest;
+use merchant_otp_transport_kit::ProxyHeader;
 
 use crate::endpoints::access_tokens::wire::LoginTokenRequest;
 use crate::endpoints::instances::wire::{
@@ -54,8 +55,11 @@ pub fn header(data: &[u8]) {
     let request = TestRequest::default()
         .append_header((AUTHORIZATION, value.clone()))
         .append_header(("X-Forwarded-For", value.clone()))
-        .append_header(("Forwarded", value))
+        .append_header(("Forwarded", value.clone()))
+        .append_header(("X-Real-IP", value))
         .to_http_request();
     let _credentials = Credentials::of(&request);
-    let _address = client_address(&request, true);
+    for header in ProxyHeader::ALL {
+        let _address = client_address(&request, Some(header));
+    }
 }

@@ -13,8 +13,8 @@ use actix_web::{App, HttpServer};
 use futures_util::future::{Either, join, select};
 use merchant_otp_application::Service;
 use merchant_otp_transport_kit::{
-    Certificate, Heartbeats, Limits, Listen, Listener, ListeningSocket, TlsError, TlsFiles,
-    UnixSocket,
+    Certificate, Heartbeats, Limits, Listen, Listener, ListeningSocket, ProxyHeader, TlsError,
+    TlsFiles, UnixSocket,
 };
 use thiserror::Error;
 
@@ -44,8 +44,8 @@ pub struct HttpSettings {
     pub limits: Limits,
     /// The files of the certificate, if the server encrypts. Used on TCP only.
     pub tls: Option<TlsFiles>,
-    /// Whether a proxy reports the address of the client in `X-Forwarded-For` or `Forwarded`.
-    pub behind_proxy: bool,
+    /// The header in which a proxy reports the address of the client, if there is a proxy.
+    pub proxy_header: Option<ProxyHeader>,
     /// The currencies in the response of `/config`, the default first.
     pub currencies: Vec<CurrencySpecification>,
     /// The number of worker threads, 1 to 512.
@@ -91,7 +91,7 @@ pub fn bind(
     service: impl Fn() -> Service + Send + Sync + 'static,
     socket: Option<ListeningSocket>,
 ) -> Result<Bound, BindError> {
-    let HttpSettings { listen, limits, tls, behind_proxy, currencies, workers } = settings;
+    let HttpSettings { listen, limits, tls, proxy_header, currencies, workers } = settings;
     let certificate = tls.map(Certificate::read).transpose()?;
     let Listener { socket, address, guard } = Listener::bind(listen, socket)?;
     // A Unix socket needs no certificate.
@@ -111,7 +111,7 @@ pub fn bind(
         let state = State {
             service: services.of_this_thread(),
             limits,
-            behind_proxy,
+            proxy_header,
             currencies: currencies.clone(),
             draining: Arc::clone(&draining),
         };

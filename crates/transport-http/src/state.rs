@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use actix_web::HttpRequest;
 use actix_web::web::Data;
 use merchant_otp_application::Service;
-use merchant_otp_transport_kit::Limits;
+use merchant_otp_transport_kit::{Limits, ProxyHeader};
 
 use crate::endpoints::config::wire::CurrencySpecification;
 
@@ -14,8 +14,8 @@ use crate::endpoints::config::wire::CurrencySpecification;
 pub(crate) struct State {
     pub(crate) service: Arc<Service>,
     pub(crate) limits: Limits,
-    /// Whether a proxy reports the address of the client in `X-Forwarded-For` or `Forwarded`.
-    pub(crate) behind_proxy: bool,
+    /// The header in which a proxy reports the address of the client, if there is a proxy.
+    pub(crate) proxy_header: Option<ProxyHeader>,
     /// The currencies in the response of `/config`, the default first.
     pub(crate) currencies: Vec<CurrencySpecification>,
     /// Whether the server has stopped accepting connections.

@@ -57,7 +57,7 @@ fn a_blocked_worker_is_noticed_while_the_other_one_serves() {
             shutdown_grace: Duration::from_secs(1),
         },
         tls: None,
-        behind_proxy: false,
+        proxy_header: None,
         currencies: Vec::new(),
         workers: 2,
     };

@@ -1,33 +1,76 @@
 //! The address of a client behind a proxy.
 
 use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
 
-/// Returns the address of a client behind a proxy; `None` if the proxy does not report it.
+use thiserror::Error;
+
+/// The header in which a proxy reports the address of its client.
 ///
-/// This is the last address in `X-Forwarded-For` or `Forwarded` (RFC 7239), which the proxy
-/// appended. Earlier addresses are claims of the client. If both headers are present and differ,
-/// one of them comes from the client, and neither is used. If a header is repeated, pass its last
-/// occurrence.
-///
-/// No crate does this: the available ones use the first address, which the client chooses.
+/// Exactly one header counts. Others may come from the client, if the proxy forwards them.
 ///
 /// ```
-/// use merchant_otp_transport_kit::forwarded_address;
+/// use merchant_otp_transport_kit::ProxyHeader;
 ///
-/// let client = forwarded_address(Some("203.0.113.9, 192.0.2.7"), None);
+/// let header: ProxyHeader = "x-forwarded-for".parse().unwrap();
+/// let client = header.address("203.0.113.9, 192.0.2.7");
 /// assert_eq!(client, Some("192.0.2.7".parse().unwrap()));
-/// assert_eq!(forwarded_address(None, Some("for=unknown")), None);
+/// assert_eq!(ProxyHeader::Forwarded.address("for=unknown"), None);
 /// ```
-#[must_use]
-pub fn forwarded_address(forwarded_for: Option<&str>, forwarded: Option<&str>) -> Option<IpAddr> {
-    let forwarded_for =
-        forwarded_for.map(|list| node(list.rsplit(',').next().unwrap_or_default().trim()));
-    let forwarded = forwarded.map(forwarded_node);
-    match (forwarded_for, forwarded) {
-        (Some(one), Some(other)) if one != other => None,
-        (one, other) => one.or(other)?,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyHeader {
+    /// `X-Forwarded-For`.
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+    /// `X-Real-IP`.
+    XRealIp,
+}
+
+impl ProxyHeader {
+    /// All headers.
+    pub const ALL: [Self; 3] = [Self::XForwardedFor, Self::Forwarded, Self::XRealIp];
+
+    /// The name of the header.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::XForwardedFor => "X-Forwarded-For",
+            Self::Forwarded => "Forwarded",
+            Self::XRealIp => "X-Real-IP",
+        }
+    }
+
+    /// Returns the address of the client in a value of the header, if it contains one.
+    ///
+    /// This is the last address, which the proxy appended. Earlier addresses are claims of the
+    /// client. If a header is repeated, pass its last occurrence.
+    ///
+    /// No crate does this: the available ones use the first address, which the client chooses.
+    #[must_use]
+    pub fn address(self, value: &str) -> Option<IpAddr> {
+        match self {
+            Self::XForwardedFor => node(value.rsplit(',').next().unwrap_or_default().trim()),
+            Self::Forwarded => forwarded_node(value),
+            Self::XRealIp => node(value.trim()),
+        }
     }
 }
+
+impl FromStr for ProxyHeader {
+    type Err = ProxyHeaderError;
+
+    /// Parses the name of a header, in any case.
+    fn from_str(text: &str) -> Result<Self, ProxyHeaderError> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|header| header.name().eq_ignore_ascii_case(text)).ok_or(ProxyHeaderError)
+    }
+}
+
+/// A text is not the name of a [`ProxyHeader`].
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("must be X-Forwarded-For, Forwarded or X-Real-IP")]
+pub struct ProxyHeaderError;
 
 /// Parses the address of a node, with or without a port.
 fn node(text: &str) -> Option<IpAddr> {
@@ -80,8 +123,8 @@ fn split_unquoted(text: &str, separator: char) -> Option<Vec<&str>> {
 mod tests {
     use super::*;
 
-    fn address(forwarded_for: Option<&str>, forwarded: Option<&str>) -> Option<String> {
-        forwarded_address(forwarded_for, forwarded).map(|address| address.to_string())
+    fn address(header: ProxyHeader, value: &str) -> Option<String> {
+        header.address(value).map(|address| address.to_string())
     }
 
     #[test]
@@ -94,12 +137,12 @@ mod tests {
             ("[2001:db8::1]:80", "2001:db8::1"),
             ("2001:db8::1", "2001:db8::1"),
         ] {
-            assert_eq!(address(Some(list), None).as_deref(), Some(expected), "{list}");
+            let client = address(ProxyHeader::XForwardedFor, list);
+            assert_eq!(client.as_deref(), Some(expected), "{list}");
         }
-        for list in ["", "unknown", "198.51.100.1, _hidden"] {
-            assert_eq!(address(Some(list), None), None, "{list}");
+        for list in ["", "unknown", "198.51.100.1, _hidden", "for=198.51.100.1"] {
+            assert_eq!(address(ProxyHeader::XForwardedFor, list), None, "{list}");
         }
-        assert_eq!(address(None, None), None);
     }
 
     #[test]
@@ -109,14 +152,16 @@ mod tests {
             "For=\"198.51.100.1:4711\";proto=https",
             "for=203.0.113.1, proto=https; for=198.51.100.1",
         ] {
-            assert_eq!(address(None, Some(value)).as_deref(), Some("198.51.100.1"), "{value}");
+            let client = address(ProxyHeader::Forwarded, value);
+            assert_eq!(client.as_deref(), Some("198.51.100.1"), "{value}");
         }
-        let ipv6 = address(None, Some("for=\"[2001:db8::1]:80\""));
+        let ipv6 = address(ProxyHeader::Forwarded, "for=\"[2001:db8::1]:80\"");
         assert_eq!(ipv6.as_deref(), Some("2001:db8::1"));
         // The host is quoted, and chosen by the client.
         for host in ["x,for=203.0.113.1", "x;for=203.0.113.1", "x\\\",for=203.0.113.1"] {
             let value = format!("for=198.51.100.1;host=\"{host}\"");
-            assert_eq!(address(None, Some(&value)).as_deref(), Some("198.51.100.1"), "{value}");
+            let client = address(ProxyHeader::Forwarded, &value);
+            assert_eq!(client.as_deref(), Some("198.51.100.1"), "{value}");
         }
         for value in [
             "",
@@ -127,12 +172,23 @@ mod tests {
             "for=198.51.100.1;for=203.0.113.1",
             "for=198.51.100.1;host=\"x",
         ] {
-            assert_eq!(address(None, Some(value)), None, "{value}");
+            assert_eq!(address(ProxyHeader::Forwarded, value), None, "{value}");
         }
-        // If both headers are present, one may come from the client.
-        let both = |one, other| address(Some(one), Some(other));
-        assert_eq!(both("198.51.100.1", "for=198.51.100.1").as_deref(), Some("198.51.100.1"));
-        assert_eq!(both("203.0.113.1", "for=198.51.100.1"), None);
-        assert_eq!(both("198.51.100.1", "for=unknown"), None);
+    }
+
+    #[test]
+    fn a_real_ip_is_one_address() {
+        let client = |value| address(ProxyHeader::XRealIp, value);
+        assert_eq!(client(" 198.51.100.1 ").as_deref(), Some("198.51.100.1"));
+        assert_eq!(client("2001:db8::1").as_deref(), Some("2001:db8::1"));
+        assert_eq!(client("203.0.113.1, 198.51.100.1"), None);
+    }
+
+    #[test]
+    fn headers_are_parsed_by_name_in_any_case() {
+        for header in ProxyHeader::ALL {
+            assert_eq!(header.name().to_lowercase().parse(), Ok(header));
+        }
+        assert_eq!("X-Client".parse::<ProxyHeader>(), Err(ProxyHeaderError));
     }
 }

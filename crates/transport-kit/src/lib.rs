@@ -16,7 +16,7 @@ mod request_log;
 mod unix_socket;
 
 pub use certificate::{Certificate, TlsError, TlsFiles};
-pub use client_address::forwarded_address;
+pub use client_address::{ProxyHeader, ProxyHeaderError};
 pub use connection_permits::{ConnectionPermit, ConnectionPermits};
 pub use heartbeats::Heartbeats;
 pub use limits::Limits;

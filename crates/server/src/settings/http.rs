@@ -16,6 +16,7 @@ use super::integer::Bounded;
 pub(super) struct Http {
     listen: String,
     behind_proxy: bool,
+    proxy_header: String,
     tls: Option<Tls>,
     /// 0 means as many as the processors and the connections to the database allow.
     workers: Bounded<0, 512>,
@@ -40,11 +41,12 @@ impl Http {
             certificate: certificate.clone(),
             key: key.clone(),
         });
+        let header = self.proxy_header.parse().context("http.proxy_header")?;
         Ok(HttpSettings {
             listen: self.listen()?,
             limits,
             tls,
-            behind_proxy: self.behind_proxy,
+            proxy_header: Some(header).filter(|_| self.behind_proxy),
             currencies: currencies.to_vec(),
             workers: self.workers().map_or(1, usize::from),
         })

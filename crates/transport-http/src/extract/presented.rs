@@ -14,7 +14,7 @@ pub(crate) fn presented<'a>(state: &State, request: &'a HttpRequest) -> Presente
     Presented {
         instance: path::instance(request),
         token: bearer_token(request),
-        address: client_address(request, state.behind_proxy),
+        address: client_address(request, state.proxy_header),
     }
 }
 

@@ -26,7 +26,7 @@ pub(crate) async fn log_request(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    let behind_proxy = State::of(request.request()).behind_proxy;
+    let behind_proxy = State::of(request.request()).proxy_header.is_some();
     let given = request.headers().get(X_REQUEST_ID).filter(|_| behind_proxy);
     let id = RequestId::new(given.and_then(|id| id.to_str().ok()));
     let mut response = answer(request, next).instrument(id.span()).await?;
