@@ -177,7 +177,8 @@ fn outcome_of(error: &Error) -> Option<Outcome> {
         Error::InstanceConflict
         | Error::InstancePurgeRequired
         | Error::InstanceReserved
-        | Error::OtpDeviceConflict => Some(Outcome::Conflict),
+        | Error::OtpDeviceConflict
+        | Error::OtpDeviceContended => Some(Outcome::Conflict),
         Error::Unauthorized(Refusal::Unknown | Refusal::Expired | Refusal::Password) => {
             Some(Outcome::Unauthorized)
         }

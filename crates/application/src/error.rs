@@ -55,6 +55,9 @@ pub enum Error {
     /// The instance has no device with the id.
     #[error("the OTP device is unknown")]
     OtpDeviceUnknown,
+    /// The device was changed by others at each attempt to change it. Nothing was changed.
+    #[error("the OTP device was changed at every attempt")]
+    OtpDeviceContended,
     /// The changed device would violate a rule.
     #[error("the change is not allowed")]
     OtpDeviceInvalid(#[source] OtpDeviceError),

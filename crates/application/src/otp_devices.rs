@@ -4,7 +4,7 @@ use merchant_otp_domain::{
     Amount, AuditEvent, InstanceId, Operation, OtpCodes, OtpDevice, OtpDeviceChange, OtpDeviceId,
     Outcome, Permission, Timestamp,
 };
-use merchant_otp_ports::{OtpDeviceInsertion, StoreError};
+use merchant_otp_ports::OtpDeviceInsertion;
 
 use crate::retry::{pause, retry_contention};
 use crate::{Error, Grant, Service};
@@ -89,9 +89,9 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// [`Error::OtpDeviceUnknown`], [`Error::OtpDeviceInvalid`], [`Error::PermissionMissing`] if
-    /// the grant is not for [`Permission::OtpDevicesWrite`], [`Error::KeyNotSealed`],
-    /// [`Error::KeyNotOpened`] or [`Error::Storage`].
+    /// [`Error::OtpDeviceUnknown`], [`Error::OtpDeviceInvalid`], [`Error::OtpDeviceContended`],
+    /// [`Error::PermissionMissing`] if the grant is not for [`Permission::OtpDevicesWrite`],
+    /// [`Error::KeyNotSealed`], [`Error::KeyNotOpened`] or [`Error::Storage`].
     pub async fn change_otp_device(
         &self,
         grant: &Grant,
@@ -124,7 +124,7 @@ impl Service {
             // The device was changed since it was read: apply the change to the new state.
             pause(attempt).await;
         }
-        Err(StoreError::Contention("the device was changed at every attempt".into()).into())
+        Err(Error::OtpDeviceContended)
     }
 
     /// Removes an OTP device.

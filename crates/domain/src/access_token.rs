@@ -39,15 +39,15 @@ impl AccessToken {
     ///
     /// # Errors
     ///
-    /// If the prefix is missing, or if the rest is empty or has a character that is not visible
-    /// ASCII.
+    /// If the prefix is missing or repeated, or if the rest is empty or has a character that is not
+    /// visible ASCII.
     pub fn parse(text: &str) -> Result<Self, AccessTokenError> {
-        let (prefix, secret) = text.split_at_checked(Self::PREFIX.len()).ok_or(AccessTokenError)?;
-        if !prefix.eq_ignore_ascii_case(Self::PREFIX) {
-            return Err(AccessTokenError);
+        let secret = without_prefix(text).ok_or(AccessTokenError::Prefix)?;
+        if without_prefix(secret).is_some() {
+            return Err(AccessTokenError::RepeatedPrefix);
         }
         if secret.is_empty() || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(AccessTokenError);
+            return Err(AccessTokenError::Secret);
         }
         Ok(Self(secret.to_owned()))
     }
@@ -71,10 +71,24 @@ impl fmt::Debug for AccessToken {
     }
 }
 
+fn without_prefix(text: &str) -> Option<&str> {
+    let (prefix, secret) = text.split_at_checked(AccessToken::PREFIX.len())?;
+    prefix.eq_ignore_ascii_case(AccessToken::PREFIX).then_some(secret)
+}
+
 /// Error returned by [`AccessToken::parse`].
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("an access token begins with {} and has no blanks", AccessToken::PREFIX)]
-pub struct AccessTokenError;
+pub enum AccessTokenError {
+    /// The prefix is missing.
+    #[error("an access token must begin with {}", AccessToken::PREFIX)]
+    Prefix,
+    /// The prefix is there twice: a client put it before a token that had it already.
+    #[error("the access token begins with {} twice", AccessToken::PREFIX)]
+    RepeatedPrefix,
+    /// Nothing follows the prefix, or a blank or another character that is not visible ASCII.
+    #[error("an access token must have no blanks, only visible ASCII characters")]
+    Secret,
+}
 
 /// The SHA-256 of an access token without its prefix.
 ///

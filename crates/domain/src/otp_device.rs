@@ -94,13 +94,17 @@ impl OtpDevice {
     ///
     /// # Errors
     ///
-    /// As [`OtpDevice::new`], for the changed device.
+    /// As [`OtpDevice::new`], for the changed device; and if the change names another algorithm,
+    /// which needs another device or another entry of an authenticator app.
     pub fn changed(&self, change: OtpDeviceChange) -> Result<Self, OtpDeviceError> {
+        if change.algorithm.is_some_and(|algorithm| algorithm != self.algorithm) {
+            return Err(OtpDeviceError::AlgorithmChange);
+        }
         Self::new(
             self.id.clone(),
             change.description.unwrap_or_else(|| self.description.clone()),
             change.key.unwrap_or_else(|| self.key.clone()),
-            change.algorithm.unwrap_or(self.algorithm),
+            self.algorithm,
             change.counter.unwrap_or(self.counter),
         )
     }
@@ -123,7 +127,7 @@ pub struct OtpDeviceChange {
     pub description: Option<OtpDeviceDescription>,
     /// The new key.
     pub key: Option<OtpKey>,
-    /// The new algorithm.
+    /// The algorithm, which must be that of the device.
     pub algorithm: Option<OtpAlgorithm>,
     /// The new counter.
     pub counter: Option<OtpCounter>,
@@ -144,6 +148,9 @@ pub enum OtpDeviceError {
     /// The algorithm computes codes, and the key is empty.
     #[error("the key is empty, and the algorithm computes codes from it")]
     EmptyKey,
+    /// A change names another algorithm.
+    #[error("the algorithm of a device cannot be changed; remove the device and add it again")]
+    AlgorithmChange,
 }
 
 /// The identifier of a device, unique in its instance.
@@ -365,22 +372,29 @@ mod tests {
         let after = before.changed(OtpDeviceChange {
             description: Some(OtpDeviceDescription::parse("new").unwrap()),
             key: Some(OtpKey::from_base32("MZXW6").unwrap()),
-            algorithm: Some(OtpAlgorithm::None),
+            algorithm: Some(OtpAlgorithm::TotpWithPrice),
             counter: Some(OtpCounter::new(7).unwrap()),
         });
         let after = after.unwrap();
         assert_eq!(after.id(), before.id());
         assert_eq!(after.description().as_str(), "new");
         assert_eq!(after.key().expose_bytes(), b"foo");
-        assert_eq!(after.algorithm(), OtpAlgorithm::None);
+        assert_eq!(after.algorithm(), OtpAlgorithm::TotpWithPrice);
         assert_eq!(after.counter().value(), 7);
     }
 
     #[test]
     fn a_change_keeps_to_the_rules_for_devices() {
-        let without_key = device("", OtpAlgorithm::None).unwrap();
-        let algorithm = Some(OtpAlgorithm::TotpWithoutPrice);
-        let change = OtpDeviceChange { algorithm, ..OtpDeviceChange::default() };
-        assert_eq!(without_key.changed(change), Err(OtpDeviceError::EmptyKey));
+        let before = device("MY", OtpAlgorithm::TotpWithPrice).unwrap();
+        let change = OtpDeviceChange {
+            key: Some(OtpKey::from_base32("").unwrap()),
+            ..OtpDeviceChange::default()
+        };
+        assert_eq!(before.changed(change), Err(OtpDeviceError::EmptyKey));
+        for algorithm in [OtpAlgorithm::None, OtpAlgorithm::TotpWithoutPrice] {
+            let change =
+                OtpDeviceChange { algorithm: Some(algorithm), ..OtpDeviceChange::default() };
+            assert_eq!(before.changed(change), Err(OtpDeviceError::AlgorithmChange));
+        }
     }
 }

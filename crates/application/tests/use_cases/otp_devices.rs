@@ -3,8 +3,8 @@
 use futures_util::future::join_all;
 use merchant_otp_application::Error;
 use merchant_otp_domain::{
-    Lifetime, OtpAlgorithm, OtpCounter, OtpDeviceChange, OtpDeviceDescription, OtpDeviceId,
-    Permission, Scope, Timestamp,
+    Lifetime, OtpAlgorithm, OtpCounter, OtpDeviceChange, OtpDeviceDescription, OtpDeviceError,
+    OtpDeviceId, Permission, Scope, Timestamp,
 };
 
 use crate::{device, fixture};
@@ -37,6 +37,14 @@ async fn a_device_is_read_with_its_codes_now_or_at_another_time() {
     let grant = fixture.authorize(Some(&token)).await.unwrap();
     fixture.service.add_otp_device(&grant, device.clone()).await.unwrap();
 
+    // Another algorithm is refused, and with it the rest of the change.
+    let change = OtpDeviceChange {
+        counter: Some(OtpCounter::new(8).unwrap()),
+        algorithm: Some(OtpAlgorithm::TotpWithPrice),
+        ..OtpDeviceChange::default()
+    };
+    let refused = fixture.service.change_otp_device(&grant, device.id(), change).await;
+    assert!(matches!(refused, Err(Error::OtpDeviceInvalid(OtpDeviceError::AlgorithmChange))));
     let read = fixture.authorize_for(&fixture.shop, Some(&token), Permission::OtpDevicesRead);
     let read = read.await.unwrap();
     let now = fixture.service.otp_device(&read, device.id(), None, None).await.unwrap();
@@ -64,20 +72,25 @@ async fn changes_keep_the_other_fields() {
             counter: Some(OtpCounter::new(7).unwrap()),
             ..OtpDeviceChange::default()
         },
-        OtpDeviceChange {
-            algorithm: Some(OtpAlgorithm::TotpWithPrice),
-            ..OtpDeviceChange::default()
-        },
+        OtpDeviceChange { algorithm: Some(OtpAlgorithm::None), ..OtpDeviceChange::default() },
     ];
     for change in changes {
         fixture.service.change_otp_device(&grant, device.id(), change).await.unwrap();
     }
+    // Another algorithm is refused, and with it the rest of the change.
+    let change = OtpDeviceChange {
+        counter: Some(OtpCounter::new(8).unwrap()),
+        algorithm: Some(OtpAlgorithm::TotpWithPrice),
+        ..OtpDeviceChange::default()
+    };
+    let refused = fixture.service.change_otp_device(&grant, device.id(), change).await;
+    assert!(matches!(refused, Err(Error::OtpDeviceInvalid(OtpDeviceError::AlgorithmChange))));
     let read = fixture.authorize_for(&fixture.shop, Some(&token), Permission::OtpDevicesRead);
     let read = read.await.unwrap();
     let now = fixture.service.otp_device(&read, device.id(), None, None).await.unwrap().device;
     assert_eq!(now.description().as_str(), "new");
     assert_eq!(now.counter().value(), 7);
-    assert_eq!(now.algorithm(), OtpAlgorithm::TotpWithPrice);
+    assert_eq!(now.algorithm(), OtpAlgorithm::None);
     assert_eq!(now.key(), device.key());
 }
 

@@ -15,8 +15,7 @@ pub(super) fn explain(error: Error) -> anyhow::Error {
         }
         Error::InstanceConflict => "an instance with this id and another name already exists",
         Error::InstanceReserved => {
-            "`default` is reserved: requests for it are redirected to the instance `admin`; choose \
-             another id"
+            "`default` is reserved: it is a former name of the instance `admin`; choose another id"
         }
         Error::AccessTokenUnknown => {
             "the instance has no access token with this serial; \
@@ -35,6 +34,7 @@ pub(super) fn explain(error: Error) -> anyhow::Error {
         | Error::TooManyPasswords { .. }
         | Error::PermissionMissing(_)
         | Error::ScopeExceeded
+        | Error::OtpDeviceContended
         | Error::OtpDeviceInvalid(_)
         | Error::NoRandomness(_)
         | Error::KeyNotSealed(_)
