@@ -154,13 +154,15 @@ fn a_token_is_revoked_by_its_serial(storage: &Storage) {
     let readonly = storage.token("shop", "readonly", "forever");
     revoke(&readonly, &serial).expect_error(403, ErrorCode::GenericTokenPermissionInsufficient);
     let others = format!("/instances/other/private/tokens/{serial}");
-    server.call("DELETE", &others, &foreign, "").expect_error(404, ErrorCode::GenericTokenUnknown);
+    server
+        .call("DELETE", &others, &foreign, "")
+        .expect_error(404, ErrorCode::MerchantGenericAccessTokenUnknown);
     assert_eq!(server.call("GET", DEVICES, &revoked, "").status, 200);
     revoke(&keeper, &serial).expect_stored();
     server
         .call("GET", DEVICES, &revoked, "")
         .expect_error(401, ErrorCode::MerchantGenericUnauthorized);
-    revoke(&keeper, &serial).expect_error(404, ErrorCode::GenericTokenUnknown);
+    revoke(&keeper, &serial).expect_error(404, ErrorCode::MerchantGenericAccessTokenUnknown);
     for bad in ["x", "0", "-1", "9223372036854775808", "1.0", "%ff"] {
         let refused = revoke(&keeper, bad);
         refused.expect_error(400, ErrorCode::GenericParameterMalformed);

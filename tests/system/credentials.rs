@@ -1,6 +1,6 @@
 //! Authorization to register devices.
 
-use merchant_otp_tests::{ErrorCode, Reply, Server, Storage};
+use merchant_otp_tests::{ALL, DEVICES, ErrorCode, Reply, Server, Storage, TOKEN, basic};
 
 use crate::{device, on_both_databases};
 
@@ -12,6 +12,9 @@ on_both_databases! {
     a_revoked_token_is_refused_at_once,
     registration_needs_a_writing_scope,
     the_authorization_scheme_is_case_insensitive,
+    a_token_without_a_scheme_is_accepted,
+    the_fault_of_the_header_is_reported,
+    a_log_in_offers_basic_to_programs,
 }
 
 fn post(server: &Server, instance: &str, authorization: Option<&str>) -> Reply {
@@ -24,8 +27,7 @@ fn an_unknown_instance_is_reported_before_the_credentials(storage: &Storage) {
     let server = Server::start(storage);
     let token = storage.token("shop", "all", "forever");
     let bearer = format!("Bearer {token}");
-    for instance in ["nobody", "Shop", "x", "sh%2Fop", "%ff", "shop%00", "..%2f", "%252e", "s%20p"]
-    {
+    for instance in ["nobody", "Shop", "x", "%ff", "shop%00", "%252e", "s%20p"] {
         for authorization in [None, Some("Bearer x"), Some(&*bearer)] {
             post(&server, instance, authorization)
                 .expect_error(404, ErrorCode::MerchantGenericInstanceUnknown);
@@ -45,7 +47,6 @@ fn invalid_tokens_are_refused(storage: &Storage) {
         Some("Bearer secret-token:made-up"),
         Some(&*format!("Bearer {secret}")),
         Some(&*format!("Basic {token}")),
-        Some(&*token),
         Some(&*format!("Bearer {token}x")),
         Some(&*format!("Bearer {}", token.to_lowercase())),
         Some(&*format!("Bearer secret-token:{}", "x".repeat(4_000))),
@@ -121,4 +122,64 @@ fn the_authorization_scheme_is_case_insensitive(storage: &Storage) {
     ] {
         post(&server, "shop", Some(&authorization)).expect_stored();
     }
+}
+
+fn a_token_without_a_scheme_is_accepted(storage: &Storage) {
+    let server = Server::start(storage);
+    let token = storage.token("shop", "all", "forever");
+    post(&server, "shop", Some(&token)).expect_stored();
+    post(&server, "shop", Some(&format!("{token}x")))
+        .expect_error(401, ErrorCode::MerchantGenericUnauthorized);
+}
+
+/// The detail explains the header, and quotes nothing of it. An unknown token has no detail.
+fn the_fault_of_the_header_is_reported(storage: &Storage) {
+    const FORM: &str = "the header Authorization must be of the form `Bearer secret-token:…`";
+    const ELSEWHERE: &str = "a password is accepted at `…/private/token` only; log in there";
+    let server = Server::start(storage);
+    let token = storage.token("shop", "all", "forever");
+    let secret = token.strip_prefix("secret-token:").unwrap();
+    for (authorization, detail) in [
+        (None, "the header Authorization is missing"),
+        (Some(format!("Bearer {secret}")), FORM),
+        (Some(format!("Token {token}")), FORM),
+        (Some(format!("Bearer: {token}")), FORM),
+        (Some(format!("Bearer \"{token}\"")), FORM),
+        (Some(format!("Bearer Bearer {token}")), FORM),
+        (Some("foo bar-baz".to_owned()), FORM),
+        (
+            Some(format!("Bearer secret-token:{token}")),
+            "the access token begins with secret-token: twice",
+        ),
+        (Some(basic("shop", "right")), ELSEWHERE),
+    ] {
+        let refused = post(&server, "shop", authorization.as_deref());
+        refused.expect_error(401, ErrorCode::MerchantGenericUnauthorized);
+        assert_eq!(refused.json()["detail"], detail);
+        assert!(!refused.body.contains(secret), "{}", refused.body);
+    }
+    let unknown = format!("Bearer secret-token:{}", secret.replace(&secret[..1], "7"));
+    let unknown = post(&server, "shop", Some(&unknown[..unknown.len() - 1]));
+    unknown.expect_error(401, ErrorCode::MerchantGenericUnauthorized);
+    assert_eq!(unknown.json().get("detail"), None);
+}
+
+/// Programs send a password only after a challenge for it (RFC 9110 section 11.6.1). A browser
+/// would open a dialog.
+fn a_log_in_offers_basic_to_programs(storage: &Storage) {
+    let server = Server::start(storage);
+    storage.password("shop", "right");
+    let challenges = |more: &[(&str, &str)]| {
+        let refused = server.request("POST", TOKEN, more, ALL.as_bytes());
+        refused.expect_error(401, ErrorCode::MerchantGenericUnauthorized);
+        let challenges = refused.headers.get_all("WWW-Authenticate").iter();
+        challenges.map(|value| value.to_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let basic_and_bearer = ["Basic realm=\"merchant\", charset=\"UTF-8\"", "Bearer"];
+    assert_eq!(challenges(&[]), basic_and_bearer);
+    assert_eq!(challenges(&[("Authorization", &basic("shop", "wrong"))]), basic_and_bearer);
+    assert_eq!(challenges(&[("Origin", "https://example.com")]), ["Bearer"]);
+    assert_eq!(challenges(&[("Sec-Fetch-Mode", "cors")]), ["Bearer"]);
+    let devices = server.request("GET", DEVICES, &[], b"");
+    assert_eq!(devices.header("WWW-Authenticate"), Some("Bearer"));
 }

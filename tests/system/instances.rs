@@ -1,6 +1,6 @@
 //! Instances: managed by `admin`, and by themselves.
 
-use merchant_otp_tests::{ErrorCode, Server, Storage, StorageKind, json};
+use merchant_otp_tests::{ALL, AUTH, ErrorCode, Server, Storage, StorageKind, json, token};
 use serde_json::{Value, json};
 
 use crate::{device, on_both_databases};
@@ -8,6 +8,8 @@ use crate::{device, on_both_databases};
 on_both_databases! {
     an_instance_is_provisioned_before_it_is_used,
     an_instance_is_created_once,
+    an_instance_is_created_at_the_path_of_self_provisioning,
+    a_password_may_be_sent_as_a_token,
     malformed_instances_are_refused,
     instances_are_listed_and_shown,
     an_instance_is_renamed,
@@ -357,5 +359,52 @@ fn faults_of_management_have_their_codes(storage: &Storage) {
     storage.execute(repair);
     for reply in requests() {
         reply.expect_stored();
+    }
+}
+
+fn an_instance_is_created_at_the_path_of_self_provisioning(storage: &Storage) {
+    let (server, admin) = admin(storage);
+    let shop = storage.token("shop", "all", "forever");
+    let readonly = storage.token("admin", "readonly", "forever");
+    let body = configuration("cafe", "Café", "right").to_string();
+    for token in [&shop, &readonly, "secret-token:made-up"] {
+        let refused = server.call("POST", "/instances", token, &body);
+        refused.expect_error(403, ErrorCode::MerchantGenericUnauthorized);
+    }
+    server
+        .request("POST", "/instances", &[], body.as_bytes())
+        .expect_error(403, ErrorCode::MerchantGenericUnauthorized);
+    server.call("POST", "/instances", &admin, &body).expect_stored();
+    server.call("POST", "/management/instances", &admin, &body).expect_stored();
+    let other = configuration("cafe", "Another", "right").to_string();
+    server
+        .call("POST", "/instances", &admin, other)
+        .expect_error(409, ErrorCode::MerchantPrivatePostInstancesAlreadyExists);
+    assert_eq!(server.log_in("cafe", "right", ALL).status, 200);
+}
+
+/// Clients before protocol v19 send the password after the prefix of access tokens.
+fn a_password_may_be_sent_as_a_token(storage: &Storage) {
+    let (server, admin) = admin(storage);
+    let mut body = configuration("shop", "Shop", "");
+    body["auth"] = json!({ "method": "token", "token": "secret-token:old form" });
+    server.call("POST", INSTANCES, &admin, body.to_string()).expect_stored();
+    let token = token(&server.log_in("shop", "old form", ALL));
+    for (auth, password) in [
+        (json!({ "method": "token", "token": "Secret-Token:second" }), "second"),
+        (json!({ "method": "token", "token": "secret-token:x", "password": "third" }), "third"),
+    ] {
+        server.call("POST", AUTH, &token, auth.to_string()).expect_stored();
+        assert_eq!(server.log_in("shop", password, ALL).status, 200);
+    }
+    for auth in [
+        json!({ "method": "token", "token": "without the prefix" }),
+        json!({ "method": "token", "token": "secret-token:" }),
+        json!({ "method": "token", "token": "éééééééééé" }),
+        json!({ "method": "token", "token": 1 }),
+        json!({ "method": "external" }),
+    ] {
+        let refused = server.call("POST", AUTH, &token, auth.to_string());
+        refused.expect_error(400, ErrorCode::MerchantPrivatePostInstanceAuthBadAuth);
     }
 }

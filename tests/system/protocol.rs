@@ -3,8 +3,8 @@
 use std::io::Read;
 
 use flate2::read::{GzDecoder, ZlibDecoder};
-use merchant_otp_tests::{ErrorCode, Server, Storage};
-use serde_json::json;
+use merchant_otp_tests::{ALL, ErrorCode, Server, Storage, basic, token};
+use serde_json::{Value, json};
 
 use crate::{device, on_both_databases};
 
@@ -12,7 +12,10 @@ on_both_databases! {
     the_version_is_public,
     requests_from_every_origin_are_allowed,
     responses_are_compressed_on_request,
-    the_former_name_of_admin_is_redirected,
+    the_former_name_of_admin_addresses_it,
+    an_instance_redirects_to_its_page,
+    encoded_slashes_separate_segments,
+    lists_for_http_1_0_have_no_chunks,
 }
 
 fn the_version_is_public(storage: &Storage) {
@@ -23,7 +26,7 @@ fn the_version_is_public(storage: &Storage) {
         assert_eq!(reply.status, 200);
         let version = reply.json();
         assert_eq!(version["name"], "taler-merchant");
-        assert_eq!(version["version"], "20:0:8");
+        assert_eq!(version["version"], "30:0:18");
         assert!(version["implementation"].as_str().unwrap().starts_with("urn:"));
         assert_eq!(version["currency"], "EUR");
         assert_eq!(
@@ -35,8 +38,16 @@ fn the_version_is_public(storage: &Storage) {
                 "num_fractional_normal_digits": 2,
                 "num_fractional_trailing_zero_digits": 2,
                 "alt_unit_names": { "0": "€" },
+                "common_amounts": [],
             })
         );
+        // Clients refuse a backend without these.
+        assert_eq!(version["default_persona"], "point-of-sale");
+        assert_eq!(version["payment_target_types"], "*");
+        assert_eq!(version["report_generators"], json!({}));
+        assert_eq!(version["exchanges"], json!([]));
+        assert_eq!(version["have_self_provisioning"], false);
+        assert_eq!(version["have_donau"], false);
         assert_eq!(server.request("HEAD", path, &[], b"").status, 200);
         let refused = server.request("POST", path, &[], b"{}");
         refused.expect_error(405, ErrorCode::GenericMethodInvalid);
@@ -112,26 +123,91 @@ fn responses_are_compressed_on_request(storage: &Storage) {
     }
 }
 
-fn the_former_name_of_admin_is_redirected(storage: &Storage) {
+fn the_former_name_of_admin_addresses_it(storage: &Storage) {
     let server = Server::start(storage);
-    for (path, location) in [
-        ("/config", "/config"),
-        ("/private", "/private"),
-        ("/private/otp-devices", "/private/otp-devices"),
-        ("/private/otp-devices/a%2Fb?faketime=1", "/private/otp-devices/a%2Fb?faketime=1"),
+    storage.password("admin", "right");
+    let config = server.request("GET", "/instances/default/config", &[], b"");
+    assert_eq!(config.status, 200);
+    // The user name of the log-in is the id in the path.
+    let path = "/instances/default/private/token";
+    for user in ["default", "admin"] {
+        let authorization = basic(user, "right");
+        let headers = [("Authorization", &*authorization)];
+        let token = token(&server.request("POST", path, &headers, ALL.as_bytes()));
+        let devices = "/instances/default/private/otp-devices";
+        server.call("POST", devices, &token, device(user).to_string()).expect_stored();
+        let shown = server.call("GET", &format!("/private/otp-devices/{user}"), &token, "");
+        assert_eq!(shown.status, 200);
+    }
+    let wrong = [("Authorization", &*basic("shop", "right"))];
+    server
+        .request("POST", path, &wrong, ALL.as_bytes())
+        .expect_error(401, ErrorCode::MerchantGenericUnauthorized);
+}
+
+fn an_instance_redirects_to_its_page(storage: &Storage) {
+    let server = Server::start(storage);
+    let _admin = storage.token("admin", "all", "forever");
+    let _token = storage.token("shop", "all", "forever");
+    for (path, location, page) in [
+        ("/", "webui/", "/webui/"),
+        ("/instances/shop", "shop/webui/", "/instances/shop/webui/"),
+        ("/instances/shop/", "webui/", "/instances/shop/webui/"),
+        ("/instances/default", "default/webui/", "/instances/default/webui/"),
     ] {
-        for method in ["GET", "POST", "DELETE"] {
+        for method in ["GET", "HEAD"] {
             let mut connection = server.connect();
-            let head = format!(
-                "{method} /instances/default{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-            );
+            let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
             assert!(connection.write(head));
             let reply = connection.read_to_end();
-            assert!(reply.starts_with("HTTP/1.1 308 "), "{reply}");
+            assert!(reply.starts_with("HTTP/1.1 302 "), "{reply}");
             assert!(reply.contains(&format!("\r\nlocation: {location}\r\n")), "{reply}");
+            let shown = server.request(method, page, &[], b"");
+            assert_eq!(shown.status, 200, "{page}");
+            assert_eq!(shown.header("Content-Type"), Some("text/html; charset=utf-8"));
+            assert_eq!(shown.body.contains("OTP-device service"), method == "GET");
         }
     }
-    for path in ["/instances/default//example.com", "/instances/default/", "/instances/default"] {
-        server.request("GET", path, &[], b"").expect_error(404, ErrorCode::GenericEndpointUnknown);
+    for path in ["/instances/nobody", "/instances/nobody/", "/instances/nobody/webui/"] {
+        server
+            .request("GET", path, &[], b"")
+            .expect_error(404, ErrorCode::MerchantGenericInstanceUnknown);
+    }
+}
+
+fn encoded_slashes_separate_segments(storage: &Storage) {
+    let server = Server::start(storage);
+    let token = storage.token("shop", "all", "forever");
+    server.post("shop", &token, device("till").to_string()).expect_stored();
+    for path in [
+        "/instances/shop/private%2Fotp-devices",
+        "/instances%2fshop%2fprivate%2fotp-devices/till",
+        "/instances/shop/private/otp-devices%2Ftill?faketime=1",
+    ] {
+        assert_eq!(server.call("GET", path, &token, "").status, 200, "{path}");
+    }
+    // Decoded once.
+    server
+        .call("GET", "/instances/shop/private%252Fotp-devices", &token, "")
+        .expect_error(404, ErrorCode::GenericEndpointUnknown);
+}
+
+/// RFC 9112 section 6.1: the body ends with the connection.
+fn lists_for_http_1_0_have_no_chunks(storage: &Storage) {
+    let server = Server::start(storage);
+    let token = storage.token("shop", "all", "forever");
+    server.post("shop", &token, device("till").to_string()).expect_stored();
+    for more in ["", "Connection: keep-alive\r\n", "Accept-Encoding: identity\r\n"] {
+        let mut connection = server.connect();
+        assert!(connection.write(format!(
+            "GET /instances/shop/private/otp-devices HTTP/1.0\r\n\
+             Authorization: Bearer {token}\r\n{more}\r\n"
+        )));
+        let reply = connection.read_to_end();
+        let (head, body) = reply.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.0 200 "), "{head}");
+        assert!(!head.to_lowercase().contains("transfer-encoding"), "{head}");
+        let listed: Value = serde_json::from_str(body).unwrap();
+        assert_eq!(listed["otp_devices"][0]["otp_device_id"], "till");
     }
 }

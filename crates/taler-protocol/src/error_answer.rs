@@ -1,9 +1,10 @@
 //! Answers to errors.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use merchant_otp_application::{Error, StorageFailure};
-use merchant_otp_domain::Operation;
+use merchant_otp_domain::{Operation, OtpDeviceError};
 
 use crate::{ErrorClass, ErrorCode};
 
@@ -24,6 +25,8 @@ pub struct ErrorAnswer {
     pub code: ErrorCode,
     /// The kind of error; one of [`ErrorCode::classes`] of the code.
     pub class: ErrorClass,
+    /// The description for people: that of the code, or a more specific one.
+    pub hint: Cow<'static, str>,
     /// What is wrong, if the client can fix it. Never contains a secret, and nothing about a
     /// failure of the service.
     pub detail: Option<String>,
@@ -34,7 +37,13 @@ pub struct ErrorAnswer {
 impl From<ErrorCode> for ErrorAnswer {
     /// The code with its default class and without details.
     fn from(code: ErrorCode) -> Self {
-        Self { code, class: code.class(), detail: None, retry_after: None }
+        Self {
+            code,
+            class: code.class(),
+            hint: code.hint().into(),
+            detail: None,
+            retry_after: None,
+        }
     }
 }
 
@@ -44,6 +53,21 @@ impl ErrorAnswer {
     pub fn slow(detail: String) -> Self {
         let code = ErrorCode::GenericJsonInvalid;
         Self { class: ErrorClass::Slow, detail: Some(detail), ..code.into() }
+    }
+
+    /// The answer to a client that wants to create an instance and is not `admin`.
+    #[must_use]
+    pub fn no_self_provisioning() -> Self {
+        let detail = "instances are created by `admin`, with a token that may manage instances";
+        let code = ErrorCode::MerchantGenericUnauthorized;
+        Self { class: ErrorClass::Forbidden, detail: Some(detail.to_owned()), ..code.into() }
+    }
+
+    /// The answer to a body whose content coding the service does not support.
+    #[must_use]
+    pub fn unsupported(detail: String) -> Self {
+        let code = ErrorCode::GenericCompressionInvalid;
+        Self { class: ErrorClass::Unsupported, detail: Some(detail), ..code.into() }
     }
 
     /// The answer to a request that the service did not answer in time. Its operation may complete.
@@ -78,11 +102,20 @@ impl ErrorAnswer {
                 return Self { detail: Some(permission.to_string()), ..code.into() };
             }
             Error::ScopeExceeded => Code::GenericTokenPermissionInsufficient,
-            Error::AccessTokenUnknown => Code::GenericTokenUnknown,
+            Error::AccessTokenUnknown => Code::MerchantGenericAccessTokenUnknown,
             Error::OtpDeviceConflict => Code::MerchantPrivatePostOtpDevicesConflictOtpDeviceExists,
             Error::OtpDeviceUnknown => Code::MerchantGenericOtpDeviceUnknown,
+            Error::OtpDeviceContended => {
+                let detail = "others changed the device at the same time; try again".to_owned();
+                let code = Code::MerchantPrivatePatchOtpDevicesConflict;
+                return Self { detail: Some(detail), ..code.into() };
+            }
             Error::OtpDeviceInvalid(rule) => {
-                return Self { detail: Some(rule.to_string()), ..Code::GenericJsonInvalid.into() };
+                let code = match rule {
+                    OtpDeviceError::EmptyKey => Code::GenericJsonInvalid,
+                    OtpDeviceError::AlgorithmChange => Code::MerchantPrivatePatchOtpDevicesConflict,
+                };
+                return Self { detail: Some(rule.to_string()), ..code.into() };
             }
             Error::KeyNotOpened(_) | Error::MasterKeyMissing(_) => Code::GenericDbInvariantFailure,
             Error::NoRandomness(_) | Error::KeyNotSealed(_) | Error::PasswordWork(_) => {

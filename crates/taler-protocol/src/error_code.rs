@@ -15,6 +15,8 @@ pub enum ErrorClass {
     MethodInvalid,
     /// The request was not sent in time.
     Slow,
+    /// The request is in a format that the service does not support.
+    Unsupported,
     /// The request contradicts what exists.
     Conflict,
     /// The request is too large.
@@ -87,17 +89,15 @@ error_codes! {
     GenericMethodInvalid = 20 "GENERIC_METHOD_INVALID" MethodInvalid
         "This endpoint does not know the HTTP method.",
     GenericEndpointUnknown = 21 "GENERIC_ENDPOINT_UNKNOWN" NotFound
-        "There is no endpoint at this path.",
+        "There is no endpoint at this path. Paths have no slash at the end and none twice.",
     GenericJsonInvalid = 22 "GENERIC_JSON_INVALID" Malformed [Slow]
         "The request body is not the JSON that is expected here.",
     GenericParameterMalformed = 26 "GENERIC_PARAMETER_MALFORMED" Malformed
         "A parameter of the request is malformed.",
-    GenericCompressionInvalid = 28 "GENERIC_COMPRESSION_INVALID" Malformed
+    GenericCompressionInvalid = 28 "GENERIC_COMPRESSION_INVALID" Malformed [Unsupported]
         "The request body could not be decompressed.",
     GenericUploadExceedsLimit = 32 "GENERIC_UPLOAD_EXCEEDS_LIMIT" TooLarge
         "The request body is larger than allowed.",
-    GenericTokenUnknown = 41 "GENERIC_TOKEN_UNKNOWN" NotFound
-        "There is no such access token.",
     GenericDbStartFailed = 51 "GENERIC_DB_START_FAILED" Failed [Busy]
         "The database could not be reached.",
     GenericDbStoreFailed = 52 "GENERIC_DB_STORE_FAILED" Failed
@@ -114,12 +114,14 @@ error_codes! {
         "The server failed.",
     MerchantGenericInstanceUnknown = 2000 "MERCHANT_GENERIC_INSTANCE_UNKNOWN" NotFound
         "There is no such merchant instance.",
-    MerchantGenericUnauthorized = 2015 "MERCHANT_GENERIC_UNAUTHORIZED" Unauthorized [TooMany]
+    MerchantGenericUnauthorized = 2015 "MERCHANT_GENERIC_UNAUTHORIZED" Unauthorized [Forbidden, TooMany]
         "The request needs valid credentials of this merchant instance.",
     MerchantGenericInstanceDeleted = 2016 "MERCHANT_GENERIC_INSTANCE_DELETED" NotFound
         "The merchant instance was deleted.",
     MerchantGenericOtpDeviceUnknown = 2021 "MERCHANT_GENERIC_OTP_DEVICE_UNKNOWN" NotFound
         "There is no such OTP device.",
+    MerchantGenericAccessTokenUnknown = 2042 "MERCHANT_GENERIC_ACCESS_TOKEN_UNKNOWN" NotFound
+        "There is no such access token.",
     MerchantPrivatePostInstancesAlreadyExists = 2600
         "MERCHANT_PRIVATE_POST_INSTANCES_ALREADY_EXISTS" Conflict
         "A merchant instance with this id and other details exists.",
@@ -137,6 +139,9 @@ error_codes! {
     MerchantPrivatePostOtpDevicesConflictOtpDeviceExists = 2851
         "MERCHANT_PRIVATE_POST_OTP_DEVICES_CONFLICT_OTP_DEVICE_EXISTS" Conflict
         "An OTP device with this id and other details exists.",
+    MerchantPrivatePatchOtpDevicesConflict = 2852
+        "MERCHANT_PRIVATE_PATCH_OTP_DEVICES_CONFLICT" Conflict
+        "The algorithm of an OTP device cannot be changed, or others changed the device meanwhile.",
 }
 
 impl ErrorCode {

@@ -7,8 +7,8 @@ pub const NAME: &str = "taler-merchant";
 
 /// The version of the protocol in libtool notation: current, revision, age.
 ///
-/// The OTP-device endpoints are compatible with clients of versions 12 to 20.
-pub const VERSION: &str = "20:0:8";
+/// The OTP-device endpoints are compatible with clients of versions 12 to 30.
+pub const VERSION: &str = "30:0:18";
 
 /// The name of this implementation of the protocol.
 pub const IMPLEMENTATION: &str = concat!("urn:net:merchant-otp:server:", env!("CARGO_PKG_VERSION"));

@@ -70,7 +70,7 @@ async fn each_error_has_its_code() {
         (Error::Unauthorized(Refusal::Missing), 2015, ErrorClass::Unauthorized),
         (Error::Unauthorized(Refusal::Expired), 2015, ErrorClass::Unauthorized),
         (Error::ScopeExceeded, 16, ErrorClass::Forbidden),
-        (Error::AccessTokenUnknown, 41, ErrorClass::NotFound),
+        (Error::AccessTokenUnknown, 2042, ErrorClass::NotFound),
         (Error::OtpDeviceConflict, 2851, ErrorClass::Conflict),
         (Error::OtpDeviceUnknown, 2021, ErrorClass::NotFound),
         (Error::NoRandomness(getrandom::Error::UNEXPECTED), 60, ErrorClass::Failed),
@@ -100,6 +100,12 @@ fn answers_have_details_and_the_time_of_a_retry() {
     let rule = Error::OtpDeviceInvalid(OtpDeviceError::EmptyKey);
     let answer = check(&rule, Operation::ChangeOtpDevice, 22, ErrorClass::Malformed);
     assert_eq!(answer.detail, Some(OtpDeviceError::EmptyKey.to_string()));
+    for error in
+        [Error::OtpDeviceInvalid(OtpDeviceError::AlgorithmChange), Error::OtpDeviceContended]
+    {
+        let answer = check(&error, Operation::ChangeOtpDevice, 2852, ErrorClass::Conflict);
+        assert!(answer.detail.is_some());
+    }
 
     let retry_after = Duration::from_secs(7);
     for error in [Error::TooManyLogIns { retry_after }, Error::TooManyPasswords { retry_after }] {

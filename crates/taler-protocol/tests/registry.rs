@@ -9,8 +9,9 @@ use merchant_otp_taler_protocol::{ErrorClass, ErrorCode};
 /// Statuses that deviate from the registry, with the reasons.
 const DEVIATIONS: &[(u16, u16, &str)] = &[
     (22, 408, "a body that does not come in time; the registry has no code for it"),
-    (41, 404, "of the status of 2042, whose number was not known when 41 was chosen"),
+    (28, 415, "the content coding is not supported; the registry has no code for it"),
     (51, 503, "a request that succeeds later: clients and proxies try again after a 503"),
+    (2015, 403, "POST /instances without the right to manage instances, as clients expect"),
     (2015, 429, "too many log-ins; the registry has no code for it"),
 ];
 
@@ -23,6 +24,7 @@ fn status(class: ErrorClass) -> u16 {
         ErrorClass::NotFound => 404,
         ErrorClass::MethodInvalid => 405,
         ErrorClass::Slow => 408,
+        ErrorClass::Unsupported => 415,
         ErrorClass::Conflict => 409,
         ErrorClass::TooLarge => 413,
         ErrorClass::TooMany => 429,

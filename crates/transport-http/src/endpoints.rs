@@ -8,3 +8,4 @@ pub(crate) mod otp_devices;
 pub(crate) mod routes;
 pub(crate) mod tags;
 pub(crate) mod time;
+pub(crate) mod web_page;

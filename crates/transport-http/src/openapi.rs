@@ -40,6 +40,7 @@ use crate::extract::path;
         instances::remove,
         instances::set_password,
         instances::add,
+        instances::provision,
         instances::list,
         config::show,
         health::live,
@@ -90,12 +91,12 @@ fn document() -> utoipa::openapi::OpenApi {
         }
         let mut paths = vec![(path.clone(), item.clone())];
         if path.starts_with("/private") || path == "/config" {
-            let named = of_instance(&item, "named_", true);
+            let named = of_instance(&item, "named_");
             paths.push((format!("/instances/{{instance}}{path}"), named));
         }
         let tail = path.strip_prefix("/private").filter(|tail| ["", "/auth"].contains(tail));
         if let Some(tail) = tail {
-            let managed = of_instance(&item, "managed_", false);
+            let managed = of_instance(&item, "managed_");
             paths.push((format!("/management/instances/{{instance}}{tail}"), managed));
         }
         document.paths.paths.extend(paths);
@@ -113,7 +114,7 @@ fn document() -> utoipa::openapi::OpenApi {
 }
 
 /// Returns the operations of `item` for a path that names the instance.
-fn of_instance(item: &PathItem, prefix: &str, is_its_own: bool) -> PathItem {
+fn of_instance(item: &PathItem, prefix: &str) -> PathItem {
     let mut item = item.clone();
     for operation in operations(&mut item) {
         operation.operation_id =
@@ -121,11 +122,6 @@ fn of_instance(item: &PathItem, prefix: &str, is_its_own: bool) -> PathItem {
         operation.parameters.get_or_insert_default().insert(0, instance_parameter().into());
         add_response(operation, "404", "The instance is unknown (2000) or deleted (2016).");
         add_response(operation, "500", FAILED);
-        if is_its_own {
-            let redirect = ResponseBuilder::new()
-                .description("`default` is the former name of `admin`: see `Location`.");
-            operation.responses.responses.insert("308".to_owned(), redirect.build().into());
-        }
     }
     item
 }

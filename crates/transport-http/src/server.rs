@@ -24,6 +24,8 @@ use crate::listener::connection;
 use crate::listener::per_worker::PerWorker;
 use crate::middleware::compression::ignore_unacceptable;
 use crate::middleware::cors::allow_every_origin;
+use crate::middleware::encoded_slashes::decode_slashes;
+use crate::middleware::http_1_0::answer_without_chunks;
 use crate::middleware::request_log::log_request;
 use crate::middleware::security_headers::security_headers;
 use crate::middleware::unread_body::close_after_unread_body;
@@ -118,11 +120,13 @@ pub fn bind(
         App::new()
             .app_data(Data::new(state))
             .configure(configure)
+            .wrap(from_fn(decode_slashes))
             .wrap(from_fn(allow_every_origin))
             .wrap(security_headers(is_tls))
             .wrap(from_fn(log_request))
             .wrap(Compress::default())
             .wrap(from_fn(ignore_unacceptable))
+            .wrap(from_fn(answer_without_chunks))
             // Outermost: its wrapper of the response body must reach the connection.
             .wrap(from_fn(close_after_unread_body))
     })

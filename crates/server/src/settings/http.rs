@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use merchant_otp_domain::Amount;
 use merchant_otp_transport_http::{CurrencySpecification, HttpSettings};
 use merchant_otp_transport_kit::{Limits, Listen, TlsFiles};
@@ -84,6 +84,13 @@ fn check_currencies(currencies: &[CurrencySpecification]) -> anyhow::Result<()> 
         Amount::parse(&format!("{code}:0")).with_context(|| format!("currencies: {code}"))?;
         if !specification.alt_unit_names.contains_key("0") {
             bail!("currencies: {code}: alt_unit_names must have the key \"0\"");
+        }
+        for amount in &specification.common_amounts {
+            Amount::parse(amount).context("currencies: common_amounts")?;
+            ensure!(
+                amount.starts_with(&format!("{code}:")),
+                "currencies: common_amounts: {amount} must be in {code}"
+            );
         }
     }
     if codes.is_empty() {

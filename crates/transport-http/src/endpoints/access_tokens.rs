@@ -67,7 +67,7 @@ pub(crate) async fn log_out(
     let presented = presented(&state, &request);
     let logged_out = state.service.log_out(presented).await;
     note_instance(&request, presented.instance, logged_out)
-        .map_err(HttpError::during(Operation::RevokeAccessToken))?;
+        .map_err(HttpError::during_authorization(Operation::RevokeAccessToken, &request))?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -132,7 +132,7 @@ pub(crate) async fn list(
         (
             status = 404,
             description = "The instance is unknown (2000) or deleted (2016), or has no such access \
-                           token (41).",
+                           token (2042).",
             body = ErrorDetail
         ),
     )
@@ -145,7 +145,10 @@ pub(crate) async fn revoke(
     let serial = path::last_segment(&request)
         .and_then(|segment| segment.parse().ok())
         .and_then(|number| AccessTokenSerial::new(number).ok())
-        .ok_or(HttpError::Parameter("serial"))?;
+        .ok_or_else(|| HttpError::Parameter {
+            name: "serial",
+            reason: "must be an integer from 1 to 2^63 - 1".to_owned(),
+        })?;
     let revoked = state.service.revoke_access_token(&right.grant, serial).await;
     revoked.map_err(HttpError::during(Operation::RevokeAccessToken))?;
     Ok(HttpResponse::NoContent().finish())

@@ -2,6 +2,8 @@
 
 pub(crate) mod wire;
 
+use std::collections::BTreeMap;
+
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use merchant_otp_domain::{Operation, Permission};
@@ -39,6 +41,7 @@ pub(crate) async fn show(
         name: NAME,
         implementation: IMPLEMENTATION,
         currency: currencies.first().map_or("", |specification| &specification.currency),
+        default_persona: "point-of-sale",
         currencies: currencies
             .iter()
             .map(|specification| (specification.currency.as_str(), specification))
@@ -46,5 +49,7 @@ pub(crate) async fn show(
         exchanges: [],
         have_self_provisioning: false,
         have_donau: false,
+        payment_target_types: "*",
+        report_generators: BTreeMap::new(),
     }))
 }

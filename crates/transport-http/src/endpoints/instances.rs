@@ -4,6 +4,7 @@ pub(crate) mod wire;
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
+use merchant_otp_application::ManagementGrant;
 use merchant_otp_domain::{Operation, Permission};
 
 use self::wire::{
@@ -13,7 +14,8 @@ use self::wire::{
 use crate::endpoints::tags;
 use crate::error::{ErrorDetail, HttpError};
 use crate::extract::authorized::{
-    Authorized, AuthorizedToManage, InstancesAuthWrite, InstancesRead, InstancesWrite, WithBody,
+    Authorized, AuthorizedToManage, AuthorizedToProvision, InstancesAuthWrite, InstancesRead,
+    InstancesWrite, WithBody,
 };
 use crate::extract::query::Query;
 use crate::state::State;
@@ -51,8 +53,55 @@ pub(crate) async fn add(
     state: Data<State>,
     WithBody { right, body }: WithBody<AuthorizedToManage<InstancesWrite>>,
 ) -> Result<HttpResponse, HttpError> {
-    let (instance, password) = InstanceConfigurationMessage::read(&body)?.into_instance();
-    let added = state.service.add_instance(&right.grant, instance, Some(password)).await;
+    add_instance(&state, &right.grant, &body).await
+}
+
+/// `POST` on `/instances`: creates an instance.
+#[utoipa::path(
+    post,
+    path = "/instances",
+    operation_id = "provision_instance",
+    tag = tags::INSTANCES,
+    summary = "Create an instance (self-provisioning)",
+    description = "Does the same as `POST /management/instances`, for clients of backends that let \
+                   everybody create an instance. Here it needs a token of `admin`.",
+    security(("access_token" = [])),
+    request_body = InstanceConfigurationMessage,
+    responses(
+        (status = 204, description = "The instance exists."),
+        (
+            status = 400,
+            description = "The body is malformed (22), or its `auth` is malformed (2601).",
+            body = ErrorDetail
+        ),
+        (
+            status = 403,
+            description = "The client may not create instances (2015).",
+            body = ErrorDetail
+        ),
+        (
+            status = 409,
+            description = "An instance with this id and another name or password exists (2600), or \
+                           a deleted instance has this id (2603).",
+            body = ErrorDetail
+        ),
+        (status = 429, description = tags::TOO_MANY_PASSWORDS, body = ErrorDetail),
+    )
+)]
+pub(crate) async fn provision(
+    state: Data<State>,
+    WithBody { right, body }: WithBody<AuthorizedToProvision>,
+) -> Result<HttpResponse, HttpError> {
+    add_instance(&state, &right.grant, &body).await
+}
+
+async fn add_instance(
+    state: &State,
+    grant: &ManagementGrant,
+    body: &[u8],
+) -> Result<HttpResponse, HttpError> {
+    let (instance, password) = InstanceConfigurationMessage::read(body)?.into_instance();
+    let added = state.service.add_instance(grant, instance, Some(password)).await;
     added.map_err(HttpError::during(Operation::AddInstance))?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -130,13 +130,19 @@ pub(crate) async fn show(
     operation_id = "change_otp_device",
     tag = tags::OTP_DEVICES,
     summary = "Change a device",
-    description = "Fields that are absent or null are not changed.",
+    description = "Fields that are absent or null are not changed. The algorithm cannot be changed.",
     security(("access_token" = [])),
     params(("device" = String, Path, description = "The id of the device.", min_length = 1)),
     request_body = OtpDevicePatchDetails,
     responses(
         (status = 204, description = "The device is changed."),
         (status = 404, description = NO_DEVICE, body = ErrorDetail),
+        (
+            status = 409,
+            description = "The change names another algorithm, or others changed the device at \
+                           each attempt (2852). Nothing was changed.",
+            body = ErrorDetail
+        ),
     )
 )]
 pub(crate) async fn change(

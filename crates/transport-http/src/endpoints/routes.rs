@@ -4,14 +4,11 @@ use std::future::ready;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::http::header::LOCATION;
-use actix_web::http::uri::PathAndQuery;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, Resource, Route};
-use merchant_otp_domain::InstanceId;
+use actix_web::{HttpRequest, Resource, Route};
 
-use crate::endpoints::{access_tokens, config, health, instances, otp_devices};
+use crate::endpoints::{access_tokens, config, health, instances, otp_devices, web_page};
 use crate::error::HttpError;
 use crate::extract::path;
 use crate::middleware::deadline::answer_in_time;
@@ -19,12 +16,34 @@ use crate::openapi;
 
 /// Registers the endpoints.
 pub(crate) fn configure(service: &mut ServiceConfig) {
-    // The former name of the instance `admin` in the protocol. Only known paths below it are
-    // redirected, so that no `Location` leads to another host.
-    for path in ["/config", "/private", "/private/{tail}*"] {
-        let path = format!("/instances/{}{path}", InstanceId::FORMER_ADMIN);
-        service.service(Resource::new(path).to(redirect_to_admin));
+    web_page_routes(service);
+    otp_device_routes(service);
+    access_token_routes(service);
+    instance_routes(service);
+    service_routes(service);
+    service.default_service(web::to(|| ready(Err::<&'static str, _>(HttpError::EndpointUnknown))));
+}
+
+fn web_page_routes(service: &mut ServiceConfig) {
+    for path in ["/", "/instances/{instance}", "/instances/{instance}/"] {
+        service.service(
+            resource(path)
+                .route(web::get().to(web_page::redirect))
+                .route(web::head().to(web_page::redirect))
+                .default_service(method_invalid("GET, HEAD")),
+        );
     }
+    for path in of_instance("/webui/") {
+        service.service(
+            resource(path)
+                .route(web::get().to(web_page::show))
+                .route(web::head().to(web_page::show))
+                .default_service(method_invalid("GET, HEAD")),
+        );
+    }
+}
+
+fn otp_device_routes(service: &mut ServiceConfig) {
     for path in of_instance("/private/otp-devices") {
         service.service(
             resource(path)
@@ -44,6 +63,9 @@ pub(crate) fn configure(service: &mut ServiceConfig) {
                 .default_service(method_invalid("DELETE, GET, HEAD, PATCH")),
         );
     }
+}
+
+fn access_token_routes(service: &mut ServiceConfig) {
     for path in of_instance("/private/token") {
         service.service(
             resource(path)
@@ -67,12 +89,20 @@ pub(crate) fn configure(service: &mut ServiceConfig) {
                 .default_service(method_invalid("DELETE")),
         );
     }
+}
+
+fn instance_routes(service: &mut ServiceConfig) {
     service.service(
         resource("/management/instances")
             .route(web::get().to(instances::list))
             .route(web::head().to(instances::list))
             .route(web::post().to(instances::add))
             .default_service(method_invalid("GET, HEAD, POST")),
+    );
+    service.service(
+        resource("/instances")
+            .route(web::post().to(instances::provision))
+            .default_service(method_invalid("POST")),
     );
     for path in of_instance_or_managed("") {
         service.service(
@@ -91,6 +121,9 @@ pub(crate) fn configure(service: &mut ServiceConfig) {
                 .default_service(method_invalid("POST")),
         );
     }
+}
+
+fn service_routes(service: &mut ServiceConfig) {
     for path in of_instance("/config") {
         service.service(
             resource(path)
@@ -117,7 +150,6 @@ pub(crate) fn configure(service: &mut ServiceConfig) {
             .route(web::head().to(openapi::show))
             .default_service(method_invalid("GET, HEAD")),
     );
-    service.default_service(web::to(|| ready(Err::<&'static str, _>(HttpError::EndpointUnknown))));
 }
 
 /// A resource at a path, whose requests have a deadline.
@@ -149,16 +181,10 @@ fn of_instance_or_managed(tail: &str) -> [String; 3] {
 
 /// Answers methods that a resource does not support.
 fn method_invalid(allow: &'static str) -> Route {
-    web::to(move || ready(Err::<&'static str, _>(HttpError::MethodInvalid { allow })))
-}
-
-/// Redirects to the same path without the instance, and with the same query.
-async fn redirect_to_admin(request: HttpRequest) -> Result<HttpResponse, HttpError> {
-    let path = request.uri().path_and_query().map_or("", PathAndQuery::as_str);
-    // The router matches `%64efault` too. No client sends that, and it is not redirected.
-    let location = path
-        .strip_prefix("/instances/")
-        .and_then(|path| path.strip_prefix(InstanceId::FORMER_ADMIN))
-        .ok_or(HttpError::EndpointUnknown)?;
-    Ok(HttpResponse::PermanentRedirect().insert_header((LOCATION, location)).finish())
+    /// Longer methods are shortened in the response.
+    const MAX_CHARACTERS: usize = 64;
+    web::to(move |request: HttpRequest| {
+        let method = request.method().as_str().chars().take(MAX_CHARACTERS).collect();
+        ready(Err::<&'static str, _>(HttpError::MethodInvalid { method, allow }))
+    })
 }

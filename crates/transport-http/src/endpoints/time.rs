@@ -111,13 +111,16 @@ mod tests {
             ("1000000", 1),
             ("1000001", 2),
             ("9007199254740991", 9_007_199_255),
+            ("3600000000.0", 3600),
+            ("\"3600000000\"", 3600),
         ] {
             assert_eq!(read(value).unwrap(), Lifetime::Seconds(seconds), "{value}");
         }
         for value in ["\"forever\"", "\"Forever\""] {
             assert_eq!(read(value).unwrap(), Lifetime::Forever, "{value}");
         }
-        for value in ["-1", "9007199254740992", "1.5", "\"1\"", "\"never\"", "null", "{}", "true"] {
+        for value in ["-1", "9007199254740992", "1.5", "\"+1\"", "\"never\"", "null", "{}", "true"]
+        {
             assert_eq!(read(value).unwrap_err().field(), Some("d_us"), "{value}");
         }
     }

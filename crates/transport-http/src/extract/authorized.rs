@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
-use merchant_otp_application::{Grant, ManagementGrant};
+use merchant_otp_application::{Error, Grant, ManagementGrant};
 use merchant_otp_domain::{Operation, Permission};
 use merchant_otp_taler_protocol::ADMIN;
 use merchant_otp_transport_kit::Limits;
@@ -61,7 +61,7 @@ impl<P: RequiredPermission> Right for Authorized<P> {
             (presented.instance, state.service.authorize(presented, P::PERMISSION).await)
         };
         let grant = note_instance(request, granted_to, grant)
-            .map_err(HttpError::during(Operation::Use(P::PERMISSION)))?;
+            .map_err(HttpError::during_authorization(Operation::Use(P::PERMISSION), request))?;
         Ok(Self { grant, permission: PhantomData })
     }
 }
@@ -77,8 +77,28 @@ impl<P: RequiredPermission> Right for AuthorizedToManage<P> {
         let presented = presented(state, request);
         let grant = state.service.authorize_management(presented, P::PERMISSION).await;
         let grant = note_instance(request, ADMIN, grant)
-            .map_err(HttpError::during(Operation::Use(P::PERMISSION)))?;
+            .map_err(HttpError::during_authorization(Operation::Use(P::PERMISSION), request))?;
         Ok(Self { grant, permission: PhantomData })
+    }
+}
+
+/// The permission to create instances, for the endpoint where backends with self-provisioning let
+/// clients create their own.
+pub(crate) struct AuthorizedToProvision {
+    pub(crate) grant: ManagementGrant,
+}
+
+impl Right for AuthorizedToProvision {
+    async fn of(state: &State, request: &HttpRequest) -> Result<Self, HttpError> {
+        let right = AuthorizedToManage::<InstancesWrite>::of(state, request).await;
+        let right = right.map_err(|error| match error {
+            HttpError::UseCase {
+                error: error @ (Error::Unauthorized(_) | Error::PermissionMissing(_)),
+                ..
+            } => HttpError::NoSelfProvisioning(error),
+            error => error,
+        });
+        Ok(Self { grant: right?.grant })
     }
 }
 

@@ -31,6 +31,9 @@ pub(crate) enum BodyError {
     /// The body does not match its `Content-Encoding`.
     #[error("the body cannot be decompressed")]
     Compression(#[source] std::io::Error),
+    /// The body has a `Content-Encoding` that the service does not support.
+    #[error("the Content-Encoding of the body is not supported; use {SUPPORTED_CODINGS}")]
+    UnsupportedCoding,
     /// The body ended early, or its chunks are malformed.
     #[error("the body broke off")]
     Broken(#[source] PayloadError),
@@ -41,6 +44,9 @@ pub(crate) enum BodyError {
         deadline: Duration,
     },
 }
+
+/// The content codings of request bodies, as the header `Accept-Encoding` lists them.
+pub(crate) const SUPPORTED_CODINGS: &str = "gzip, deflate";
 
 /// A body that takes longer than this to arrive is late.
 const IMMEDIATE: Duration = Duration::from_millis(100);
@@ -70,11 +76,16 @@ pub(crate) async fn read(
     let received = timeout(deadline, receive(payload, limit)).await;
     request.extensions_mut().insert(BodyProgress::Complete(Instant::now()));
     let mut bytes = received.unwrap_or(Err(BodyError::Late { deadline }))?;
-    if let Some(compression) = Compression::of(request) {
-        // Inflating is CPU-bound, so it must not run on the worker's thread.
-        bytes = web::block(move || inflate(compression, &bytes, limit))
-            .await
-            .map_err(|stopped| BodyError::Compression(std::io::Error::other(stopped)))??;
+    match Compression::of(request) {
+        Compression::None => {}
+        Compression::Unsupported if is_object(&bytes) => {}
+        Compression::Unsupported => return Err(BodyError::UnsupportedCoding),
+        Compression::Format(format) => {
+            // Inflating is CPU-bound, so it must not run on the worker's thread.
+            bytes = web::block(move || inflate(format, &bytes, limit))
+                .await
+                .map_err(|stopped| BodyError::Compression(std::io::Error::other(stopped)))??;
+        }
     }
     Ok(Body { bytes, arrived_late: begin.elapsed() > IMMEDIATE })
 }
@@ -103,37 +114,54 @@ fn append(body: &mut Zeroizing<Vec<u8>>, chunk: &[u8], limit: usize) -> Result<(
     Ok(())
 }
 
-/// A supported `Content-Encoding`. Others are ignored, as the C backend does.
-#[derive(Clone, Copy)]
+/// The `Content-Encoding` of a body.
 enum Compression {
+    None,
+    Format(Format),
+    Unsupported,
+}
+
+/// A compression format.
+#[derive(Clone, Copy)]
+enum Format {
     Deflate,
     Gzip,
 }
 
 impl Compression {
-    fn of(request: &HttpRequest) -> Option<Self> {
-        let value = request.headers().get(CONTENT_ENCODING)?.to_str().ok()?.trim();
-        if value.eq_ignore_ascii_case("deflate") {
-            Some(Self::Deflate)
-        } else if value.eq_ignore_ascii_case("gzip") || value.eq_ignore_ascii_case("x-gzip") {
-            Some(Self::Gzip)
+    fn of(request: &HttpRequest) -> Self {
+        let Some(value) = request.headers().get(CONTENT_ENCODING) else { return Self::None };
+        let value = value.to_str().unwrap_or_default().trim();
+        let is = |coding: &str| value.eq_ignore_ascii_case(coding);
+        if is("deflate") {
+            Self::Format(Format::Deflate)
+        } else if is("gzip") || is("x-gzip") {
+            Self::Format(Format::Gzip)
+        } else if is("identity") {
+            Self::None
         } else {
-            None
+            Self::Unsupported
         }
     }
 }
 
+/// Whether a body begins like a JSON object. Some clients send a character set as the coding, which
+/// the C backend ignores.
+fn is_object(body: &[u8]) -> bool {
+    body.trim_ascii_start().first() == Some(&b'{')
+}
+
 /// Decompresses up to the limit, and at most one buffer beyond it.
 fn inflate(
-    compression: Compression,
+    format: Format,
     compressed: &[u8],
     limit: usize,
 ) -> Result<Zeroizing<Vec<u8>>, BodyError> {
-    let decoder: &mut dyn Read = match compression {
-        Compression::Gzip => &mut MultiGzDecoder::new(compressed),
-        Compression::Deflate if has_zlib_header(compressed) => &mut ZlibDecoder::new(compressed),
+    let decoder: &mut dyn Read = match format {
+        Format::Gzip => &mut MultiGzDecoder::new(compressed),
+        Format::Deflate if has_zlib_header(compressed) => &mut ZlibDecoder::new(compressed),
         // Some clients send the raw format (RFC 1951) as `deflate`.
-        Compression::Deflate => &mut DeflateDecoder::new(compressed),
+        Format::Deflate => &mut DeflateDecoder::new(compressed),
     };
     let mut body = Zeroizing::new(Vec::new());
     let mut buffer = Zeroizing::new([0; 16 * 1024]);

@@ -1,8 +1,9 @@
 //! JSON objects, as Taler's C libraries read them.
 //!
 //! Only known fields are kept, in nested objects too. Unknown fields are skipped at any depth, and
-//! arrays are never built. The last of duplicate fields wins, and `null` counts as absent. No error
-//! quotes a value: a field may contain a secret.
+//! arrays are never built. The last of duplicate fields wins, and `null` counts as absent. Integers
+//! may be written with a zero fraction or as a string, as some serializers do. No error quotes a
+//! value: a field may contain a secret.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,8 +16,8 @@ use zeroize::Zeroizing;
 #[derive(Debug, Error)]
 pub(crate) enum JsonError {
     /// The body is not JSON, or not an object.
-    #[error("the body is not a JSON object")]
-    Malformed,
+    #[error("{0}")]
+    Malformed(Cow<'static, str>),
     /// A field is missing, has the wrong type, or has a value that is not allowed.
     #[error("{reason}")]
     Field {
@@ -33,10 +34,21 @@ impl JsonError {
         move |error| Self::Field { name, reason: error.to_string().into() }
     }
 
+    /// Returns the position and the reason of a syntax error. The parser's reasons do not quote the
+    /// text, except those about its data.
+    fn syntax(error: &serde_json::Error) -> Self {
+        if error.is_data() {
+            return Self::Malformed("the body is not a JSON object".into());
+        }
+        let (line, column, text) = (error.line(), error.column(), error.to_string());
+        let reason = text.split(" at line ").next().unwrap_or_default();
+        Self::Malformed(format!("line {line}, column {column}: {reason}").into())
+    }
+
     /// Returns the name of the invalid field, if there is one.
     pub(crate) fn field(&self) -> Option<&'static str> {
         match self {
-            Self::Malformed => None,
+            Self::Malformed(_) => None,
             Self::Field { name, .. } => Some(name),
         }
     }
@@ -70,12 +82,14 @@ impl Value {
     /// Returns the integer, or an error about the field `name`.
     pub(crate) fn integer(&self, name: &'static str) -> Result<i64, JsonError> {
         match self {
-            Self::Integer(integer) => Ok(*integer),
-            Self::Text(_) | Self::Boolean(_) | Self::Object(_) | Self::Other => {
-                let reason = "the field is not an integer from -2^63 to 2^63 - 1";
-                Err(JsonError::Field { name, reason: reason.into() })
-            }
+            Self::Integer(integer) => Some(*integer),
+            Self::Text(text) => integer_in_text(text),
+            Self::Boolean(_) | Self::Object(_) | Self::Other => None,
         }
+        .ok_or_else(|| {
+            let reason = "the field is not an integer from -2^63 to 2^63 - 1";
+            JsonError::Field { name, reason: reason.into() }
+        })
     }
 
     /// Returns the boolean, or an error about the field `name`.
@@ -105,10 +119,10 @@ pub(crate) struct JsonObject(Vec<(&'static str, Value)>);
 impl JsonObject {
     /// Parses an object and keeps the known fields.
     pub(crate) fn parse(json: &[u8], known: &'static [&'static str]) -> Result<Self, JsonError> {
-        let mut deserializer = serde_json::Deserializer::from_slice(json);
-        let fields =
-            KnownFields(known).deserialize(&mut deserializer).map_err(|_| JsonError::Malformed)?;
-        deserializer.end().map_err(|_| JsonError::Malformed)?;
+        let mut deserializer = serde_json::Deserializer::from_str(text(json)?);
+        let fields = KnownFields(known).deserialize(&mut deserializer);
+        let fields = fields.map_err(|error| JsonError::syntax(&error))?;
+        deserializer.end().map_err(|error| JsonError::syntax(&error))?;
         Ok(fields)
     }
 
@@ -127,6 +141,33 @@ impl JsonObject {
     pub(crate) fn text(&mut self, name: &'static str) -> Result<Zeroizing<String>, JsonError> {
         self.required(name)?.text(name).map(|text| Zeroizing::new(text.to_owned()))
     }
+}
+
+/// Returns the text of a body, without the byte-order mark that some clients write (RFC 8259 section
+/// 8.1 allows to ignore it).
+fn text(json: &[u8]) -> Result<&str, JsonError> {
+    if json.starts_with(b"\xff\xfe") || json.starts_with(b"\xfe\xff") {
+        return Err(JsonError::Malformed("the body is UTF-16; send UTF-8".into()));
+    }
+    let text = str::from_utf8(json).map_err(|error| {
+        let byte = error.valid_up_to() + 1;
+        JsonError::Malformed(format!("the body is not UTF-8 (byte {byte}); send UTF-8").into())
+    })?;
+    Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
+}
+
+/// Returns the integer that a string contains in decimal digits, if it does.
+fn integer_in_text(text: &str) -> Option<i64> {
+    // `parse` accepts a plus sign.
+    text.parse().ok().filter(|_| !text.starts_with('+'))
+}
+
+/// Returns a number without a fraction as an integer, if every integer of its size is exact.
+fn whole(number: f64) -> Option<i64> {
+    const MAX: f64 = 9_007_199_254_740_992.0;
+    let is_whole = number.fract() == 0.0 && (-MAX..=MAX).contains(&number);
+    #[expect(clippy::cast_possible_truncation, reason = "a whole number up to 2^53")]
+    is_whole.then_some(number as i64)
 }
 
 #[derive(Clone, Copy)]
@@ -197,8 +238,8 @@ impl<'de> Visitor<'de> for AnyValue {
         Ok(Some(i64::try_from(integer).map_or(Value::Other, Value::Integer)))
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(Some(Value::Other))
+    fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
+        Ok(Some(whole(number).map_or(Value::Other, Value::Integer)))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
@@ -258,7 +299,7 @@ mod tests {
         assert!(inner.take("integer").is_none());
         // Excessive nesting is malformed, and does not overflow the stack.
         let deep = format!("{}1{}", r#"{"text":"#.repeat(100_000), "}".repeat(100_000));
-        assert!(matches!(parse(&deep), Err(JsonError::Malformed)));
+        assert!(matches!(parse(&deep), Err(JsonError::Malformed(_))));
     }
 
     #[test]
@@ -279,12 +320,30 @@ mod tests {
         for value in [0, 1, -1, i64::MAX, i64::MIN] {
             assert_eq!(integer(&format!(r#"{{"integer": {value}}}"#)).unwrap(), Some(value));
         }
+        // As serializers write integers: with a zero fraction, with an exponent, as a string.
+        for (value, expected) in [
+            ("1.0", 1),
+            ("-0.0", 0),
+            ("1e2", 100),
+            ("9007199254740992.0", 1 << 53),
+            ("\"1\"", 1),
+            ("\"-1\"", -1),
+            ("\"9223372036854775807\"", i64::MAX),
+        ] {
+            let read = integer(&format!(r#"{{"integer": {value}}}"#)).unwrap();
+            assert_eq!(read, Some(expected), "{value}");
+        }
         let no_integers = [
-            "1.0",
-            "1e2",
+            "1.5",
+            "1e20",
+            "9007199254740994.0",
             "9223372036854775808",
             "-9223372036854775809",
-            "\"1\"",
+            "\"\"",
+            "\"+1\"",
+            "\"1.0\"",
+            "\" 1\"",
+            "\"one\"",
             "true",
             "[]",
             "{}",
@@ -310,16 +369,39 @@ mod tests {
             "{\"text\": }",
             "{'text': 1}",
             "{\"text\": \"a\",}",
-            "\u{feff}{}",
+            "\u{feff}\u{feff}{}",
             "{\"text\": \"\\ud800\"}",
             "{\"integer\": 1e999}",
             "{\"text\": \"\n\"}",
             "{\"integer\": 01}",
         ] {
-            assert!(matches!(parse(json), Err(JsonError::Malformed)), "{json}");
+            assert!(matches!(parse(json), Err(JsonError::Malformed(_))), "{json}");
         }
-        let not_utf8 = JsonObject::parse(b"{\"text\": \"\xff\"}", KNOWN);
-        assert!(matches!(not_utf8, Err(JsonError::Malformed)));
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_ignored() {
+        assert_eq!(text("\u{feff}{\"text\": \"a\"}"), "a");
+    }
+
+    #[test]
+    fn the_reason_and_the_position_are_reported_without_the_text() {
+        for (json, detail) in [
+            (&b"{\"text\": \"Caf\xe9\"}"[..], "the body is not UTF-8 (byte 14); send UTF-8"),
+            (b"\xff\xfe{\0}\0", "the body is UTF-16; send UTF-8"),
+            (b"\xfe\xff\0{\0}", "the body is UTF-16; send UTF-8"),
+            (b"{\"text\": \"secret\",}", "line 1, column 19: trailing comma"),
+            (b"{\n\"text\": \"\\ud83d\"}", "line 2, column 16: unexpected end of hex escape"),
+            (b"{\"text\": secret}", "line 1, column 10: expected value"),
+            (b"{\"text\": \"secret", "line 1, column 16: EOF while parsing a string"),
+            (b"{} secret", "line 1, column 4: trailing characters"),
+            (b"", "line 1, column 0: EOF while parsing a value"),
+            (b"\"secret\"", "the body is not a JSON object"),
+            (b"[1]", "the body is not a JSON object"),
+        ] {
+            let error = JsonObject::parse(json, KNOWN).err().unwrap().to_string();
+            assert_eq!(error, detail);
+        }
     }
 
     proptest! {
@@ -340,6 +422,15 @@ mod tests {
         ) {
             let _either_is_fine = parse(&json);
             let _either_is_fine = parse(&format!(r#"{{"text": {json}}}"#));
+        }
+
+        #[test]
+        fn no_error_quotes_the_text(before in r#"[\[\]{}:," a0-9eE.tfn\\u-]{0,20}"#) {
+            let text = format!(r#"{before}"hunter2"{before}hunter2{before}"#);
+            for json in [text.clone(), format!(r#"{{"text": {text}}}"#)] {
+                let told = parse(&json).err().map(|error| error.to_string()).unwrap_or_default();
+                prop_assert!(!told.contains("hunter2"), "{}", told);
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use crate::error::HttpError;
 use crate::extract::body;
 use crate::extract::credentials::Credentials;
+use crate::extract::path;
 use crate::extract::presented::{note_instance, presented};
 use crate::state::State;
 
@@ -30,21 +31,21 @@ impl LoggedIn {
         let state = State::of(request);
         let presented = presented(state, request);
         let found = state.service.find_instance(presented.instance).await;
-        let during_log_in = HttpError::during(Operation::LogIn);
-        note_instance(request, presented.instance, found).map_err(during_log_in)?;
-        let Some(credentials) = Credentials::of(request) else {
-            return Err(HttpError::during(Operation::LogIn)(Error::Unauthorized(Refusal::Missing)));
-        };
+        let refused = || HttpError::during_authorization(Operation::LogIn, request);
+        note_instance(request, presented.instance, found).map_err(refused())?;
+        let credentials = Credentials::of(request)
+            .map_err(|_| refused()(Error::Unauthorized(Refusal::Missing)))?;
         // Read the body first: the credentials may become invalid while it arrives.
         let limit = state.limits.max_body_bytes.min(MAX_BODY_BYTES);
         let body = body::read(request, payload, limit, state.limits.body_deadline).await?.bytes;
         let log_in = match credentials {
             Credentials::Password { user, password } => {
-                state.service.log_in_with_password(presented, &user, password).await
+                let user = path::current_name(&user);
+                state.service.log_in_with_password(presented, user, password).await
             }
             Credentials::Token(_) => state.service.log_in_with_token(presented).await,
         };
-        Ok(Self { log_in: log_in.map_err(HttpError::during(Operation::LogIn))?, body })
+        Ok(Self { log_in: log_in.map_err(refused())?, body })
     }
 }
 

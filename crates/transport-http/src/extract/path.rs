@@ -1,17 +1,26 @@
 //! Parts of the path.
 
 use actix_web::HttpRequest;
+use merchant_otp_domain::InstanceId;
 use merchant_otp_taler_protocol::ADMIN;
 use percent_encoding::percent_decode_str;
 
 /// The name of the path segment that names an instance.
 pub(crate) const INSTANCE: &str = "instance";
 
-/// Returns the instance that a path addresses, as text: `admin` if the path names none.
+/// Returns the instance that a path addresses, as text: `admin` if the path names none, or if it
+/// names `admin` by its former name.
 ///
 /// The router has decoded every character that an id may contain.
 pub(crate) fn instance(request: &HttpRequest) -> &str {
-    request.match_info().get(INSTANCE).unwrap_or(ADMIN)
+    request.match_info().get(INSTANCE).map_or(ADMIN, current_name)
+}
+
+/// Returns the name of an instance, which for `admin` may be given as its former name.
+///
+/// The former name is not redirected: clients drop `Authorization` when they follow a redirect.
+pub(crate) fn current_name(instance: &str) -> &str {
+    if instance == InstanceId::FORMER_ADMIN { ADMIN } else { instance }
 }
 
 /// Whether the path of a request names an instance.

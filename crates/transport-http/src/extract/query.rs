@@ -1,10 +1,17 @@
 //! Query parameters.
 
+use std::fmt;
+
 use actix_web::HttpRequest;
 use actix_web::web::Query as Form;
 use merchant_otp_domain::{Amount, Timestamp};
 
 use crate::error::HttpError;
+
+/// The reason why a parameter is malformed.
+fn malformed(name: &'static str, reason: impl fmt::Display) -> HttpError {
+    HttpError::Parameter { name, reason: reason.to_string() }
+}
 
 /// The query parameters of a request. Unknown ones are ignored; the last of duplicates counts.
 pub(crate) struct Query(Vec<(String, String)>);
@@ -29,15 +36,16 @@ impl Query {
         };
         // `parse` accepts a plus sign.
         if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(HttpError::Parameter(name));
+            return Err(malformed(name, "must be an integer from 0 to 2^64 - 1"));
         }
-        digits.parse().map(Some).map_err(|_| HttpError::Parameter(name))
+        let number = digits.parse().map(Some);
+        number.map_err(|_| malformed(name, "must be an integer from 0 to 2^64 - 1"))
     }
 
     /// Returns a number with or without a sign.
     pub(crate) fn integer(&self, name: &'static str) -> Result<Option<i64>, HttpError> {
         let integer = self.get(name).map(|value| value.trim_ascii_start().parse()).transpose();
-        integer.map_err(|_| HttpError::Parameter(name))
+        integer.map_err(|_| malformed(name, "must be an integer from -2^63 to 2^63 - 1"))
     }
 
     /// Whether a parameter is `YES`. It may be absent or `NO` otherwise. The case is ignored.
@@ -46,19 +54,20 @@ impl Query {
             None => Ok(false),
             Some(value) if value.eq_ignore_ascii_case("NO") => Ok(false),
             Some(value) if value.eq_ignore_ascii_case("YES") => Ok(true),
-            Some(_) => Err(HttpError::Parameter(name)),
+            Some(_) => Err(malformed(name, "must be YES or NO")),
         }
     }
 
     /// Returns a point in time, in seconds since the epoch.
     pub(crate) fn timestamp(&self, name: &'static str) -> Result<Option<Timestamp>, HttpError> {
-        let timestamp = self.number(name)?.map(Timestamp::from_seconds).transpose();
-        timestamp.map_err(|_| HttpError::Parameter(name))
+        let timestamp = || self.number(name).ok()?.map(Timestamp::from_seconds).transpose().ok();
+        let reason = "must be seconds since the epoch, from 0 to 2^53 - 1";
+        timestamp().ok_or_else(|| malformed(name, reason))
     }
 
     /// Returns an amount of money.
     pub(crate) fn amount(&self, name: &'static str) -> Result<Option<Amount>, HttpError> {
         let amount = self.get(name).map(Amount::parse).transpose();
-        amount.map_err(|_| HttpError::Parameter(name))
+        amount.map_err(|reason| malformed(name, reason))
     }
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::endpoints::time::{MICROSECONDS, RelativeTimeJson, TimestampJson, lifetime};
+use crate::error::HttpError;
 use crate::extract::json_object::{JsonError, JsonObject, Value};
 
 /// A newly issued access token.
@@ -105,14 +106,18 @@ pub(crate) struct LoginTokenRequest {
 }
 
 impl LoginTokenRequest {
-    pub(crate) fn read(json: &[u8]) -> Result<Self, JsonError> {
+    pub(crate) fn read(json: &[u8]) -> Result<Self, HttpError> {
         let known = &[SCOPE, DURATION, DESCRIPTION, REFRESHABLE, MICROSECONDS];
         let mut request = JsonObject::parse(json, known)?;
         let duration = |value: Value| value.object(DURATION).and_then(lifetime);
         let refreshable = |value: Value| value.boolean(REFRESHABLE);
         Ok(Self {
-            scope: TokenScope::parse(&request.text(SCOPE)?).map_err(JsonError::refused(SCOPE))?,
-            duration: request.take(DURATION).map(duration).transpose()?,
+            scope: scope(&mut request).map_err(HttpError::TokenParameter)?,
+            duration: request
+                .take(DURATION)
+                .map(duration)
+                .transpose()
+                .map_err(HttpError::TokenParameter)?,
             description: request.take(DESCRIPTION).as_ref().map(description).transpose()?,
             refreshable: request.take(REFRESHABLE).map(refreshable).transpose()?,
         })
@@ -127,6 +132,10 @@ impl LoginTokenRequest {
             description: self.description.unwrap_or_default(),
         }
     }
+}
+
+fn scope(request: &mut JsonObject) -> Result<TokenScope, JsonError> {
+    TokenScope::parse(&request.text(SCOPE)?).map_err(JsonError::refused(SCOPE))
 }
 
 fn description(value: &Value) -> Result<AccessTokenDescription, JsonError> {

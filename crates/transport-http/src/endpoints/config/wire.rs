@@ -21,6 +21,9 @@ pub struct CurrencySpecification {
     pub num_fractional_trailing_zero_digits: u8,
     /// The names of powers of ten of the unit; `0` is the unit itself.
     pub alt_unit_names: BTreeMap<String, String>,
+    /// Common amounts of the currency, such as `EUR:5`, for clients to suggest.
+    #[serde(default)]
+    pub common_amounts: Vec<String>,
 }
 
 /// The version of the protocol, and the currencies.
@@ -34,6 +37,8 @@ pub(crate) struct MerchantVersionResponse<'a> {
     pub(crate) implementation: &'static str,
     /// The default currency.
     pub(crate) currency: &'a str,
+    /// What clients should be tailored to: `point-of-sale`.
+    pub(crate) default_persona: &'static str,
     /// How to display amounts, by currency.
     #[schema(value_type = BTreeMap<String, CurrencySpecification>)]
     pub(crate) currencies: BTreeMap<&'a str, &'a CurrencySpecification>,
@@ -44,4 +49,9 @@ pub(crate) struct MerchantVersionResponse<'a> {
     pub(crate) have_self_provisioning: bool,
     /// Always `false`.
     pub(crate) have_donau: bool,
+    /// The supported kinds of bank accounts: `*`, because the service uses none.
+    pub(crate) payment_target_types: &'static str,
+    /// Empty: the service creates no reports.
+    #[schema(value_type = BTreeMap<String, String>)]
+    pub(crate) report_generators: BTreeMap<&'a str, &'a str>,
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use merchant_otp_application::ListedInstance;
 use merchant_otp_domain::{Instance, InstanceId, InstanceName, Password};
-use merchant_otp_taler_protocol::PASSWORD_METHOD;
+use merchant_otp_taler_protocol::{ACCESS_TOKEN_PREFIX, PASSWORD_METHOD};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -105,6 +105,7 @@ const NAME: &str = "name";
 const AUTH: &str = "auth";
 const METHOD: &str = "method";
 const PASSWORD: &str = "password";
+const TOKEN: &str = "token";
 
 /// An instance to create.
 #[derive(ToSchema)]
@@ -131,7 +132,7 @@ pub(crate) struct InstanceConfigurationMessage {
 
 impl InstanceConfigurationMessage {
     pub(crate) fn read(json: &[u8]) -> Result<Self, HttpError> {
-        let mut message = JsonObject::parse(json, &[ID, NAME, AUTH, METHOD, PASSWORD])?;
+        let mut message = JsonObject::parse(json, &[ID, NAME, AUTH, METHOD, PASSWORD, TOKEN])?;
         let id = InstanceId::parse(&message.text(ID)?).map_err(JsonError::refused(ID))?;
         let name = InstanceName::parse(message.text(NAME)?.as_str());
         let name = name.map_err(JsonError::refused(NAME))?;
@@ -182,7 +183,7 @@ pub(crate) struct InstanceAuthConfigurationMessage {
 
 impl InstanceAuthConfigurationMessage {
     pub(crate) fn read(json: &[u8]) -> Result<Self, HttpError> {
-        let auth = JsonObject::parse(json, &[METHOD, PASSWORD])?;
+        let auth = JsonObject::parse(json, &[METHOD, PASSWORD, TOKEN])?;
         Self::of(auth).map_err(HttpError::Auth)
     }
 
@@ -191,7 +192,29 @@ impl InstanceAuthConfigurationMessage {
             let reason = "the method is \"token\"".into();
             return Err(JsonError::Field { name: METHOD, reason });
         }
-        let password = Password::parse(&auth.text(PASSWORD)?);
-        Ok(Self { method: (), password: password.map_err(JsonError::refused(PASSWORD))? })
+        let password = match (auth.take(PASSWORD), auth.take(TOKEN)) {
+            (None, Some(token)) => password_in_token(token.text(TOKEN)?)?,
+            (Some(password), _) => {
+                Password::parse(password.text(PASSWORD)?).map_err(JsonError::refused(PASSWORD))?
+            }
+            (None, None) => {
+                return Err(JsonError::Field {
+                    name: PASSWORD,
+                    reason: "the field is missing".into(),
+                });
+            }
+        };
+        Ok(Self { method: (), password })
     }
+}
+
+/// Returns the password in a `token`, which clients before v19 send instead of a `password`: the
+/// text after the prefix of access tokens.
+fn password_in_token(token: &str) -> Result<Password, JsonError> {
+    let prefix = token.get(..ACCESS_TOKEN_PREFIX.len());
+    let has_prefix = prefix.is_some_and(|text| text.eq_ignore_ascii_case(ACCESS_TOKEN_PREFIX));
+    let password = if has_prefix { token.get(ACCESS_TOKEN_PREFIX.len()..) } else { None };
+    let reason = "the token must begin with secret-token:, followed by the password";
+    let password = password.ok_or(JsonError::Field { name: TOKEN, reason: reason.into() })?;
+    Password::parse(password).map_err(JsonError::refused(TOKEN))
 }

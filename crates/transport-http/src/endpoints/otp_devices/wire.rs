@@ -141,7 +141,7 @@ pub(crate) struct OtpDevicePatchDetails {
     /// The key in Base32 (RFC 3548).
     #[schema(value_type = Option<String>, pattern = "^[A-Za-z2-7]{0,206}={0,6}$")]
     otp_key: Option<OtpKey>,
-    /// The algorithm of the codes.
+    /// The algorithm of the codes, which must be that of the device.
     #[schema(schema_with = optional_algorithm_schema, required = false)]
     otp_algorithm: Option<OtpAlgorithm>,
     /// The counter of a counter-based device.
@@ -204,7 +204,11 @@ fn algorithm(value: &Value) -> Result<OtpAlgorithm, JsonError> {
         Value::Integer(number) => {
             OtpAlgorithm::from_number(*number).map_err(JsonError::refused(ALGORITHM))
         }
-        Value::Text(name) => OtpAlgorithm::from_name(name).map_err(JsonError::refused(ALGORITHM)),
+        Value::Text(name) => match value.integer(ALGORITHM) {
+            Ok(number) => OtpAlgorithm::from_number(number),
+            Err(_) => OtpAlgorithm::from_name(name),
+        }
+        .map_err(JsonError::refused(ALGORITHM)),
         Value::Boolean(_) | Value::Object(_) | Value::Other => {
             let reason = "the field is neither an integer nor a string".into();
             Err(JsonError::Field { name: ALGORITHM, reason })
