@@ -14,7 +14,7 @@ const DEPENDENCIES: &[(&str, &str, &str)] = &[
     (
         "application",
         "domain ports",
-        "async-trait fastrand getrandom metrics quick_cache thiserror tokio tracing zeroize",
+        "async-trait fastrand getrandom metrics quick_cache serde serde_json thiserror tokio tracing zeroize",
     ),
     ("sealing", "domain ports", "chacha20poly1305 data-encoding getrandom sha2 thiserror zeroize"),
     ("taler-protocol", "application domain", ""),

@@ -197,7 +197,8 @@ impl Server {
     /// Closes the reading end of the log after the next line.
     pub fn close_log(&mut self) {
         self.log_closed.store(true, Ordering::SeqCst);
-        self.request("GET", "/", &[], b"").expect_error(404, ErrorCode::GenericEndpointUnknown);
+        self.request("GET", "/nowhere", &[], b"")
+            .expect_error(404, ErrorCode::GenericEndpointUnknown);
         self.log_reader.take().unwrap().join().unwrap();
     }
 

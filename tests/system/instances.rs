@@ -1,6 +1,8 @@
 //! Instances: managed by `admin`, and by themselves.
 
-use merchant_otp_tests::{ALL, AUTH, ErrorCode, Server, Storage, StorageKind, json, token};
+use std::thread;
+
+use merchant_otp_tests::{ALL, AUTH, ErrorCode, Server, Storage, StorageKind, json, token, trail};
 use serde_json::{Value, json};
 
 use crate::{device, on_both_databases};
@@ -13,6 +15,8 @@ on_both_databases! {
     malformed_instances_are_refused,
     instances_are_listed_and_shown,
     an_instance_is_renamed,
+    settings_are_returned_as_they_were_written,
+    concurrent_changes_of_settings_all_take_effect,
     an_instance_is_deleted_and_purged,
     an_instance_deletes_itself,
     only_admin_manages_instances,
@@ -200,6 +204,66 @@ fn an_instance_is_renamed(storage: &Storage) {
     server
         .call("PATCH", "/instances/cafe/private", &readonly, "{}")
         .expect_error(403, ErrorCode::GenericTokenPermissionInsufficient);
+}
+
+fn settings_are_returned_as_they_were_written(storage: &Storage) {
+    let (server, admin) = admin(storage);
+    // Members and numbers as a client writes them; `null` counts as absent.
+    let create = |settings: &str| {
+        let auth = r#""auth": {"method": "token", "password": "right"}"#;
+        let body = format!(r#"{{"id": "shop", "name": "Shop", {auth}{settings}}}"#);
+        server.call("POST", INSTANCES, &admin, body)
+    };
+    let settings = r#","website":"https://example.com/\u00fc","address":{ "town": "Köln", "lines": ["1", null], "n": 1.50 },"email":null,"default_pay_delay":{"d_us":"forever"},"unknown":1"#;
+    create(settings).expect_stored();
+    let reordered = r#","default_pay_delay":{"d_us":"forever"},"address":{"n":1.5,"lines":["1",null],"town":"K\u00f6ln","street":null},"website":"https://example.com/ü","logo":null"#;
+    create(reordered).expect_stored();
+    for other in
+        ["", r#","website":"https://example.com""#, &format!(r#"{settings},"use_stefan":true"#)]
+    {
+        create(other).expect_error(409, ErrorCode::MerchantPrivatePostInstancesAlreadyExists);
+    }
+    let shop = token(&server.log_in("shop", "right", ALL));
+    let settings_now = || server.call("GET", "/instances/shop/private", &shop, "").body;
+    let written = r#""website":"https://example.com/\u00fc","address":{ "town": "Köln", "lines": ["1", null], "n": 1.50 },"default_pay_delay":{"d_us":"forever"}"#;
+    assert!(settings_now().contains(written), "{}", settings_now());
+    assert!(
+        !settings_now().contains("unknown") && !settings_now().contains("email"),
+        "{}",
+        settings_now()
+    );
+    assert!(settings_now().contains(r#""jurisdiction":{}"#), "{}", settings_now());
+
+    // A change replaces what it names.
+    let change = |body: &str| server.call("PATCH", "/instances/shop/private", &shop, body);
+    change(r#"{"address": {"town":"Bonn"}, "use_stefan": true, "website": null}"#).expect_stored();
+    let changed = r#""website":"https://example.com/\u00fc","address":{"town":"Bonn"},"default_pay_delay":{"d_us":"forever"},"use_stefan":true"#;
+    assert!(settings_now().contains(changed), "{}", settings_now());
+    let long = format!(r#"{{"logo": "{}"}}"#, "x".repeat(65_536));
+    change(&long).expect_error(400, ErrorCode::GenericJsonInvalid);
+    assert!(settings_now().contains(changed), "{}", settings_now());
+    let operations: Vec<_> =
+        trail(storage, "shop", &[]).iter().map(|event| event["operation"].clone()).collect();
+    assert!(operations.contains(&json!("instance.change")), "{operations:?}");
+}
+
+fn concurrent_changes_of_settings_all_take_effect(storage: &Storage) {
+    let server = Server::start(storage);
+    let shop = storage.token("shop", "all", "forever");
+    let names = ["address", "jurisdiction", "email", "phone_number", "website", "logo"];
+    thread::scope(|scope| {
+        for name in names {
+            let (server, shop) = (&server, &shop);
+            scope.spawn(move || {
+                let body = json!({ name: name }).to_string();
+                server.call("PATCH", "/instances/shop/private", shop, body).expect_stored();
+            });
+        }
+    });
+    let shown = json(&server.call("GET", "/instances/shop/private", &shop, ""));
+    for name in names {
+        assert_eq!(shown[name], name);
+    }
 }
 
 fn an_instance_is_deleted_and_purged(storage: &Storage) {

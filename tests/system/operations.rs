@@ -135,7 +135,9 @@ fn an_unread_log_does_not_stop_the_service(storage: &Storage) {
     let server = Server::start_with(storage, &settings);
     let unread = server.hold_log();
     for _ in 0..2000 {
-        server.request("GET", "/", &[], b"").expect_error(404, ErrorCode::GenericEndpointUnknown);
+        server
+            .request("GET", "/nowhere", &[], b"")
+            .expect_error(404, ErrorCode::GenericEndpointUnknown);
     }
     drop(unread);
     wait_until("the number of dropped lines is logged", || {

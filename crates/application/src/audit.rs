@@ -184,7 +184,7 @@ fn outcome_of(error: &Error) -> Option<Outcome> {
         }
         Error::TooManyLogIns { .. } | Error::TooManyPasswords { .. } => Some(Outcome::Throttled),
         Error::PermissionMissing(_) | Error::ScopeExceeded => Some(Outcome::Forbidden),
-        Error::OtpDeviceInvalid(_) => Some(Outcome::Invalid),
+        Error::OtpDeviceInvalid(_) | Error::InstanceSettings(_) => Some(Outcome::Invalid),
         Error::NoRandomness(_)
         | Error::KeyNotSealed(_)
         | Error::KeyNotOpened(_)

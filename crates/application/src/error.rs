@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use merchant_otp_domain::{MasterKeyId, OtpDeviceError, Permission};
+use merchant_otp_domain::{InstanceSettingsError, MasterKeyId, OtpDeviceError, Permission};
 use merchant_otp_ports::{Cause, StoreError};
 use thiserror::Error;
 use tokio::task::JoinError;
@@ -25,6 +25,9 @@ pub enum Error {
     /// The id is the former name of the instance `admin`.
     #[error("the instance id is reserved")]
     InstanceReserved,
+    /// The settings of the instance are too long.
+    #[error("the settings of the instance are refused")]
+    InstanceSettings(#[source] InstanceSettingsError),
     /// The credentials are not valid for the instance.
     #[error("the credentials were refused: {0}")]
     Unauthorized(Refusal),

@@ -1,13 +1,15 @@
 //! Instances: add, list, rename, delete and purge them.
 
 use merchant_otp_domain::{
-    AuditEvent, Instance, InstanceId, InstanceName, Operation, Outcome, Password, Permission,
+    AuditEvent, Instance, InstanceId, InstanceName, InstanceSettings, Operation, Outcome, Password,
+    Permission,
 };
-use merchant_otp_ports::{InstanceInsertion, StoredInstance};
+use merchant_otp_ports::{InstanceInsertion, StoreError, StoredInstance};
 
 use crate::caller::Caller;
+use crate::instance_settings;
 use crate::presented::instance_id;
-use crate::retry::retry_contention;
+use crate::retry::{CHANGE_ATTEMPTS, pause, retry_contention};
 use crate::{Error, Grant, ManagementGrant, Service};
 
 /// An instance in a list.
@@ -19,16 +21,38 @@ pub struct ListedInstance {
     pub deleted: bool,
 }
 
+/// A change to an instance.
+#[derive(Clone, Debug, Default)]
+pub struct InstanceChange {
+    /// The new name; `None` keeps the name.
+    pub name: Option<InstanceName>,
+    /// The settings to replace; others are kept.
+    pub settings: InstanceSettings,
+}
+
+impl InstanceChange {
+    /// The operation that the change is recorded as.
+    #[must_use]
+    pub fn operation(&self) -> Operation {
+        if self.settings == InstanceSettings::default() {
+            Operation::RenameInstance
+        } else {
+            Operation::ChangeInstance
+        }
+    }
+}
+
 impl Service {
     /// Creates an instance, optionally with a password.
     ///
-    /// Creating the same instance again succeeds and changes nothing. If no password is given, that
-    /// of the existing instance is not compared.
+    /// Creating the same instance again succeeds and changes nothing. Without a password, the
+    /// operator creates it on the command line: the password and the settings of the existing
+    /// instance are not compared then.
     ///
     /// # Errors
     ///
-    /// [`Error::InstanceConflict`] if an instance with the same id and another name or password
-    /// exists, [`Error::InstancePurgeRequired`], [`Error::InstanceReserved`],
+    /// [`Error::InstanceConflict`] if an instance with the same id and another name, password or
+    /// settings exists, [`Error::InstancePurgeRequired`], [`Error::InstanceReserved`],
     /// [`Error::PermissionMissing`] if the grant is not for [`Permission::InstancesWrite`],
     /// [`Error::TooManyPasswords`], [`Error::PasswordWork`], [`Error::NoRandomness`] or
     /// [`Error::Storage`].
@@ -63,11 +87,16 @@ impl Service {
             InstanceInsertion::Exists(existing) if existing.deleted => {
                 Err(Error::InstancePurgeRequired)
             }
-            InstanceInsertion::Exists(existing) if existing.instance == instance => {
+            InstanceInsertion::Exists(existing) => {
+                let settings = (&existing.instance.settings, &instance.settings);
+                let same = existing.instance.name == instance.name
+                    && (password.is_none() || instance_settings::are_equal(settings.0, settings.1));
+                if !same {
+                    return Err(Error::InstanceConflict);
+                }
                 self.has_password(existing, password).await?;
                 Ok(Outcome::Unchanged)
             }
-            InstanceInsertion::Exists(_) => Err(Error::InstanceConflict),
         }
     }
 
@@ -125,21 +154,48 @@ impl Service {
         Ok(all.into_iter().map(listed).collect())
     }
 
-    /// Renames the instance of the grant.
+    /// Changes the instance of the grant. Settings that the change does not name are kept.
     ///
     /// # Errors
     ///
     /// [`Error::PermissionMissing`] if the grant is not for [`Permission::InstancesWrite`],
-    /// [`Error::InstanceUnknown`], [`Error::InstanceDeleted`] or [`Error::Storage`].
-    pub async fn rename_instance(&self, grant: &Grant, name: &InstanceName) -> Result<(), Error> {
+    /// [`Error::InstanceSettings`] if the settings would be too long, [`Error::InstanceUnknown`],
+    /// [`Error::InstanceDeleted`] or [`Error::Storage`].
+    pub async fn change_instance(
+        &self,
+        grant: &Grant,
+        change: &InstanceChange,
+    ) -> Result<(), Error> {
         let id = grant.instance_for(Permission::InstancesWrite)?;
-        let event = self.event(grant.caller, id, Operation::RenameInstance);
-        let rename = || self.stores.instances.rename(id, name.clone(), &event);
-        let renamed = match retry_contention(rename).await {
-            Ok(renamed) => self.changed(id, renamed).await,
-            Err(error) => Err(error.into()),
-        };
-        self.record_outcome(event, renamed).await
+        let event = self.event(grant.caller, id, change.operation());
+        let changed = self.replace_instance(id, change, &event).await;
+        self.record_outcome(event, changed).await
+    }
+
+    async fn replace_instance(
+        &self,
+        id: &InstanceId,
+        change: &InstanceChange,
+        event: &AuditEvent,
+    ) -> Result<Outcome, Error> {
+        for attempt in 1..=CHANGE_ATTEMPTS {
+            let current = self.stored_instance(id).await?.instance;
+            let changed = Instance {
+                id: id.clone(),
+                name: change.name.clone().unwrap_or_else(|| current.name.clone()),
+                settings: instance_settings::merged(&current.settings, &change.settings)?,
+            };
+            if changed == current {
+                return Ok(Outcome::Unchanged);
+            }
+            let replace = || self.stores.instances.replace(&current, &changed, event);
+            if retry_contention(replace).await? {
+                return Ok(Outcome::Done);
+            }
+            // The instance was changed since it was read: apply the change to the new state.
+            pause(attempt).await;
+        }
+        Err(StoreError::Contention("the instance was changed at every attempt".into()).into())
     }
 
     /// Marks the instance of the grant as deleted. Its password is removed; its other data is kept,

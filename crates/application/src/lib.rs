@@ -15,6 +15,7 @@ mod caller;
 mod error;
 mod grant;
 mod health;
+pub mod instance_settings;
 mod instances;
 mod log_in_throttle;
 mod master_keys;
@@ -32,7 +33,7 @@ mod token_cache;
 pub use access_tokens::{IssuedAccessToken, NewAccessToken};
 pub use error::{Error, Refusal, StorageFailure};
 pub use grant::{Grant, LogIn, ManagementGrant};
-pub use instances::ListedInstance;
+pub use instances::{InstanceChange, ListedInstance};
 pub use master_keys::{MasterKeyUse, Rotation};
 // Arguments and results of the lists of access tokens and audit events.
 pub use merchant_otp_ports::{AccessTokenPage, AuditPosition, StoredAccessToken, StoredAuditEvent};

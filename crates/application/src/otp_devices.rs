@@ -6,14 +6,8 @@ use merchant_otp_domain::{
 };
 use merchant_otp_ports::OtpDeviceInsertion;
 
-use crate::retry::{pause, retry_contention};
+use crate::retry::{CHANGE_ATTEMPTS, pause, retry_contention};
 use crate::{Error, Grant, Service};
-
-/// The maximum number of attempts to change a device that other requests change concurrently.
-///
-/// Of several concurrent attempts one succeeds, and the pauses spread the others. This is enough
-/// for 64 concurrent changes of one device, with a margin.
-const CHANGE_ATTEMPTS: u32 = 64;
 
 /// A device at a point in time.
 #[derive(Clone, Debug)]

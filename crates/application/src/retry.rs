@@ -7,6 +7,13 @@ use merchant_otp_ports::StoreError;
 /// The maximum number of attempts, including the first.
 const ATTEMPTS: u32 = 4;
 
+/// The maximum number of attempts to change a device or an instance that other requests change
+/// concurrently.
+///
+/// Of several concurrent attempts one succeeds, and the pauses spread the others. This is enough
+/// for 64 concurrent changes of one device, with a margin.
+pub(crate) const CHANGE_ATTEMPTS: u32 = 64;
+
 /// The maximum pause after the first attempt. It doubles with each attempt.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 

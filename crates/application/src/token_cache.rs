@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use merchant_otp_domain::{
     AccessTokenDigest, AccessTokenInfo, AccessTokenSerial, AuditEvent, Instance, InstanceId,
-    InstanceName, PasswordHash, Timestamp,
+    PasswordHash, Timestamp,
 };
 use merchant_otp_ports::{
     AccessTokenInsertion, AccessTokenLookup, AccessTokenPage, AccessTokenStore, InstanceInsertion,
@@ -167,13 +167,13 @@ impl InstanceStore for CachedStore<dyn InstanceStore> {
         self.store.list().await
     }
 
-    async fn rename(
+    async fn replace(
         &self,
-        id: &InstanceId,
-        name: InstanceName,
+        current: &Instance,
+        changed: &Instance,
         event: &AuditEvent,
     ) -> StoreResult<bool> {
-        self.store.rename(id, name, event).await
+        self.store.replace(current, changed, event).await
     }
 
     async fn set_password(
@@ -201,7 +201,7 @@ mod tests {
     use std::time::Duration;
 
     use merchant_otp_domain::{
-        AccessToken, AccessTokenDescription, Expiration, InstanceName, Operation, Scope, TokenScope,
+        AccessToken, AccessTokenDescription, Expiration, Operation, Scope, TokenScope,
     };
     use tokio::time::advance;
 
@@ -238,8 +238,7 @@ mod tests {
             outcome: merchant_otp_domain::Outcome::Done,
             unrecorded: 0,
         };
-        let name = InstanceName::parse("Shop").unwrap();
-        let instance = Instance { id: shop.clone(), name };
+        let instance = Instance { id: shop.clone(), ..Instance::admin() };
         cached.instances.insert(instance, None, &event).await.unwrap();
         let digest = AccessToken::parse("secret-token:a").unwrap().digest();
         let info = AccessTokenInfo {

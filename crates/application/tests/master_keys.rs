@@ -6,9 +6,9 @@ use std::sync::Arc;
 use merchant_otp_application::operator::Operator;
 use merchant_otp_application::{Error, Grant, MasterKeyUse, Rotation, Service};
 use merchant_otp_domain::{
-    Actor, AuditEvent, Instance, InstanceId, InstanceName, MasterKeyId, Operation, OtpAlgorithm,
-    OtpCounter, OtpDevice, OtpDeviceChange, OtpDeviceDescription, OtpDeviceId, OtpKey, Outcome,
-    Permission, SealedOtpDevice, Timestamp,
+    Actor, AuditEvent, Instance, InstanceId, MasterKeyId, Operation, OtpAlgorithm, OtpCounter,
+    OtpDevice, OtpDeviceChange, OtpDeviceDescription, OtpDeviceId, OtpKey, Outcome, Permission,
+    SealedOtpDevice, Timestamp,
 };
 use merchant_otp_ports::{Clock, Stores};
 use merchant_otp_sealing::{Keyring, MasterKey};
@@ -85,7 +85,7 @@ fn grant(service: &Service, permission: Permission) -> Grant {
 }
 
 async fn add_shop(service: &Service) {
-    let instance = Instance { id: shop(), name: InstanceName::parse("Shop").unwrap() };
+    let instance = Instance { id: shop(), ..Instance::admin() };
     let manage = Operator::of(service).grant_management(Permission::InstancesWrite);
     service.add_instance(&manage, instance, None).await.unwrap();
 }

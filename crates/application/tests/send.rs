@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use merchant_otp_application::operator::Operator;
 use merchant_otp_application::{
-    AccessTokenPage, AuditPosition, Grant, LogIn, ManagementGrant, NewAccessToken, OtpDevicePages,
-    Presented, Service,
+    AccessTokenPage, AuditPosition, Grant, InstanceChange, LogIn, ManagementGrant, NewAccessToken,
+    OtpDevicePages, Presented, Service,
 };
 use merchant_otp_domain::{
-    AccessTokenSerial, Instance, InstanceId, InstanceName, OtpDevice, OtpDeviceChange, OtpDeviceId,
-    Password, Permission,
+    AccessTokenSerial, Instance, InstanceId, OtpDevice, OtpDeviceChange, OtpDeviceId, Password,
+    Permission,
 };
 
 fn is_send<T: Send>(_: impl FnOnce() -> T) {}
@@ -25,7 +25,7 @@ fn every_use_case_is_send(
     log_in: &LogIn,
     presented: Presented<'_>,
     instance: &InstanceId,
-    name: &InstanceName,
+    renamed: &InstanceChange,
     password: &Password,
     device: &OtpDevice,
     change: &OtpDeviceChange,
@@ -53,7 +53,7 @@ fn every_use_case_is_send(
     is_send(|| service.find_instance(presented.instance));
     is_send(|| service.instance(grant));
     is_send(|| service.list_instances(manage));
-    is_send(|| service.rename_instance(grant, name));
+    is_send(|| service.change_instance(grant, renamed));
     is_send(|| service.delete_instance(grant));
     is_send(|| service.purge_instance(grant));
     is_send(|| service.bootstrap());

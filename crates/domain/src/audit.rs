@@ -140,6 +140,8 @@ pub enum Operation {
     AddInstance,
     /// `instance.rename`
     RenameInstance,
+    /// `instance.change`: its settings, and perhaps its name
+    ChangeInstance,
     /// `instance.set-password`
     SetPassword,
     /// `instance.delete`
@@ -152,7 +154,7 @@ pub enum Operation {
 
 impl Operation {
     /// The operations that have names of their own.
-    const NAMED: [Self; 11] = [
+    const NAMED: [Self; 12] = [
         Self::AddOtpDevice,
         Self::ChangeOtpDevice,
         Self::RemoveOtpDevice,
@@ -161,6 +163,7 @@ impl Operation {
         Self::LogIn,
         Self::AddInstance,
         Self::RenameInstance,
+        Self::ChangeInstance,
         Self::SetPassword,
         Self::DeleteInstance,
         Self::PurgeInstance,
@@ -178,6 +181,7 @@ impl Operation {
             Self::LogIn => "instance.log-in",
             Self::AddInstance => "instance.add",
             Self::RenameInstance => "instance.rename",
+            Self::ChangeInstance => "instance.change",
             Self::SetPassword => "instance.set-password",
             Self::DeleteInstance => "instance.delete",
             Self::PurgeInstance => "instance.purge",

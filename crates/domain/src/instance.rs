@@ -7,11 +7,12 @@ use thiserror::Error;
 /// A merchant instance: a merchant with devices and access tokens of its own.
 ///
 /// ```
-/// use merchant_otp_domain::{Instance, InstanceId, InstanceName};
+/// use merchant_otp_domain::{Instance, InstanceId, InstanceName, InstanceSettings};
 ///
 /// let instance = Instance {
 ///     id: InstanceId::parse("shop").unwrap(),
 ///     name: InstanceName::parse("The shop").unwrap(),
+///     settings: InstanceSettings::default(),
 /// };
 /// assert_ne!(instance, Instance::admin());
 /// ```
@@ -21,13 +22,19 @@ pub struct Instance {
     pub id: InstanceId,
     /// The display name.
     pub name: InstanceName,
+    /// The settings that the service stores for its clients.
+    pub settings: InstanceSettings,
 }
 
 impl Instance {
     /// The initial state of the instance that URLs without `/instances/$INSTANCE` address.
     #[must_use]
     pub fn admin() -> Self {
-        Self { id: InstanceId::admin(), name: InstanceName(InstanceId::ADMIN.to_owned()) }
+        Self {
+            id: InstanceId::admin(),
+            name: InstanceName(InstanceId::ADMIN.to_owned()),
+            settings: InstanceSettings::default(),
+        }
     }
 }
 
@@ -159,6 +166,68 @@ pub enum InstanceNameError {
     /// A control character: names are shown on one line.
     #[error("a name has no control characters")]
     ControlCharacter,
+}
+
+/// The settings of an instance that the service stores for its clients and does not use, such as
+/// its address: a JSON object, as a client wrote it.
+///
+/// It is opaque here: up to [`InstanceSettings::MAX_BYTES`] of text without NUL. Two texts may
+/// denote the same settings.
+///
+/// ```
+/// use merchant_otp_domain::InstanceSettings;
+///
+/// let settings = InstanceSettings::parse(r#"{"use_stefan":true}"#).unwrap();
+/// assert_eq!(settings.as_str(), r#"{"use_stefan":true}"#);
+/// assert_eq!(InstanceSettings::default().as_str(), "{}");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstanceSettings(String);
+
+impl InstanceSettings {
+    /// The maximum length, in bytes: 64 KiB.
+    pub const MAX_BYTES: usize = 64 * 1024;
+
+    /// Checks the length and the characters of settings. That they are a JSON object is not
+    /// checked.
+    ///
+    /// # Errors
+    ///
+    /// If the text is too long or contains a NUL, which `PostgreSQL` cannot store.
+    pub fn parse(text: impl Into<String>) -> Result<Self, InstanceSettingsError> {
+        let text = text.into();
+        if text.len() > Self::MAX_BYTES {
+            return Err(InstanceSettingsError::TooLong);
+        }
+        if text.contains('\0') {
+            return Err(InstanceSettingsError::Nul);
+        }
+        Ok(Self(text))
+    }
+
+    /// The settings as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for InstanceSettings {
+    /// No settings.
+    fn default() -> Self {
+        Self("{}".to_owned())
+    }
+}
+
+/// Error returned by [`InstanceSettings::parse`].
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum InstanceSettingsError {
+    /// More than [`InstanceSettings::MAX_BYTES`].
+    #[error("the settings of an instance have at most {} bytes", InstanceSettings::MAX_BYTES)]
+    TooLong,
+    /// A NUL character.
+    #[error("the settings of an instance have no NUL character")]
+    Nul,
 }
 
 #[cfg(test)]

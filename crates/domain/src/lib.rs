@@ -25,7 +25,10 @@ pub use access_token::{
 };
 pub use amount::{Amount, AmountError};
 pub use audit::{Actor, AuditEvent, AuditEventError, Operation, Outcome};
-pub use instance::{Instance, InstanceId, InstanceIdError, InstanceName, InstanceNameError};
+pub use instance::{
+    Instance, InstanceId, InstanceIdError, InstanceName, InstanceNameError, InstanceSettings,
+    InstanceSettingsError,
+};
 pub use otp_algorithm::{OtpAlgorithm, OtpAlgorithmError};
 pub use otp_codes::{OtpCode, OtpCodes};
 pub use otp_device::{

@@ -1,7 +1,7 @@
 //! The port for instances.
 
 use async_trait::async_trait;
-use merchant_otp_domain::{AuditEvent, Instance, InstanceId, InstanceName, PasswordHash};
+use merchant_otp_domain::{AuditEvent, Instance, InstanceId, PasswordHash};
 
 use crate::StoreResult;
 
@@ -41,22 +41,24 @@ pub trait InstanceStore: Send + Sync + 'static {
     /// [`StoreError`](crate::StoreError).
     async fn find(&self, id: &InstanceId) -> StoreResult<Option<StoredInstance>>;
 
-    /// Lists all instances, including deleted ones, ordered by the bytes of their ids.
+    /// Lists all instances, including deleted ones, ordered by the bytes of their ids. Their
+    /// settings are left out.
     ///
     /// # Errors
     ///
     /// [`StoreError`](crate::StoreError).
     async fn list(&self) -> StoreResult<Vec<StoredInstance>>;
 
-    /// Renames an instance; returns whether it exists and is not deleted.
+    /// Replaces the name and the settings of an instance, if they still are those of `current`;
+    /// returns whether they were, and the instance exists and is not deleted.
     ///
     /// # Errors
     ///
     /// [`StoreError`](crate::StoreError).
-    async fn rename(
+    async fn replace(
         &self,
-        id: &InstanceId,
-        name: InstanceName,
+        current: &Instance,
+        changed: &Instance,
         event: &AuditEvent,
     ) -> StoreResult<bool>;
 
@@ -109,7 +111,7 @@ pub struct StoredInstance {
     /// The serial: at least 1, unique in the whole database, and never reused. An instance that
     /// gets the same id later has another serial.
     pub serial: i64,
-    /// The id and name.
+    /// The id, the name and the settings.
     pub instance: Instance,
     /// The hash of its password, if it has one.
     pub password: Option<PasswordHash>,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use merchant_otp_domain::{
-    AccessTokenSerial, Actor, AuditEvent, InstanceId, InstanceName, Operation, OtpDeviceId,
-    Outcome, Permission, Scope, Timestamp, TokenScope,
+    AccessTokenSerial, Actor, AuditEvent, Instance, InstanceId, InstanceName, Operation,
+    OtpDeviceId, Outcome, Permission, Scope, Timestamp, TokenScope,
 };
 use merchant_otp_ports::{
     AccessTokenInsertion, AuditPosition, AuditRemoval, OtpDeviceInsertion, StoredAuditEvent, Stores,
@@ -78,8 +78,8 @@ pub async fn a_change_appends_its_event(fixture: &Fixture) {
     let added = event(Operation::AddInstance);
     stores.instances.insert(shop.clone(), None, &added).await.unwrap();
     let renamed = event(Operation::RenameInstance);
-    let name = InstanceName::parse("Another").unwrap();
-    assert!(stores.instances.rename(id, name, &renamed).await.unwrap());
+    let another = Instance { name: InstanceName::parse("Another").unwrap(), ..shop.clone() };
+    assert!(stores.instances.replace(&shop, &another, &renamed).await.unwrap());
     let set = event(Operation::SetPassword);
     assert!(stores.instances.set_password(id, password_hash(1), &set).await.unwrap());
     let issued = event(Operation::IssueAccessToken);
@@ -115,7 +115,8 @@ pub async fn an_operation_without_effect_appends_no_event(fixture: &Fixture) {
     let nothing = &event_of("shop", Operation::AddInstance);
     stores.instances.insert(shop.clone(), None, nothing).await.unwrap();
     stores.otp_devices.insert(&shop.id, till.clone(), nothing).await.unwrap();
-    let (nobody, other) = (instance("nobody").id, device("other", ""));
+    let (unknown, other) = (instance("unknown"), device("other", ""));
+    let nobody = unknown.id.clone();
     let insertion = stores.otp_devices.insert(&nobody, till.clone(), nothing).await.unwrap();
     assert_eq!(insertion, OtpDeviceInsertion::NoSuchInstance);
     let insertion = stores.access_tokens.insert(&nobody, digest(1), token_info(), nothing).await;
@@ -124,8 +125,7 @@ pub async fn an_operation_without_effect_appends_no_event(fixture: &Fixture) {
     assert!(!stores.otp_devices.remove(&shop.id, &other.id, nothing).await.unwrap());
     let serial = AccessTokenSerial::new(7).unwrap();
     assert!(!stores.access_tokens.remove(&shop.id, serial, nothing).await.unwrap());
-    let name = shop.name.clone();
-    assert!(!stores.instances.rename(&nobody, name, nothing).await.unwrap());
+    assert!(!stores.instances.replace(&unknown, &unknown, nothing).await.unwrap());
     assert!(!stores.instances.set_password(&nobody, password_hash(1), nothing).await.unwrap());
     assert!(!stores.instances.mark_deleted(&nobody, nothing).await.unwrap());
     assert!(!stores.instances.remove(&nobody, nothing).await.unwrap());

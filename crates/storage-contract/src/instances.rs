@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use merchant_otp_domain::{Instance, InstanceId, InstanceName, PasswordHash};
+use merchant_otp_domain::{Instance, InstanceId, InstanceName, InstanceSettings, PasswordHash};
 use merchant_otp_ports::{
     AccessTokenInsertion, AccessTokenLookup, InstanceInsertion, OtpDeviceInsertion, StoredInstance,
     Stores,
@@ -73,22 +73,57 @@ pub async fn a_password_comes_back(fixture: &Fixture) {
     assert_eq!(untouched.password, None);
 }
 
-/// Renaming an instance changes only its name.
-pub async fn an_instance_is_renamed(fixture: &Fixture) {
+/// Replacing an instance changes only its name and settings, and only if they are unchanged.
+pub async fn an_instance_is_replaced_if_it_is_unchanged(fixture: &Fixture) {
     let stores = &fixture.stores();
     let shop = instance("shop");
     let password = Some(password_hash(1));
     stores.instances.insert(shop.clone(), password.clone(), &EVENT).await.unwrap();
     let other = stored_instance(stores, "other").await;
-    let name = InstanceName::parse("Käse & 'mehr'").unwrap();
-    assert!(stores.instances.rename(&shop.id, name.clone(), &EVENT).await.unwrap());
-    let renamed = Instance { name, ..shop };
-    let expected = [
-        without_password(instance("other")),
-        StoredInstance { password, ..without_password(renamed) },
-    ];
-    assert_eq!(list(stores).await, expected);
-    assert!(find(stores, &other).await.is_some());
+    let changed = Instance {
+        name: InstanceName::parse("Käse & 'mehr'").unwrap(),
+        settings: settings(r#"{"b":1.0,"a":"\u00fc"}"#),
+        ..shop.clone()
+    };
+    assert!(stores.instances.replace(&shop, &changed, &EVENT).await.unwrap());
+    let expected = StoredInstance { password, ..without_password(changed.clone()) };
+    assert_eq!(find(stores, &shop.id).await, Some(expected.clone()));
+    for stale in [
+        shop.clone(),
+        Instance { name: shop.name.clone(), ..changed.clone() },
+        Instance { settings: settings(r#"{"a":"\u00fc","b":1.0}"#), ..changed.clone() },
+    ] {
+        assert!(!stores.instances.replace(&stale, &shop, &EVENT).await.unwrap());
+        assert_eq!(find(stores, &shop.id).await, Some(expected.clone()));
+    }
+    assert_eq!(find(stores, &other).await, Some(without_password(instance("other"))));
+}
+
+/// Settings come back byte for byte, the largest ones too, and are left out of the list.
+pub async fn settings_come_back_as_they_were_written(fixture: &Fixture) {
+    let stores = &fixture.stores();
+    let largest = format!(r#"{{"a":"{}"}}"#, "ü".repeat(32_764));
+    for (id, text) in [
+        ("default", "{}"),
+        ("ordered", r#"{"z":1e2, "a":[1.50,"\u0041",null],"m":"'\"\\"}"#),
+        ("largest", &*largest),
+    ] {
+        let shop = Instance { settings: settings(text), ..instance(id) };
+        assert_eq!(insert(stores, shop.clone(), None).await, InstanceInsertion::Stored);
+        assert_eq!(find(stores, &shop.id).await, Some(without_password(shop.clone())));
+        let again = insert(stores, shop.clone(), None).await;
+        assert_eq!(again, InstanceInsertion::Exists(without_password(shop)));
+    }
+    let listed = list(stores).await;
+    let settings = |stored: &StoredInstance| stored.instance.settings.clone();
+    assert_eq!(
+        listed.iter().map(settings).collect::<Vec<_>>(),
+        vec![InstanceSettings::default(); 3]
+    );
+}
+
+fn settings(text: &str) -> InstanceSettings {
+    InstanceSettings::parse(text).unwrap()
 }
 
 /// A deleted instance is reported as deleted, has no password and cannot be changed.
@@ -109,8 +144,7 @@ pub async fn a_deleted_instance_is_kept_but_unusable(fixture: &Fixture) {
     assert_eq!(listed, [without_password(instance("kept")), deleted.clone()]);
     let insertion = insert(stores, shop.clone(), None).await;
     assert_eq!(insertion, InstanceInsertion::Exists(deleted.clone()));
-    let name = InstanceName::parse("new").unwrap();
-    assert!(!stores.instances.rename(&shop.id, name, &EVENT).await.unwrap());
+    assert!(!stores.instances.replace(&shop, &shop, &EVENT).await.unwrap());
     assert!(!stores.instances.set_password(&shop.id, password_hash(2), &EVENT).await.unwrap());
     assert_eq!(find(stores, &shop.id).await, Some(deleted));
 
@@ -170,10 +204,10 @@ pub async fn an_unknown_instance_is_not_found(fixture: &Fixture) {
     let stores = &fixture.stores();
     stored_instance(stores, "shop").await;
     for id in ["Shop", "shop1", "sho"] {
-        let id = instance(id).id;
+        let unknown = instance(id);
+        let id = unknown.id.clone();
         assert_eq!(find(stores, &id).await, None);
-        let name = InstanceName::parse("new").unwrap();
-        assert!(!stores.instances.rename(&id, name, &EVENT).await.unwrap());
+        assert!(!stores.instances.replace(&unknown, &unknown, &EVENT).await.unwrap());
         assert!(!stores.instances.set_password(&id, password_hash(1), &EVENT).await.unwrap());
         assert!(!stores.instances.mark_deleted(&id, &EVENT).await.unwrap());
         assert!(!stores.instances.remove(&id, &EVENT).await.unwrap());

@@ -128,7 +128,8 @@ macro_rules! storage_contract {
             instances {
                 an_instance_is_stored_once,
                 a_password_comes_back,
-                an_instance_is_renamed,
+                an_instance_is_replaced_if_it_is_unchanged,
+                settings_come_back_as_they_were_written,
                 a_deleted_instance_is_kept_but_unusable,
                 exactly_one_of_concurrent_instances_wins,
                 instances_are_listed_in_the_order_of_their_bytes,

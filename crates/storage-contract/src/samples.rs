@@ -4,9 +4,9 @@ use std::sync::LazyLock;
 
 use merchant_otp_domain::{
     AccessToken, AccessTokenDescription, AccessTokenDigest, AccessTokenInfo, AccessTokenSerial,
-    Actor, AuditEvent, Expiration, Instance, InstanceId, InstanceName, Operation, OtpAlgorithm,
-    OtpCounter, OtpDeviceDescription, OtpDeviceId, Outcome, PasswordHash, Scope, SealedOtpDevice,
-    SealedOtpKey, Timestamp, TokenScope,
+    Actor, AuditEvent, Expiration, Instance, InstanceId, InstanceName, InstanceSettings, Operation,
+    OtpAlgorithm, OtpCounter, OtpDeviceDescription, OtpDeviceId, Outcome, PasswordHash, Scope,
+    SealedOtpDevice, SealedOtpKey, Timestamp, TokenScope,
 };
 use merchant_otp_ports::{
     AccessTokenInsertion, AccessTokenPage, InstanceInsertion, StoredAccessToken, StoredInstance,
@@ -17,6 +17,7 @@ pub(crate) fn instance(id: &str) -> Instance {
     Instance {
         id: InstanceId::parse(id).unwrap(),
         name: InstanceName::parse(format!("Shop {id}")).unwrap(),
+        settings: InstanceSettings::default(),
     }
 }
 

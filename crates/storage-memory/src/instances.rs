@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use merchant_otp_domain::{AuditEvent, Instance, InstanceId, InstanceName, PasswordHash};
+use merchant_otp_domain::{AuditEvent, Instance, InstanceId, InstanceSettings, PasswordHash};
 use merchant_otp_ports::{InstanceInsertion, InstanceStore, StoreResult, StoredInstance};
 
 use crate::{InstanceContents, Memory};
@@ -37,16 +37,29 @@ impl InstanceStore for Memory {
     }
 
     async fn list(&self) -> StoreResult<Vec<StoredInstance>> {
-        Ok(self.lock().instances.values().map(|contents| contents.stored.clone()).collect())
+        let without_settings = |contents: &InstanceContents| {
+            let mut stored = contents.stored.clone();
+            stored.instance.settings = InstanceSettings::default();
+            stored
+        };
+        Ok(self.lock().instances.values().map(without_settings).collect())
     }
 
-    async fn rename(
+    async fn replace(
         &self,
-        id: &InstanceId,
-        name: InstanceName,
+        current: &Instance,
+        changed: &Instance,
         event: &AuditEvent,
     ) -> StoreResult<bool> {
-        Ok(self.change(id, event, |stored| stored.instance.name = name))
+        let contents = &mut *self.lock();
+        match contents.instances.get_mut(&current.id).map(|contents| &mut contents.stored) {
+            Some(stored) if !stored.deleted && stored.instance == *current => {
+                stored.instance = changed.clone();
+                contents.audit.append(event.clone());
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
     }
 
     async fn set_password(

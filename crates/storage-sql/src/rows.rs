@@ -6,8 +6,8 @@
 use diesel::prelude::*;
 use merchant_otp_domain::{
     AccessTokenDescription, AccessTokenDigest, AccessTokenInfo, AccessTokenSerial, AuditEvent,
-    Expiration, Instance, InstanceId, InstanceName, MasterKeyId, OtpAlgorithm, OtpCounter,
-    OtpDeviceDescription, OtpDeviceId, OtpDeviceSummary, PasswordHash, SealedOtpDevice,
+    Expiration, Instance, InstanceId, InstanceName, InstanceSettings, MasterKeyId, OtpAlgorithm,
+    OtpCounter, OtpDeviceDescription, OtpDeviceId, OtpDeviceSummary, PasswordHash, SealedOtpDevice,
     SealedOtpKey, Timestamp, TokenScope,
 };
 use merchant_otp_ports::{
@@ -26,6 +26,7 @@ pub struct NewInstanceRow {
     name: String,
     password_hash: Option<String>,
     deleted: bool,
+    settings: String,
 }
 
 impl NewInstanceRow {
@@ -37,11 +38,12 @@ impl NewInstanceRow {
             name: instance.name.as_str().to_owned(),
             password_hash: password.map(|hash| hash.as_str().to_owned()),
             deleted: false,
+            settings: instance.settings.as_str().to_owned(),
         }
     }
 }
 
-/// A row of `instances`. Not `Debug`, because it holds a password hash.
+/// A row of `instances`, without its settings. Not `Debug`, because it holds a password hash.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = instances)]
 pub struct InstanceRow {
@@ -53,14 +55,29 @@ pub struct InstanceRow {
 }
 
 impl InstanceRow {
-    /// Converts the row to an instance.
+    /// Converts the row to an instance without its settings.
     ///
     /// # Errors
     ///
     /// If the row is invalid. The error names the violated rule but not the value.
     pub fn into_instance(self) -> Result<StoredInstance, Cause> {
-        let instance =
-            Instance { id: InstanceId::parse(&self.id)?, name: InstanceName::parse(self.name)? };
+        self.with_settings(InstanceSettings::default())
+    }
+
+    /// Converts the row and the settings to an instance.
+    ///
+    /// # Errors
+    ///
+    /// As [`InstanceRow::into_instance`].
+    pub fn into_complete_instance(
+        (row, settings): (Self, String),
+    ) -> Result<StoredInstance, Cause> {
+        row.with_settings(InstanceSettings::parse(settings)?)
+    }
+
+    fn with_settings(self, settings: InstanceSettings) -> Result<StoredInstance, Cause> {
+        let (id, name) = (InstanceId::parse(&self.id)?, InstanceName::parse(self.name)?);
+        let instance = Instance { id, name, settings };
         let password = self.password_hash.map(PasswordHash::parse).transpose()?;
         Ok(StoredInstance { serial: self.serial, instance, password, deleted: self.deleted })
     }

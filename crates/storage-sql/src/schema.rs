@@ -8,6 +8,7 @@ diesel::table! {
         name -> Text,
         password_hash -> Nullable<Text>,
         deleted -> Bool,
+        settings -> Text,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use diesel::prelude::*;
-use merchant_otp_domain::{AuditEvent, Instance, InstanceId, InstanceName, PasswordHash};
+use merchant_otp_domain::{AuditEvent, Instance, InstanceId, PasswordHash};
 use merchant_otp_ports::{
     InstanceInsertion, InstanceStore, StoreError, StoreResult, StoredInstance,
 };
@@ -30,8 +30,10 @@ impl InstanceStore for SqlStores {
     }
 
     async fn find(&self, id: &InstanceId) -> StoreResult<Option<StoredInstance>> {
-        let query = instances::table.find(id.as_str().to_owned()).select(InstanceRow::as_select());
-        Ok(self.reading.fetch(query, InstanceRow::into_instance).await?.pop())
+        let query = instances::table
+            .find(id.as_str().to_owned())
+            .select((InstanceRow::as_select(), instances::settings));
+        Ok(self.reading.fetch(query, InstanceRow::into_complete_instance).await?.pop())
     }
 
     async fn list(&self) -> StoreResult<Vec<StoredInstance>> {
@@ -39,15 +41,20 @@ impl InstanceStore for SqlStores {
         self.reading.fetch(query, InstanceRow::into_instance).await
     }
 
-    async fn rename(
+    async fn replace(
         &self,
-        id: &InstanceId,
-        name: InstanceName,
+        current: &Instance,
+        changed: &Instance,
         event: &AuditEvent,
     ) -> StoreResult<bool> {
-        let statement = diesel::update(instances::table.find(id.as_str().to_owned()))
+        let statement = diesel::update(instances::table.find(current.id.as_str().to_owned()))
             .filter(instances::deleted.eq(false))
-            .set(instances::name.eq(name.as_str().to_owned()));
+            .filter(instances::name.eq(current.name.as_str().to_owned()))
+            .filter(instances::settings.eq(current.settings.as_str().to_owned()))
+            .set((
+                instances::name.eq(changed.name.as_str().to_owned()),
+                instances::settings.eq(changed.settings.as_str().to_owned()),
+            ));
         self.change(event, statement).await
     }
 

@@ -89,6 +89,9 @@ impl ErrorAnswer {
                 Code::MerchantPrivatePostInstancesAlreadyExists
             }
             Error::InstancePurgeRequired => Code::MerchantPrivatePostInstancesPurgeRequired,
+            Error::InstanceSettings(rule) => {
+                return Self { detail: Some(rule.to_string()), ..Code::GenericJsonInvalid.into() };
+            }
             Error::Unauthorized(_) => Code::MerchantGenericUnauthorized,
             // The registry has no code for this.
             Error::TooManyLogIns { retry_after } | Error::TooManyPasswords { retry_after } => {
@@ -149,6 +152,7 @@ fn write_failed(operation: Operation) -> ErrorCode {
         | Operation::LogIn
         | Operation::AddInstance
         | Operation::RenameInstance
+        | Operation::ChangeInstance
         | Operation::SetPassword
         | Operation::DeleteInstance
         | Operation::PurgeInstance
@@ -159,7 +163,9 @@ fn write_failed(operation: Operation) -> ErrorCode {
 /// The code of a deleted instance. The protocol has a separate code for changing it.
 fn deleted(operation: Operation) -> ErrorCode {
     match operation {
-        Operation::RenameInstance => ErrorCode::MerchantPrivatePatchInstancesPurgeRequired,
+        Operation::RenameInstance | Operation::ChangeInstance => {
+            ErrorCode::MerchantPrivatePatchInstancesPurgeRequired
+        }
         Operation::AddOtpDevice
         | Operation::ChangeOtpDevice
         | Operation::RemoveOtpDevice

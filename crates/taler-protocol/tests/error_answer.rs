@@ -20,7 +20,7 @@ fn check(error: &Error, operation: Operation, number: u16, class: ErrorClass) ->
 }
 
 /// All operations; one permission stands for all of [`Operation::Use`].
-const OPERATIONS: [Operation; 12] = [
+const OPERATIONS: [Operation; 13] = [
     Operation::AddOtpDevice,
     Operation::ChangeOtpDevice,
     Operation::RemoveOtpDevice,
@@ -29,6 +29,7 @@ const OPERATIONS: [Operation; 12] = [
     Operation::LogIn,
     Operation::AddInstance,
     Operation::RenameInstance,
+    Operation::ChangeInstance,
     Operation::SetPassword,
     Operation::DeleteInstance,
     Operation::PurgeInstance,
@@ -49,7 +50,7 @@ fn a_failed_write_has_a_separate_code_when_a_device_is_registered() {
 fn a_deleted_instance_has_a_separate_code_when_it_is_changed() {
     for operation in OPERATIONS {
         let (number, class) = match operation {
-            Operation::RenameInstance => (2625, ErrorClass::Conflict),
+            Operation::RenameInstance | Operation::ChangeInstance => (2625, ErrorClass::Conflict),
             _ => (2016, ErrorClass::NotFound),
         };
         check(&Error::InstanceDeleted, operation, number, class);

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use merchant_otp_application::operator::Operator;
-use merchant_otp_application::{Error, ListedInstance, NewAccessToken, Presented, Refusal};
+use merchant_otp_application::{
+    Error, InstanceChange, ListedInstance, NewAccessToken, Presented, Refusal,
+};
 use merchant_otp_domain::{
-    AccessToken, Instance, InstanceId, InstanceName, Lifetime, OtpAlgorithm, Permission, Scope,
-    TokenScope,
+    AccessToken, Instance, InstanceId, Lifetime, OtpAlgorithm, Permission, Scope, TokenScope,
 };
 
 use crate::{ManualClock, device, fixture, instance, new_token, presented, service};
@@ -58,7 +59,7 @@ async fn a_deleted_instance_is_unusable_until_it_is_purged() {
         fixture.log_in("shop", "right", 1).await.map(|_| ()),
         fixture.log_out(Some(&token)).await,
         fixture.service.find_instance(fixture.shop.as_str()).await,
-        fixture.service.rename_instance(&write, &InstanceName::parse("x").unwrap()).await,
+        fixture.service.change_instance(&write, &InstanceChange::default()).await,
         fixture.service.delete_instance(&write).await,
     ];
     for result in results {

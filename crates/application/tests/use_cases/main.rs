@@ -16,9 +16,9 @@ use merchant_otp_application::{
     Error, Grant, LogIn, ManagementGrant, NewAccessToken, Presented, Service,
 };
 use merchant_otp_domain::{
-    AccessToken, AccessTokenDescription, Instance, InstanceId, InstanceName, Lifetime,
-    OtpAlgorithm, OtpCounter, OtpDevice, OtpDeviceDescription, OtpDeviceId, OtpKey, Password,
-    Permission, Scope, Timestamp, TokenScope,
+    AccessToken, AccessTokenDescription, Instance, InstanceId, InstanceName, InstanceSettings,
+    Lifetime, OtpAlgorithm, OtpCounter, OtpDevice, OtpDeviceDescription, OtpDeviceId, OtpKey,
+    Password, Permission, Scope, Timestamp, TokenScope,
 };
 
 use merchant_otp_ports::Clock;
@@ -61,7 +61,11 @@ fn manage(service: &Service) -> ManagementGrant {
 }
 
 fn instance(id: &str, name: &str) -> Instance {
-    Instance { id: InstanceId::parse(id).unwrap(), name: InstanceName::parse(name).unwrap() }
+    Instance {
+        id: InstanceId::parse(id).unwrap(),
+        name: InstanceName::parse(name).unwrap(),
+        settings: InstanceSettings::default(),
+    }
 }
 
 fn device(description: &str, key: &str, algorithm: OtpAlgorithm, counter: i64) -> OtpDevice {

@@ -29,7 +29,8 @@ pub(super) fn explain(error: Error) -> anyhow::Error {
             "the instance has no device with this id; \
              `merchant-otp device list --instance ID` shows all devices"
         }
-        Error::Unauthorized(_)
+        Error::InstanceSettings(_)
+        | Error::Unauthorized(_)
         | Error::TooManyLogIns { .. }
         | Error::TooManyPasswords { .. }
         | Error::PermissionMissing(_)

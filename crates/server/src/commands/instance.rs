@@ -4,7 +4,7 @@ use std::io::{self, BufRead, IsTerminal, Read, Write};
 
 use anyhow::{Context, bail};
 use merchant_otp_application::operator::Operator;
-use merchant_otp_domain::{Instance, Password, Permission};
+use merchant_otp_domain::{Instance, InstanceSettings, Password, Permission};
 use zeroize::Zeroizing;
 
 use crate::command_line::InstanceCommand;
@@ -18,7 +18,7 @@ pub(crate) async fn instance(settings: &Settings, command: InstanceCommand) -> a
     let operator = Operator::of(&service);
     match command {
         InstanceCommand::Add { id, name } => {
-            let instance = Instance { id, name };
+            let instance = Instance { id, name, settings: InstanceSettings::default() };
             let write = operator.grant_management(Permission::InstancesWrite);
             service.add_instance(&write, instance, None).await.map_err(explain)
         }

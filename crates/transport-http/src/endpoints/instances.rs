@@ -1,5 +1,6 @@
 //! `/management/instances[/$INSTANCE]` and `[/instances/$INSTANCE]/private`: instances.
 
+mod settings;
 pub(crate) mod wire;
 
 use actix_web::web::Data;
@@ -9,7 +10,7 @@ use merchant_otp_domain::{Operation, Permission};
 
 use self::wire::{
     InstanceAuthConfigurationMessage, InstanceConfigurationMessage, InstanceReconfigurationMessage,
-    InstancesResponse, QueryInstancesResponse,
+    InstancesResponse, QueryInstancesResponse, QueryInstancesResponseSchema,
 };
 use crate::endpoints::tags;
 use crate::error::{ErrorDetail, HttpError};
@@ -29,8 +30,8 @@ const READ: Operation = Operation::Use(Permission::InstancesRead);
     operation_id = "add_instance",
     tag = tags::INSTANCES,
     summary = "Create an instance",
-    description = "Creating the same instance again succeeds and changes nothing. Other fields of \
-                   the protocol's InstanceConfigurationMessage are ignored.",
+    description = "Creating the same instance again succeeds and changes nothing. The settings of \
+                   the protocol are stored for clients; the service does not use them.",
     security(("access_token" = [])),
     request_body = InstanceConfigurationMessage,
     responses(
@@ -42,8 +43,8 @@ const READ: Operation = Operation::Use(Permission::InstancesRead);
         ),
         (
             status = 409,
-            description = "An instance with this id and another name or password exists (2600), or \
-                           a deleted instance has this id (2603).",
+            description = "An instance with this id and another name, password or settings exists \
+                           (2600), or a deleted instance has this id (2603).",
             body = ErrorDetail
         ),
         (status = 429, description = tags::TOO_MANY_PASSWORDS, body = ErrorDetail),
@@ -81,8 +82,8 @@ pub(crate) async fn add(
         ),
         (
             status = 409,
-            description = "An instance with this id and another name or password exists (2600), or \
-                           a deleted instance has this id (2603).",
+            description = "An instance with this id and another name, password or settings exists \
+                           (2600), or a deleted instance has this id (2603).",
             body = ErrorDetail
         ),
         (status = 429, description = tags::TOO_MANY_PASSWORDS, body = ErrorDetail),
@@ -132,32 +133,31 @@ pub(crate) async fn list(
     operation_id = "show_instance",
     tag = tags::INSTANCES,
     summary = "Show an instance",
-    description = "Returns the name. The other fields have fixed values, which clients of the \
-                   protocol expect.",
+    description = "Returns the name, and the settings as they were written. Settings that clients \
+                   of the protocol need have a default value.",
     security(("access_token" = [])),
-    responses((status = 200, description = "The instance.", body = QueryInstancesResponse))
+    responses((status = 200, description = "The instance.", body = QueryInstancesResponseSchema))
 )]
 pub(crate) async fn show(
     state: Data<State>,
     right: Authorized<InstancesRead>,
 ) -> Result<HttpResponse, HttpError> {
     let found = state.service.instance(&right.grant).await.map_err(HttpError::during(READ))?;
-    Ok(HttpResponse::Ok().json(QueryInstancesResponse::from(&found)))
+    Ok(HttpResponse::Ok().json(QueryInstancesResponse(&found)))
 }
 
-/// `PATCH` on one: renames an instance.
+/// `PATCH` on one: changes the name and the settings of an instance.
 #[utoipa::path(
     patch,
     path = "/private",
     operation_id = "change_instance",
     tag = tags::INSTANCES,
-    summary = "Rename an instance",
-    description = "If the name is absent or null, it is not changed. Other fields of the \
-                   protocol's InstanceReconfigurationMessage are ignored.",
+    summary = "Change an instance",
+    description = "What is absent or null is not changed.",
     security(("access_token" = [])),
     request_body = InstanceReconfigurationMessage,
     responses(
-        (status = 204, description = "The instance has the name."),
+        (status = 204, description = "The instance is changed."),
         (status = 409, description = "The instance was deleted (2625).", body = ErrorDetail),
     )
 )]
@@ -165,11 +165,9 @@ pub(crate) async fn change(
     state: Data<State>,
     WithBody { right, body }: WithBody<Authorized<InstancesWrite>>,
 ) -> Result<HttpResponse, HttpError> {
-    let changed = match InstanceReconfigurationMessage::read(&body)?.name {
-        Some(name) => state.service.rename_instance(&right.grant, &name).await,
-        None => state.service.find_instance(right.grant.instance().as_str()).await,
-    };
-    changed.map_err(HttpError::during(Operation::RenameInstance))?;
+    let change = InstanceReconfigurationMessage::read(&body)?.into_change();
+    let changed = state.service.change_instance(&right.grant, &change).await;
+    changed.map_err(HttpError::during(change.operation()))?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -24,18 +24,14 @@ enum Seconds {
     Never(&'static str),
 }
 
-/// A duration.
-#[derive(Serialize, ToSchema)]
+/// A duration, for the description of the API: bodies are read field by field.
+#[derive(ToSchema)]
 #[schema(as = RelativeTime)]
+#[expect(dead_code, reason = "a schema")]
 pub(crate) struct RelativeTimeJson {
     /// Microseconds, or `forever`.
     #[schema(schema_with = microseconds_schema)]
     d_us: u64,
-}
-
-impl RelativeTimeJson {
-    /// A duration of zero.
-    pub(crate) const ZERO: Self = Self { d_us: 0 };
 }
 
 fn seconds_schema() -> OneOfBuilder {

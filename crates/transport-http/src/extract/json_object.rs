@@ -36,7 +36,7 @@ impl JsonError {
 
     /// Returns the position and the reason of a syntax error. The parser's reasons do not quote the
     /// text, except those about its data.
-    fn syntax(error: &serde_json::Error) -> Self {
+    pub(crate) fn syntax(error: &serde_json::Error) -> Self {
         if error.is_data() {
             return Self::Malformed("the body is not a JSON object".into());
         }
@@ -143,9 +143,9 @@ impl JsonObject {
     }
 }
 
-/// Returns the text of a body, without the byte-order mark that some clients write (RFC 8259 section
-/// 8.1 allows to ignore it).
-fn text(json: &[u8]) -> Result<&str, JsonError> {
+/// Returns the text of a body, without the byte-order mark that some clients write (RFC 8259
+/// section 8.1 allows to ignore it).
+pub(crate) fn text(json: &[u8]) -> Result<&str, JsonError> {
     if json.starts_with(b"\xff\xfe") || json.starts_with(b"\xfe\xff") {
         return Err(JsonError::Malformed("the body is UTF-16; send UTF-8".into()));
     }

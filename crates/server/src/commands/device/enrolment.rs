@@ -42,8 +42,8 @@ pub(crate) fn qr_code(text: &str) -> anyhow::Result<Zeroizing<String>> {
 #[cfg(test)]
 mod tests {
     use merchant_otp_domain::{
-        InstanceId, InstanceName, OtpAlgorithm, OtpCounter, OtpDeviceDescription, OtpDeviceId,
-        OtpKey,
+        InstanceId, InstanceName, InstanceSettings, OtpAlgorithm, OtpCounter, OtpDeviceDescription,
+        OtpDeviceId, OtpKey,
     };
 
     use super::*;
@@ -76,6 +76,7 @@ mod tests {
         let instance = Instance {
             id: InstanceId::parse("cafe").unwrap(),
             name: InstanceName::parse("Café: a & b").unwrap(),
+            settings: InstanceSettings::default(),
         };
         let device = OtpDevice::new(
             OtpDeviceId::parse("till 1?#%").unwrap(),

@@ -1,13 +1,14 @@
 //! The bodies of requests and responses about instances.
 
-use std::collections::BTreeMap;
-
-use merchant_otp_application::ListedInstance;
-use merchant_otp_domain::{Instance, InstanceId, InstanceName, Password};
+use merchant_otp_application::{InstanceChange, ListedInstance, instance_settings};
+use merchant_otp_domain::{Instance, InstanceId, InstanceName, InstanceSettings, Password};
 use merchant_otp_taler_protocol::{ACCESS_TOKEN_PREFIX, PASSWORD_METHOD};
-use serde::Serialize;
+use serde::ser::{Error as _, SerializeMap};
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
+use super::settings::{self, DEFAULTS};
 use crate::endpoints::time::RelativeTimeJson;
 use crate::error::HttpError;
 use crate::extract::json_object::{JsonError, JsonObject};
@@ -52,44 +53,54 @@ pub(crate) struct InstanceEntry<'a> {
     deleted: bool,
 }
 
-/// The properties of an instance.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct QueryInstancesResponse<'a> {
+/// The properties of an instance, as the description of the API has them.
+#[derive(ToSchema)]
+#[schema(as = QueryInstancesResponse)]
+#[expect(dead_code, reason = "a schema")]
+pub(crate) struct QueryInstancesResponseSchema {
     /// The display name.
-    name: &'a str,
+    name: String,
     /// Empty: the service has no keys.
-    merchant_pub: &'static str,
-    /// Empty.
+    merchant_pub: String,
+    /// The address, as it was written.
     #[schema(value_type = Object)]
-    address: BTreeMap<&'static str, &'static str>,
-    /// Empty.
+    address: (),
+    /// The jurisdiction, as it was written.
     #[schema(value_type = Object)]
-    jurisdiction: BTreeMap<&'static str, &'static str>,
-    /// Always `false`.
+    jurisdiction: (),
+    /// As it was written.
     use_stefan: bool,
-    /// Always zero.
+    /// As it was written; zero by default.
     default_pay_delay: RelativeTimeJson,
-    /// Always zero.
+    /// As it was written; zero by default.
     default_refund_delay: RelativeTimeJson,
-    /// Always zero.
+    /// As it was written; zero by default.
     default_wire_transfer_delay: RelativeTimeJson,
     /// How clients log in.
     auth: AuthMethod,
 }
 
-impl<'a> From<&'a Instance> for QueryInstancesResponse<'a> {
-    fn from(instance: &'a Instance) -> Self {
-        Self {
-            name: instance.name.as_str(),
-            merchant_pub: NO_KEY,
-            address: BTreeMap::new(),
-            jurisdiction: BTreeMap::new(),
-            use_stefan: false,
-            default_pay_delay: RelativeTimeJson::ZERO,
-            default_refund_delay: RelativeTimeJson::ZERO,
-            default_wire_transfer_delay: RelativeTimeJson::ZERO,
-            auth: AuthMethod { method: PASSWORD_METHOD },
+/// The properties of an instance: its name, its settings as they were written, and what clients of
+/// the protocol expect besides.
+pub(crate) struct QueryInstancesResponse<'a>(pub(crate) &'a Instance);
+
+impl Serialize for QueryInstancesResponse<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let written = instance_settings::members(&self.0.settings);
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry(NAME, self.0.name.as_str())?;
+        map.serialize_entry("merchant_pub", NO_KEY)?;
+        for (name, default) in DEFAULTS {
+            if !written.iter().any(|(member, _)| member == name) {
+                let default: &RawValue = serde_json::from_str(default).map_err(S::Error::custom)?;
+                map.serialize_entry(name, default)?;
+            }
         }
+        for (name, value) in &written {
+            map.serialize_entry(name, value)?;
+        }
+        map.serialize_entry(AUTH, &AuthMethod { method: PASSWORD_METHOD })?;
+        map.end()
     }
 }
 
@@ -107,7 +118,8 @@ const METHOD: &str = "method";
 const PASSWORD: &str = "password";
 const TOKEN: &str = "token";
 
-/// An instance to create.
+/// An instance to create. The other settings of the protocol, such as `address`, are stored as they
+/// are: up to 64 KiB.
 #[derive(ToSchema)]
 pub(crate) struct InstanceConfigurationMessage {
     /// The name in URLs.
@@ -128,6 +140,8 @@ pub(crate) struct InstanceConfigurationMessage {
     name: InstanceName,
     /// How clients log in.
     auth: InstanceAuthConfigurationMessage,
+    #[schema(ignore)]
+    settings: InstanceSettings,
 }
 
 impl InstanceConfigurationMessage {
@@ -138,16 +152,19 @@ impl InstanceConfigurationMessage {
         let name = name.map_err(JsonError::refused(NAME))?;
         let auth = message.required(AUTH)?.object(AUTH);
         let auth = auth.and_then(InstanceAuthConfigurationMessage::of);
-        Ok(Self { id, name, auth: auth.map_err(HttpError::AuthOfNewInstance)? })
+        let settings = settings::read(json)?;
+        Ok(Self { id, name, auth: auth.map_err(HttpError::AuthOfNewInstance)?, settings })
     }
 
     /// Returns the instance and its password.
     pub(crate) fn into_instance(self) -> (Instance, Password) {
-        (Instance { id: self.id, name: self.name }, self.auth.password)
+        let Self { id, name, auth, settings } = self;
+        (Instance { id, name, settings }, auth.password)
     }
 }
 
-/// A change of an instance.
+/// A change of an instance. The other settings of the protocol, such as `address`, are replaced if
+/// they are present.
 #[derive(ToSchema)]
 pub(crate) struct InstanceReconfigurationMessage {
     /// The display name.
@@ -157,7 +174,9 @@ pub(crate) struct InstanceReconfigurationMessage {
         max_length = 1024,
         pattern = r"^[^\x00-\x1f\x7f-\x9f]+$"
     )]
-    pub(crate) name: Option<InstanceName>,
+    name: Option<InstanceName>,
+    #[schema(ignore)]
+    settings: InstanceSettings,
 }
 
 impl InstanceReconfigurationMessage {
@@ -165,7 +184,11 @@ impl InstanceReconfigurationMessage {
         let mut message = JsonObject::parse(json, &[NAME])?;
         let parse = |text: &str| InstanceName::parse(text).map_err(JsonError::refused(NAME));
         let name = message.take(NAME).map(|name| name.text(NAME).and_then(parse));
-        Ok(Self { name: name.transpose()? })
+        Ok(Self { name: name.transpose()?, settings: settings::read(json)? })
+    }
+
+    pub(crate) fn into_change(self) -> InstanceChange {
+        InstanceChange { name: self.name, settings: self.settings }
     }
 }
 
