@@ -5,8 +5,14 @@ use merchant_otp_storage_sqlite::SqliteBackend;
 use std::path::PathBuf;
 use std::sync::{Arc, Barrier};
 
-const MIGRATIONS: [&str; 5] =
-    ["20261124000000", "20261124060000", "20261124070000", "20261124090000", "20261126000000"];
+const MIGRATIONS: [&str; 6] = [
+    "20261124000000",
+    "20261124060000",
+    "20261124070000",
+    "20261124090000",
+    "20261126000000",
+    "20261127000000",
+];
 
 fn open(path: PathBuf) -> SqliteBackend {
     SqliteBackend::open(path, 1)
