@@ -24,9 +24,9 @@ use crate::state::State;
     operation_id = "log_in",
     tag = tags::ACCESS_TOKENS,
     summary = "Issue an access token",
-    description = "In exchange for the password of the instance (Basic, with the id of the \
-                   instance as the user name), or for a refreshable access token whose scope \
-                   covers the new one.",
+    description = "The client presents the password of the instance (Basic, with the id of the \
+                   instance as the user name), or a refreshable access token whose scope covers \
+                   that of the new one.",
     security(("password" = []), ("access_token" = [])),
     request_body = LoginTokenRequest,
     responses(
@@ -91,15 +91,15 @@ pub(crate) async fn log_out(
         (
             "offset" = Option<u64>,
             Query,
-            description = "The serial after which the list begins; before which, if `limit` is \
-                           negative.",
+            description = "The list begins after this serial or, if `limit` is negative, before \
+                           it.",
             format = "uint64",
             maximum = 18_446_744_073_709_551_615_u64
         ),
     ),
     responses(
         (status = 200, description = "The access tokens.", body = TokenInfos),
-        (status = 204, description = "There are none."),
+        (status = 204, description = "The requested page is empty."),
         (status = 400, description = "A parameter is malformed (26).", body = ErrorDetail),
     )
 )]

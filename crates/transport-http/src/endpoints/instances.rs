@@ -64,8 +64,8 @@ pub(crate) async fn add(
     operation_id = "provision_instance",
     tag = tags::INSTANCES,
     summary = "Create an instance (self-provisioning)",
-    description = "Does the same as `POST /management/instances`, for clients of backends that let \
-                   everybody create an instance. Here it needs a token of `admin`.",
+    description = "Like `POST /management/instances`, for clients that expect a backend with \
+                   self-provisioning. This service requires a token of `admin`.",
     security(("access_token" = [])),
     request_body = InstanceConfigurationMessage,
     responses(
@@ -133,8 +133,8 @@ pub(crate) async fn list(
     operation_id = "show_instance",
     tag = tags::INSTANCES,
     summary = "Show an instance",
-    description = "Returns the name, and the settings as they were written. Settings that clients \
-                   of the protocol need have a default value.",
+    description = "Returns the name, and the settings as clients wrote them. Settings that clients \
+                   of the protocol require have default values.",
     security(("access_token" = [])),
     responses((status = 200, description = "The instance.", body = QueryInstancesResponseSchema))
 )]
@@ -153,7 +153,7 @@ pub(crate) async fn show(
     operation_id = "change_instance",
     tag = tags::INSTANCES,
     summary = "Change an instance",
-    description = "What is absent or null is not changed.",
+    description = "Fields that are absent or null are not changed.",
     security(("access_token" = [])),
     request_body = InstanceReconfigurationMessage,
     responses(
@@ -178,8 +178,8 @@ pub(crate) async fn change(
     operation_id = "remove_instance",
     tag = tags::INSTANCES,
     summary = "Delete or purge an instance",
-    description = "A deleted instance keeps its id and its devices, but cannot be used. Only \
-                   `admin` can purge it then, below /management.",
+    description = "A deleted instance keeps its id and its devices, but cannot be used. After \
+                   that, only `admin` can purge it, below /management.",
     security(("access_token" = [])),
     params((
         "purge" = Option<String>,
@@ -218,11 +218,11 @@ pub(crate) async fn remove(
     security(("access_token" = [])),
     request_body = InstanceAuthConfigurationMessage,
     responses(
-        (status = 204, description = "The instance has the password."),
+        (status = 204, description = "The password is changed."),
         (
             status = 400,
-            description = "The body is malformed (22), or the authentication is not as expected \
-                           (2602).",
+            description = "The body is malformed (22), or it is not a password with the method \
+                           `token` (2602).",
             body = ErrorDetail
         ),
         (status = 429, description = tags::TOO_MANY_PASSWORDS, body = ErrorDetail),

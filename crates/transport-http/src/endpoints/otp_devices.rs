@@ -86,8 +86,8 @@ pub(crate) async fn list_head(
     operation_id = "show_otp_device",
     tag = tags::OTP_DEVICES,
     summary = "Show a device and its codes",
-    description = "The key is never returned. The codes are those for a point in time, and for a \
-                   price if the algorithm of the device includes it.",
+    description = "The key is never returned. The codes depend on the time, and on the price if \
+                   the algorithm of the device includes it.",
     security(("access_token" = [])),
     params(
         ("device" = String, Path, description = "The id of the device.", min_length = 1),
@@ -100,7 +100,7 @@ pub(crate) async fn list_head(
         (
             "price" = Option<String>,
             Query,
-            description = "The price of a payment.",
+            description = "The amount of a payment, such as `EUR:1.50`.",
             pattern = "^[A-Z]{1,11}:[0-9]{1,15}([.][0-9]{1,8})?$"
         ),
     ),
@@ -139,8 +139,8 @@ pub(crate) async fn show(
         (status = 404, description = NO_DEVICE, body = ErrorDetail),
         (
             status = 409,
-            description = "The change names another algorithm, or others changed the device at \
-                           each attempt (2852). Nothing was changed.",
+            description = "The request changes the algorithm, or concurrent requests changed the \
+                           device at every attempt (2852). Nothing was changed.",
             body = ErrorDetail
         ),
     )

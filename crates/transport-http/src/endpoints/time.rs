@@ -24,7 +24,8 @@ enum Seconds {
     Never(&'static str),
 }
 
-/// A duration, for the description of the API: bodies are read field by field.
+/// A duration.
+// A schema only: bodies are read field by field.
 #[derive(ToSchema)]
 #[schema(as = RelativeTime)]
 #[expect(dead_code, reason = "a schema")]

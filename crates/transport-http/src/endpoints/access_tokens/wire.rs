@@ -12,7 +12,7 @@ use crate::extract::json_object::{JsonError, JsonObject, Value};
 /// A newly issued access token.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct LoginTokenSuccessResponse<'a> {
-    /// The token again, under its field name before v19.
+    /// The same token, under the field name before protocol v19.
     token: &'a str,
     /// The token. It cannot be retrieved later.
     access_token: &'a str,
@@ -100,8 +100,8 @@ pub(crate) struct LoginTokenRequest {
     /// The purpose of the token.
     #[schema(value_type = Option<String>, max_length = 1024, pattern = r"^[^\x00]*$")]
     description: Option<AccessTokenDescription>,
-    /// Whether the token is refreshable. Clients before v19 send this instead of the suffix
-    /// `:refreshable` of the scope.
+    /// Whether the token is refreshable. Clients before protocol v19 send this field instead of the
+    /// suffix `:refreshable` of the scope.
     refreshable: Option<bool>,
 }
 

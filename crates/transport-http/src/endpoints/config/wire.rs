@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// How to display amounts of a currency: `CurrencySpecification` of the protocol.
+/// The display of amounts in a currency: `CurrencySpecification` of the protocol.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CurrencySpecification {
@@ -37,9 +37,9 @@ pub(crate) struct MerchantVersionResponse<'a> {
     pub(crate) implementation: &'static str,
     /// The default currency.
     pub(crate) currency: &'a str,
-    /// What clients should be tailored to: `point-of-sale`.
+    /// The default persona of clients: `point-of-sale`.
     pub(crate) default_persona: &'static str,
-    /// How to display amounts, by currency.
+    /// The supported currencies, by code.
     #[schema(value_type = BTreeMap<String, CurrencySpecification>)]
     pub(crate) currencies: BTreeMap<&'a str, &'a CurrencySpecification>,
     /// Empty: the service takes no payments.

@@ -53,7 +53,7 @@ pub(crate) struct InstanceEntry<'a> {
     deleted: bool,
 }
 
-/// The properties of an instance, as the description of the API has them.
+/// The properties of an instance.
 #[derive(ToSchema)]
 #[schema(as = QueryInstancesResponse)]
 #[expect(dead_code, reason = "a schema")]
@@ -62,26 +62,26 @@ pub(crate) struct QueryInstancesResponseSchema {
     name: String,
     /// Empty: the service has no keys.
     merchant_pub: String,
-    /// The address, as it was written.
+    /// The address, as written by the client.
     #[schema(value_type = Object)]
     address: (),
-    /// The jurisdiction, as it was written.
+    /// The jurisdiction, as written by the client.
     #[schema(value_type = Object)]
     jurisdiction: (),
-    /// As it was written.
+    /// As written by the client; `false` by default.
     use_stefan: bool,
-    /// As it was written; zero by default.
+    /// As written by the client; zero by default.
     default_pay_delay: RelativeTimeJson,
-    /// As it was written; zero by default.
+    /// As written by the client; zero by default.
     default_refund_delay: RelativeTimeJson,
-    /// As it was written; zero by default.
+    /// As written by the client; zero by default.
     default_wire_transfer_delay: RelativeTimeJson,
     /// How clients log in.
     auth: AuthMethod,
 }
 
-/// The properties of an instance: its name, its settings as they were written, and what clients of
-/// the protocol expect besides.
+/// The properties of an instance: its name, its settings as clients wrote them, and the other
+/// fields that clients of the protocol expect.
 pub(crate) struct QueryInstancesResponse<'a>(pub(crate) &'a Instance);
 
 impl Serialize for QueryInstancesResponse<'_> {
@@ -118,8 +118,8 @@ const METHOD: &str = "method";
 const PASSWORD: &str = "password";
 const TOKEN: &str = "token";
 
-/// An instance to create. The other settings of the protocol, such as `address`, are stored as they
-/// are: up to 64 KiB.
+/// An instance to create. The other settings of the protocol, such as `address`, are stored
+/// unchanged: up to 64 KiB.
 #[derive(ToSchema)]
 pub(crate) struct InstanceConfigurationMessage {
     /// The name in URLs.

@@ -26,10 +26,10 @@ pub(crate) struct OtpDeviceDetails<'a> {
     otp_algorithm: u8,
     /// The counter. No algorithm uses it.
     otp_ctr: i64,
-    /// The time that the codes are for, in seconds since the epoch.
+    /// The time of the codes, in seconds since the epoch.
     otp_timestamp: u64,
-    /// The codes of the time's step, the two steps before it and the two after it, in order, one
-    /// per line; absent if there are none.
+    /// The codes of five time steps, one per line, in ascending order: the two steps before the
+    /// time, its own step, and the two steps after it. Absent if there are no codes.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, pattern = "^[0-9]{8}(\n[0-9]{8}){4}$")]
     otp_code: Option<String>,
@@ -141,7 +141,7 @@ pub(crate) struct OtpDevicePatchDetails {
     /// The key in Base32 (RFC 3548).
     #[schema(value_type = Option<String>, pattern = "^[A-Za-z2-7]{0,206}={0,6}$")]
     otp_key: Option<OtpKey>,
-    /// The algorithm of the codes, which must be that of the device.
+    /// The algorithm of the device, which cannot be changed.
     #[schema(schema_with = optional_algorithm_schema, required = false)]
     otp_algorithm: Option<OtpAlgorithm>,
     /// The counter of a counter-based device.
