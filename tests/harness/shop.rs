@@ -26,6 +26,9 @@ pub const ALL: &str = r#"{"scope": "all"}"#;
 /// The key of the test vectors of RFC 6238, in Base32.
 pub const KEY: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 
+/// A token in the form of those that the service issues, which it did not issue.
+pub const UNKNOWN_TOKEN: &str = "secret-token:7777777777777777777777777777777777777777777777777777";
+
 /// Starts a server with an instance `shop` whose password is `right`.
 #[must_use]
 pub fn shop(storage: &Storage) -> Server {

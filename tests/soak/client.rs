@@ -202,8 +202,11 @@ impl<'a> Client<'a> {
 
     fn send_without_permission(&mut self) {
         let right = self.rng.bool();
-        let (instance, token) =
-            if right { ("nobody", &*self.run.tokens[0]) } else { (INSTANCES[0], "secret-token:x") };
+        let (instance, token) = if right {
+            ("nobody", &*self.run.tokens[0])
+        } else {
+            (INSTANCES[0], merchant_otp_tests::UNKNOWN_TOKEN)
+        };
         let url = format!("http://{}/instances/{instance}/private/otp-devices", self.run.address);
         let answer = self.agent.get(url).header("Authorization", format!("Bearer {token}")).call();
         let status = answer.map_or(0, |answer| answer.status().as_u16());

@@ -1,13 +1,19 @@
 //! Access tokens: refreshed, listed and revoked.
 
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread;
+
 use merchant_otp_tests::{
-    ALL, DEVICES, ErrorCode, Server, Storage, TOKEN, TOKENS, basic, json, shop, token,
+    ALL, DEVICES, ErrorCode, Server, Storage, TOKEN, TOKENS, basic, json, shop, token, wait_until,
 };
 use serde_json::json;
 
 use crate::{device, on_both_databases};
 
 on_both_databases! {
+    a_live_thief_does_not_survive_a_revocation_of_all_tokens,
+    a_thief_with_the_password_does_not_survive_a_new_password,
     a_cached_token_is_refused_at_once_by_the_process_that_revokes_it,
     a_refreshable_token_issues_tokens_within_its_scope,
     a_log_out_is_effective_in_every_process,
@@ -181,4 +187,102 @@ fn a_cached_token_is_refused_at_once_by_the_process_that_revokes_it(storage: &St
     server
         .post("shop", &token, device("other").to_string())
         .expect_error(401, ErrorCode::MerchantGenericUnauthorized);
+}
+
+/// Thieves that exchange a refreshable token without a pause, on some connections.
+struct Thieves<'a> {
+    server: &'a Server,
+    stop: AtomicBool,
+    exchanges: AtomicU32,
+}
+
+impl Thieves<'_> {
+    /// Exchanges the newest token until stopped; returns all tokens.
+    fn exchange(&self, first: &str) -> Vec<String> {
+        let mut stolen = vec![first.to_owned()];
+        while !self.stop.load(Ordering::Relaxed) {
+            let newest = stolen.last().unwrap();
+            let reply = self.server.call("POST", TOKEN, newest, r#"{"scope": "all:refreshable"}"#);
+            if reply.status != 200 {
+                break;
+            }
+            self.exchanges.fetch_add(1, Ordering::Relaxed);
+            stolen.push(token(&reply));
+        }
+        stolen
+    }
+}
+
+fn a_live_thief_does_not_survive_a_revocation_of_all_tokens(storage: &Storage) {
+    let server = shop(storage);
+    for (connections, command) in [
+        (1, &["token", "revoke", "--instance", "shop", "--all"][..]),
+        (2, &["token", "revoke", "--instance", "shop", "--all"]),
+        (8, &["token", "revoke", "--instance", "shop", "--all"]),
+        (8, &["instance", "set-password", "shop", "--revoke-tokens"]),
+    ] {
+        let first = storage.token("shop", "all:refreshable", "forever");
+        let thieves = Thieves {
+            server: &server,
+            stop: AtomicBool::default(),
+            exchanges: AtomicU32::default(),
+        };
+        let stolen: Vec<_> = thread::scope(|scope| {
+            let running: Vec<_> =
+                (0..connections).map(|_| scope.spawn(|| thieves.exchange(&first))).collect();
+            wait_until("the thieves are at work", || {
+                thieves.exchanges.load(Ordering::Relaxed) > 20
+            });
+            let revoked = storage.run_with_input(command, "right");
+            assert!(revoked.success, "{}", revoked.stderr);
+            let listed = json(&server.log_in("shop", "right", ALL));
+            assert!(listed["access_token"].is_string());
+            thieves.stop.store(true, Ordering::Relaxed);
+            running.into_iter().flat_map(|thief| thief.join().unwrap()).collect()
+        });
+        assert!(stolen.len() > 20);
+        for token in stolen {
+            server
+                .call("GET", DEVICES, &token, "")
+                .expect_error(401, ErrorCode::MerchantGenericUnauthorized);
+        }
+    }
+}
+
+/// Log-ins with the old password are under way while it is changed.
+fn a_thief_with_the_password_does_not_survive_a_new_password(storage: &Storage) {
+    let server = shop(storage);
+    for round in 0..3 {
+        let (old, new) = (format!("password-{round}"), format!("password-{}", round + 1));
+        let set = |password: &str, more: &[&str]| {
+            let command = [&["instance", "set-password", "shop"], more].concat();
+            let set = storage.run_with_input(&command, password);
+            assert!(set.success, "{}", set.stderr);
+        };
+        set(&old, &[]);
+        let (stop, stolen) = (AtomicBool::default(), Mutex::new(Vec::new()));
+        thread::scope(|scope| {
+            for _ in 0..2 {
+                let (server, old, stop, stolen) = (&server, &old, &stop, &stolen);
+                scope.spawn(move || {
+                    while !stop.load(Ordering::Relaxed) {
+                        let reply = server.log_in("shop", old, ALL);
+                        if reply.status == 200 {
+                            stolen.lock().unwrap().push(token(&reply));
+                        } else if reply.status == 401 {
+                            break;
+                        }
+                    }
+                });
+            }
+            wait_until("the thieves are at work", || stolen.lock().unwrap().len() > 2);
+            set(&new, &["--revoke-tokens"]);
+            stop.store(true, Ordering::Relaxed);
+        });
+        for token in stolen.into_inner().unwrap() {
+            server
+                .call("GET", DEVICES, &token, "")
+                .expect_error(401, ErrorCode::MerchantGenericUnauthorized);
+        }
+    }
 }

@@ -1,7 +1,8 @@
 //! The audit trail: actor, operation, address and outcome.
 
 use merchant_otp_tests::{
-    ALL, DEVICES, ErrorCode, Server, Storage, StorageKind, TOKEN, basic, trail, wait_until,
+    ALL, DEVICES, ErrorCode, Server, Storage, StorageKind, TOKEN, UNKNOWN_TOKEN, basic, trail,
+    wait_until,
 };
 use serde_json::{Value, json};
 
@@ -41,7 +42,7 @@ fn changes_and_refusals_are_in_the_trail_and_in_the_log(storage: &Storage) {
         .post("shop", &reader, device("till").to_string())
         .expect_error(403, ErrorCode::GenericTokenPermissionInsufficient);
     server
-        .post("shop", "secret-token:made-up", "")
+        .post("shop", UNKNOWN_TOKEN, "")
         .expect_error(401, ErrorCode::MerchantGenericUnauthorized);
     let till = format!("{DEVICES}/till");
     let new_key = json!({ "otp_device_description": "Moved" }).to_string();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
-use merchant_otp_tests::{ErrorCode, Reply, Server, Storage};
+use merchant_otp_tests::{ErrorCode, Reply, Server, Storage, UNKNOWN_TOKEN};
 use serde_json::{Value, json};
 
 use crate::{device, on_both_databases};
@@ -286,7 +286,7 @@ fn endless_bodies_are_cut_off(storage: &Storage) {
     for (path, token, encoding, status) in [
         (path, &*token, "", "413"),
         (path, &token, "Content-Encoding: gzip\r\n", "413"),
-        (path, "secret-token:wrong", "", "401"),
+        (path, UNKNOWN_TOKEN, "", "401"),
         ("/instances/nobody/private/otp-devices", &token, "", "404"),
         ("/nowhere", &token, "", "404"),
     ] {

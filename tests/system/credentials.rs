@@ -1,6 +1,8 @@
 //! Authorization to register devices.
 
-use merchant_otp_tests::{ALL, DEVICES, ErrorCode, Reply, Server, Storage, TOKEN, basic};
+use merchant_otp_tests::{
+    ALL, DEVICES, ErrorCode, Reply, Server, Storage, TOKEN, UNKNOWN_TOKEN, basic,
+};
 
 use crate::{device, on_both_databases};
 
@@ -44,7 +46,7 @@ fn invalid_tokens_are_refused(storage: &Storage) {
         Some(""),
         Some("Bearer"),
         Some("Bearer secret-token:"),
-        Some("Bearer secret-token:made-up"),
+        Some(&*format!("Bearer {UNKNOWN_TOKEN}")),
         Some(&*format!("Bearer {secret}")),
         Some(&*format!("Basic {token}")),
         Some(&*format!("Bearer {token}x")),

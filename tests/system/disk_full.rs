@@ -3,7 +3,7 @@
 use std::iter;
 
 use ::postgres::{Client, NoTls};
-use merchant_otp_tests::{DEVICES, ErrorCode, Server, SmallDisk, Storage};
+use merchant_otp_tests::{DEVICES, ErrorCode, Server, SmallDisk, Storage, UNKNOWN_TOKEN};
 use merchant_otp_throwaway_postgres::Cluster;
 use serde_json::{Value, json};
 
@@ -32,7 +32,7 @@ fn expect_full(server: &Server, token: &str, load: &Load) {
     assert_eq!(server.call("GET", &format!("{DEVICES}/till-0"), token, "").status, 200);
     assert_eq!(server.request("GET", "/readyz", &[], b"").status, 204);
     server
-        .post("shop", "secret-token:made-up", "")
+        .post("shop", UNKNOWN_TOKEN, "")
         .expect_error(401, ErrorCode::MerchantGenericUnauthorized);
 }
 

@@ -2,7 +2,9 @@
 
 use std::thread;
 
-use merchant_otp_tests::{ALL, AUTH, ErrorCode, Server, Storage, StorageKind, json, token, trail};
+use merchant_otp_tests::{
+    ALL, AUTH, ErrorCode, Server, Storage, StorageKind, UNKNOWN_TOKEN, json, token, trail,
+};
 use serde_json::{Value, json};
 
 use crate::{device, on_both_databases};
@@ -431,7 +433,7 @@ fn an_instance_is_created_at_the_path_of_self_provisioning(storage: &Storage) {
     let shop = storage.token("shop", "all", "forever");
     let readonly = storage.token("admin", "readonly", "forever");
     let body = configuration("cafe", "Café", "right").to_string();
-    for token in [&shop, &readonly, "secret-token:made-up"] {
+    for token in [&shop, &readonly, UNKNOWN_TOKEN] {
         let refused = server.call("POST", "/instances", token, &body);
         refused.expect_error(403, ErrorCode::MerchantGenericUnauthorized);
     }

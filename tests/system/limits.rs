@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, available_parallelism, sleep};
 use std::time::{Duration, Instant};
 
-use merchant_otp_tests::{DEVICES, ErrorCode, RawConnection, Server, Storage};
+use merchant_otp_tests::{DEVICES, ErrorCode, RawConnection, Server, Storage, UNKNOWN_TOKEN};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde_json::json;
 
@@ -101,7 +101,7 @@ fn slow_clients_are_disconnected_while_others_are_served() {
                 5,
                 |server, _| {
                     let mut connection = server.connect();
-                    assert!(connection.write(post("secret-token:made-up", 100_000)));
+                    assert!(connection.write(post(UNKNOWN_TOKEN, 100_000)));
                     trickle(&mut connection, b" ").0
                 },
                 "HTTP/1.1 401 ",

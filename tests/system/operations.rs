@@ -4,7 +4,9 @@ use std::net::TcpListener;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use merchant_otp_tests::{DEVICES, ErrorCode, Server, Storage, StorageKind, wait_until};
+use merchant_otp_tests::{
+    DEVICES, ErrorCode, Server, Storage, StorageKind, UNKNOWN_TOKEN, wait_until,
+};
 use nix::sys::signal::Signal;
 
 use crate::{device, on_both_databases};
@@ -98,7 +100,7 @@ fn metrics_have_an_address_of_their_own(storage: &Storage) {
     let token = storage.token("shop", "all", "forever");
     server.post("shop", &token, device("till").to_string()).expect_stored();
     server
-        .post("shop", "secret-token:made-up", "")
+        .post("shop", UNKNOWN_TOKEN, "")
         .expect_error(401, ErrorCode::MerchantGenericUnauthorized);
     server
         .request("BREW", &format!("{DEVICES}/secret"), &[], b"")

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::thread;
 
-use merchant_otp_tests::{DEVICES, ErrorCode, Server, Storage, added_devices, listed_devices};
+use merchant_otp_tests::{
+    DEVICES, ErrorCode, Server, Storage, UNKNOWN_TOKEN, added_devices, listed_devices,
+};
 use serde_json::json;
 
 use crate::{device, on_both_databases};
@@ -45,7 +47,7 @@ fn concurrent_responses_agree_with_the_database(storage: &Storage) {
                             .post("nobody", token, variant(id, chosen))
                             .expect_error(404, ErrorCode::MerchantGenericInstanceUnknown),
                         5 => server
-                            .post("shop", "secret-token:made-up", variant(id, chosen))
+                            .post("shop", UNKNOWN_TOKEN, variant(id, chosen))
                             .expect_error(401, ErrorCode::MerchantGenericUnauthorized),
                         // A client that does not wait for the response.
                         7 => {

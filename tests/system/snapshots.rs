@@ -4,7 +4,7 @@
 //! system snapshots`, and read the diff.
 
 use insta::{Settings, assert_snapshot};
-use merchant_otp_tests::{Reply, Server, Storage, binary};
+use merchant_otp_tests::{Reply, Server, Storage, UNKNOWN_TOKEN, binary};
 use serde_json::json;
 use std::process::Command;
 
@@ -46,7 +46,7 @@ fn the_responses_of_the_api(storage: &Storage) {
     other["otp_device_description"] = "Till at the window".into();
     let mut wrong = device("till-2");
     wrong["otp_key"] = "0189".into();
-    let (unknown, nothing) = ("secret-token:unknown".to_owned(), json!({}));
+    let (unknown, nothing) = (UNKNOWN_TOKEN.to_owned(), json!({}));
     for (name, method, path, token, body) in [
         ("register", "POST", devices, &token, device("till")),
         ("register_a_conflict", "POST", devices, &token, other),

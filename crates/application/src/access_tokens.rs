@@ -1,15 +1,17 @@
 //! Access tokens: issue, list and revoke them, and log in with a refreshable one.
 
 use merchant_otp_domain::{
-    AccessToken, AccessTokenDescription, AccessTokenInfo, AccessTokenSerial, AuditEvent,
+    AccessToken, AccessTokenDescription, AccessTokenInfo, AccessTokenSerial, Actor, AuditEvent,
     Expiration, InstanceId, Lifetime, Operation, Outcome, Permission, Scope, Timestamp, TokenScope,
 };
-use merchant_otp_ports::{AccessTokenInsertion, AccessTokenPage, StoredAccessToken};
+use merchant_otp_ports::{AccessTokenInsertion, AccessTokenPage, StoredAccessToken, TokenBasis};
 use zeroize::Zeroizing;
 
 use crate::caller::Caller;
+use crate::grant::LogInBasis;
+use crate::presented::Credentials;
 use crate::retry::retry_contention;
-use crate::{Error, Grant, LogIn, Presented, Service};
+use crate::{Error, Grant, LogIn, Presented, Refusal, Service};
 
 /// How long an expired token stays listed, in seconds: 30 days.
 const EXPIRED_RETENTION_SECONDS: u64 = 30 * 24 * 60 * 60;
@@ -54,7 +56,8 @@ pub struct IssuedAccessToken {
 }
 
 impl Service {
-    /// Logs in to an instance with one of its refreshable access tokens.
+    /// Logs in to an instance with one of its refreshable access tokens, or with its password in
+    /// place of a token.
     ///
     /// # Errors
     ///
@@ -62,21 +65,33 @@ impl Service {
     pub async fn log_in_with_token(&self, presented: Presented<'_>) -> Result<LogIn, Error> {
         let (instance, address) = (presented.instance()?, presented.address);
         let operation = Operation::LogIn;
-        let token = self.authenticate(&instance, presented.token(), address, operation).await?;
+        let digest = match presented.credentials() {
+            Some(Credentials::Password(password)) if self.password_use.is_for_log_in() => {
+                let hash = self.check_bearer_password(&instance, password, address).await?;
+                let caller = Caller { actor: Actor::Password, address };
+                let basis = LogInBasis::Password(hash);
+                return Ok(LogIn { instance, scope: Scope::All, caller, basis });
+            }
+            Some(Credentials::Token(digest)) => Some(digest),
+            Some(Credentials::Password(_)) | None => None,
+        };
+        let token = self.authenticate(&instance, digest, address, operation).await?;
         let (scope, caller) = (token.info.scope, Caller::with_token(&token, address));
         if !scope.permits(Permission::TokenRefresh) {
             let error = Error::PermissionMissing(Permission::TokenRefresh);
             return Err(self.record_refusal(self.event(caller, &instance, operation), error).await);
         }
-        Ok(LogIn { instance, scope: scope.scope, caller })
+        let basis = LogInBasis::Token(token.serial);
+        Ok(LogIn { instance, scope: scope.scope, caller, basis })
     }
 
     /// Issues an access token to a client that logged in.
     ///
     /// # Errors
     ///
-    /// [`Error::ScopeExceeded`] if the scope exceeds that of the log-in, [`Error::InstanceUnknown`]
-    /// if the instance was removed meanwhile, [`Error::NoRandomness`] or [`Error::Storage`].
+    /// [`Error::ScopeExceeded`] if the scope exceeds that of the log-in, [`Error::Unauthorized`] if
+    /// what the client logged in with is no longer valid, [`Error::InstanceUnknown`] if the
+    /// instance was removed meanwhile, [`Error::NoRandomness`] or [`Error::Storage`].
     pub async fn issue_access_token(
         &self,
         log_in: &LogIn,
@@ -113,12 +128,20 @@ impl Service {
         let expiration = Expiration::after(created, lifetime);
         let info = AccessTokenInfo { scope, created, expiration, description };
         let (digest, instance) = (token.digest(), &log_in.instance);
-        let insert = || self.stores.access_tokens.insert(instance, digest, info.clone(), event);
+        let basis = match &log_in.basis {
+            LogInBasis::Operator => TokenBasis::Operator,
+            LogInBasis::Password(hash) => TokenBasis::Password(hash.clone()),
+            LogInBasis::Token(serial) => TokenBasis::Token { serial: *serial, now: created },
+        };
+        let insert = || {
+            self.stores.access_tokens.insert(instance, digest, info.clone(), basis.clone(), event)
+        };
         match retry_contention(insert).await? {
             AccessTokenInsertion::Stored(serial) => {
                 Ok(IssuedAccessToken { token, serial, scope, expiration })
             }
             AccessTokenInsertion::NoSuchInstance => Err(Error::InstanceUnknown),
+            AccessTokenInsertion::BasisGone => Err(Error::Unauthorized(Refusal::Unknown)),
         }
     }
 
@@ -174,6 +197,26 @@ impl Service {
         self.record_outcome(event, revoked).await
     }
 
+    /// Revokes all access tokens of the grant's instance, including those that are being issued in
+    /// exchange for one of them; returns their number.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PermissionMissing`] if the grant is not for [`Permission::TokensWrite`], or
+    /// [`Error::Storage`].
+    pub async fn revoke_all_access_tokens(&self, grant: &Grant) -> Result<u64, Error> {
+        let instance = grant.instance_for(Permission::TokensWrite)?;
+        let event = self.event(grant.caller, instance, Operation::RevokeAllAccessTokens);
+        let remove = || self.stores.access_tokens.remove_all(instance, &event);
+        match retry_contention(remove).await {
+            Ok(removed) => {
+                let outcome = if removed > 0 { Outcome::Done } else { Outcome::Unchanged };
+                self.record_outcome(event, Ok(outcome)).await.map(|()| removed)
+            }
+            Err(error) => self.record_outcome(event, Err(error.into())).await.map(|()| 0),
+        }
+    }
+
     fn event_of_revocation(
         &self,
         caller: Caller,
@@ -203,7 +246,12 @@ impl Service {
     pub async fn log_out(&self, presented: Presented<'_>) -> Result<(), Error> {
         let (instance, address) = (presented.instance()?, presented.address);
         let operation = Operation::RevokeAccessToken;
-        let token = self.authenticate(&instance, presented.token(), address, operation).await?;
+        let digest = match presented.credentials() {
+            Some(Credentials::Token(digest)) => Some(digest),
+            // A password is not revoked.
+            Some(Credentials::Password(_)) | None => None,
+        };
+        let token = self.authenticate(&instance, digest, address, operation).await?;
         let caller = Caller::with_token(&token, address);
         let event = self.event_of_revocation(caller, &instance, token.serial);
         let revoked = match self.remove_access_token(&instance, token.serial, &event).await {

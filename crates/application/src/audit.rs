@@ -179,7 +179,8 @@ fn outcome_of(error: &Error) -> Option<Outcome> {
         | Error::InstanceReserved
         | Error::OtpDeviceConflict
         | Error::OtpDeviceContended => Some(Outcome::Conflict),
-        Error::Unauthorized(Refusal::Unknown | Refusal::Expired | Refusal::Password) => {
+        Error::OldPassword
+        | Error::Unauthorized(Refusal::Unknown | Refusal::Expired | Refusal::Password) => {
             Some(Outcome::Unauthorized)
         }
         Error::TooManyLogIns { .. } | Error::TooManyPasswords { .. } => Some(Outcome::Throttled),

@@ -2,31 +2,53 @@
 
 use std::net::IpAddr;
 
-use merchant_otp_domain::{AccessTokenDigest, InstanceId, Operation, Permission};
+use merchant_otp_domain::{AccessTokenDigest, Actor, InstanceId, Operation, Permission};
 use merchant_otp_ports::{AccessTokenLookup, StoredAccessToken, StoredInstance};
 use tokio::time::Instant;
 
 use crate::caller::Caller;
-use crate::grant::GrantingToken;
+use crate::grant::{CheckedCredentials, GrantBasis};
+use crate::presented::Credentials;
 use crate::retry::retry_contention;
 use crate::{Error, Grant, ManagementGrant, Presented, Refusal, Service};
 
 impl Service {
-    /// Checks that the client has a permission on the addressed instance.
+    /// Checks that the client has a permission on the addressed instance. The password of the
+    /// instance has all permissions.
     ///
     /// As in the protocol, an unknown instance is reported before the credentials are checked.
     ///
     /// # Errors
     ///
     /// [`Error::InstanceUnknown`], [`Error::InstanceDeleted`], [`Error::Unauthorized`],
-    /// [`Error::PermissionMissing`], or [`Error::Storage`].
+    /// [`Error::PermissionMissing`], [`Error::TooManyLogIns`], [`Error::TooManyPasswords`],
+    /// [`Error::PasswordWork`] or [`Error::Storage`].
     pub async fn authorize(
         &self,
         presented: Presented<'_>,
         permission: Permission,
     ) -> Result<Grant, Error> {
         let instance = presented.instance()?;
-        self.grant(instance, presented.token(), presented.address, permission).await
+        let operation = Operation::Use(permission);
+        let address = presented.address;
+        match presented.credentials() {
+            Some(Credentials::Password(password)) if self.password_use.is_everywhere() => {
+                let hash = self.check_bearer_password(&instance, password, address).await?;
+                let caller = Caller { actor: Actor::Password, address };
+                let credentials = CheckedCredentials::Password(hash);
+                Ok(Grant::new(instance, permission, caller, credentials))
+            }
+            Some(Credentials::Token(digest)) => {
+                self.grant(instance, digest, address, permission).await
+            }
+            Some(Credentials::Password(_)) | None => {
+                // An unknown instance is reported before the credentials.
+                self.stored_instance(&instance).await?;
+                let error = Error::Unauthorized(Refusal::Missing);
+                let event = self.event(Caller::unknown(address), &instance, operation);
+                Err(self.record_refusal(event, error).await)
+            }
+        }
     }
 
     /// Checks that the client has a permission on all instances, by a token of `admin`.
@@ -61,33 +83,45 @@ impl Service {
         Ok(Grant { instance: presented.instance()?, ..grant })
     }
 
-    /// Looks up the token of a grant again: it may have been revoked in the meantime.
+    /// Checks the credentials of a grant again: they may have been revoked in the meantime.
     pub(crate) async fn renew(&self, grant: &Grant) -> Result<Grant, Error> {
-        let Some(token) = &grant.token else { return Ok(grant.clone()) };
+        let Some(basis) = &grant.basis else { return Ok(grant.clone()) };
         let (address, permission) = (grant.caller.address, grant.permission);
-        let token_instance = token.instance.clone();
-        let renewed = self.grant(token_instance, Some(token.digest), address, permission).await?;
+        let instance = basis.instance.clone();
+        let renewed = match &basis.credentials {
+            CheckedCredentials::Token(digest) => {
+                self.grant(instance, *digest, address, permission).await?
+            }
+            CheckedCredentials::Password(hash) => {
+                if self.stored_instance(&instance).await?.password.as_ref() != Some(hash) {
+                    return Err(Error::Unauthorized(Refusal::Password));
+                }
+                let credentials = CheckedCredentials::Password(hash.clone());
+                Grant::new(instance, permission, grant.caller, credentials)
+            }
+        };
         Ok(Grant { instance: grant.instance.clone(), ..renewed })
     }
 
     async fn grant(
         &self,
         instance: InstanceId,
-        token: Option<AccessTokenDigest>,
+        digest: AccessTokenDigest,
         address: Option<IpAddr>,
         permission: Permission,
     ) -> Result<Grant, Error> {
         let operation = Operation::Use(permission);
-        let found_at = Instant::now();
-        let found = self.authenticate(&instance, token, address, operation).await?;
+        // Before the look-up: a revocation during it must not be missed.
+        let checked_at = Instant::now();
+        let found = self.authenticate(&instance, Some(digest), address, operation).await?;
         let caller = Caller::with_token(&found, address);
         if !found.info.scope.permits(permission) {
             let error = Error::PermissionMissing(permission);
             return Err(self.record_refusal(self.event(caller, &instance, operation), error).await);
         }
-        let token =
-            token.map(|digest| GrantingToken { instance: instance.clone(), digest, found_at });
-        Ok(Grant { instance, permission, caller, token })
+        let credentials = CheckedCredentials::Token(digest);
+        let basis = Some(GrantBasis { instance: instance.clone(), credentials, checked_at });
+        Ok(Grant { instance, permission, caller, basis })
     }
 
     /// Returns the valid token that a client presented to an instance. Records a refusal of the

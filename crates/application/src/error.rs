@@ -31,6 +31,9 @@ pub enum Error {
     /// The credentials are not valid for the instance.
     #[error("the credentials were refused: {0}")]
     Unauthorized(Refusal),
+    /// The old password is required or wrong. Nothing was changed.
+    #[error("the old password is missing or wrong")]
+    OldPassword,
     /// Too many log-ins failed. The credentials were not checked.
     #[error("too many failed log-ins")]
     TooManyLogIns {

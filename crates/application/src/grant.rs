@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use merchant_otp_domain::{AccessTokenDigest, InstanceId, Permission, Scope};
+use merchant_otp_domain::{
+    AccessTokenDigest, AccessTokenSerial, InstanceId, PasswordHash, Permission, Scope,
+};
 use tokio::time::Instant;
 
 use crate::Error;
@@ -16,29 +18,50 @@ pub struct Grant {
     pub(crate) instance: InstanceId,
     pub(crate) permission: Permission,
     pub(crate) caller: Caller,
-    /// The token that it was granted by; `None` for the operator.
-    pub(crate) token: Option<GrantingToken>,
+    /// What it was granted by; `None` for the operator.
+    pub(crate) basis: Option<GrantBasis>,
 }
 
-/// The access token that a right was granted by, and the time of its look-up.
+/// The credentials that a right was granted by, and the time when they were checked.
 #[derive(Clone, Debug)]
-pub(crate) struct GrantingToken {
+pub(crate) struct GrantBasis {
     pub(crate) instance: InstanceId,
-    pub(crate) digest: AccessTokenDigest,
-    pub(crate) found_at: Instant,
+    pub(crate) credentials: CheckedCredentials,
+    pub(crate) checked_at: Instant,
+}
+
+/// Credentials that were valid when they were checked.
+#[derive(Clone, Debug)]
+pub(crate) enum CheckedCredentials {
+    /// The digest of an access token.
+    Token(AccessTokenDigest),
+    /// The hash of the password that was right.
+    Password(PasswordHash),
 }
 
 impl Grant {
+    /// Creates a grant by credentials that were checked just now.
+    pub(crate) fn new(
+        instance: InstanceId,
+        permission: Permission,
+        caller: Caller,
+        credentials: CheckedCredentials,
+    ) -> Self {
+        let checked_at = Instant::now();
+        let basis = Some(GrantBasis { instance: instance.clone(), credentials, checked_at });
+        Self { instance, permission, caller, basis }
+    }
+
     /// Returns the instance that the grant applies to.
     #[must_use]
     pub fn instance(&self) -> &InstanceId {
         &self.instance
     }
 
-    /// Whether the token was looked up longer than `age` ago. A grant of the operator has no token
-    /// and never ages.
+    /// Whether the credentials were checked longer than `age` ago. A grant of the operator has
+    /// none and never ages.
     pub(crate) fn is_older_than(&self, age: Duration) -> bool {
-        self.token.as_ref().is_some_and(|token| token.found_at.elapsed() > age)
+        self.basis.as_ref().is_some_and(|basis| basis.checked_at.elapsed() > age)
     }
 
     /// Returns the instance if this permission was granted.
@@ -78,4 +101,14 @@ pub struct LogIn {
     /// The widest scope that an issued token may have.
     pub(crate) scope: Scope,
     pub(crate) caller: Caller,
+    /// What must still hold when a token is issued.
+    pub(crate) basis: LogInBasis,
+}
+
+/// What a client logged in with.
+#[derive(Clone, Debug)]
+pub(crate) enum LogInBasis {
+    Operator,
+    Password(PasswordHash),
+    Token(AccessTokenSerial),
 }

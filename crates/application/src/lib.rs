@@ -29,15 +29,17 @@ mod rate_limiter;
 mod retry;
 mod service;
 mod token_cache;
+mod verified_passwords;
 
 pub use access_tokens::{IssuedAccessToken, NewAccessToken};
 pub use error::{Error, Refusal, StorageFailure};
 pub use grant::{Grant, LogIn, ManagementGrant};
 pub use instances::{InstanceChange, ListedInstance};
 pub use master_keys::{MasterKeyUse, Rotation};
+pub use passwords::PasswordChange;
 // Arguments and results of the lists of access tokens and audit events.
 pub use merchant_otp_ports::{AccessTokenPage, AuditPosition, StoredAccessToken, StoredAuditEvent};
 pub use otp_device_pages::OtpDevicePages;
 pub use otp_devices::OtpDeviceAt;
 pub use presented::Presented;
-pub use service::Service;
+pub use service::{PasswordUse, Service};

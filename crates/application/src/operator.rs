@@ -6,6 +6,7 @@
 use merchant_otp_domain::{InstanceId, Permission, Scope};
 
 use crate::caller::Caller;
+use crate::grant::LogInBasis;
 use crate::{Error, Grant, LogIn, ManagementGrant, Service};
 
 /// The operator of a service, with every right.
@@ -36,7 +37,7 @@ impl<'a> Operator<'a> {
     /// Grants a permission on an instance, whether it exists or not.
     #[must_use]
     pub fn grant_unchecked(self, instance: InstanceId, permission: Permission) -> Grant {
-        Grant { instance, permission, caller: Caller::OPERATOR, token: None }
+        Grant { instance, permission, caller: Caller::OPERATOR, basis: None }
     }
 
     /// Grants a permission on all instances.
@@ -52,6 +53,7 @@ impl<'a> Operator<'a> {
     /// [`Error::InstanceUnknown`], [`Error::InstanceDeleted`] or [`Error::Storage`].
     pub async fn log_in(self, instance: &InstanceId) -> Result<LogIn, Error> {
         let instance = self.0.stored_instance(instance).await?.instance.id;
-        Ok(LogIn { instance, scope: Scope::All, caller: Caller::OPERATOR })
+        let basis = LogInBasis::Operator;
+        Ok(LogIn { instance, scope: Scope::All, caller: Caller::OPERATOR, basis })
     }
 }

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use crate::Error;
 use crate::log_in_throttle::LogInThrottle;
+use crate::verified_passwords::VerifiedPasswords;
 
 /// How long a hash waits for a permit.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -32,13 +33,19 @@ pub(crate) struct PasswordHasher {
     /// The number of hashes of each instance that wait or run.
     per_instance: Arc<Mutex<HashMap<InstanceId, usize>>>,
     pub(crate) throttle: LogInThrottle,
+    pub(crate) verified: VerifiedPasswords,
 }
 
 impl PasswordHasher {
     pub(crate) fn new() -> Self {
         let processors = available_parallelism().map_or(1, usize::from);
         let permits = Arc::new(Semaphore::new((processors / 2).clamp(1, 2)));
-        Self { permits, per_instance: Arc::default(), throttle: LogInThrottle::default() }
+        Self {
+            permits,
+            per_instance: Arc::default(),
+            throttle: LogInThrottle::default(),
+            verified: VerifiedPasswords::default(),
+        }
     }
 
     /// Acquires a permit to hash a password for this instance.

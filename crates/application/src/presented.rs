@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use merchant_otp_domain::{AccessToken, AccessTokenDigest, InstanceId};
+use merchant_otp_domain::{AccessToken, AccessTokenDigest, AccessTokenError, InstanceId, Password};
 
 use crate::Error;
 
@@ -12,7 +12,8 @@ use crate::Error;
 pub struct Presented<'a> {
     /// The addressed instance. Text that is not a valid id is an unknown instance.
     pub instance: &'a str,
-    /// The access token. Text that is not a valid token counts as no token.
+    /// The access token, or the prefix of access tokens with the password of the instance. Other
+    /// text counts as no credentials.
     pub token: Option<&'a str>,
     /// The address that the request comes from, if known: for the audit trail and the rate limits.
     ///
@@ -30,9 +31,29 @@ impl Presented<'_> {
         instance_id(self.instance)
     }
 
-    pub(crate) fn token(&self) -> Option<AccessTokenDigest> {
-        self.token.and_then(|text| AccessToken::parse(text).ok()).map(|token| token.digest())
+    /// Returns the credentials that the text contains. An issued token is never tried as a
+    /// password.
+    pub(crate) fn credentials(&self) -> Option<Credentials> {
+        let text = self.token?;
+        match AccessToken::parse(text) {
+            Ok(token) if token.has_issued_form() => Some(Credentials::Token(token.digest())),
+            // The password may have characters that tokens do not have.
+            Ok(_) | Err(AccessTokenError::Secret) => {
+                let password = text.get(AccessToken::PREFIX.len()..)?;
+                Some(Credentials::Password(Password::parse(password).ok()?))
+            }
+            Err(AccessTokenError::Prefix | AccessTokenError::RepeatedPrefix) => None,
+        }
     }
+}
+
+/// What a client presents to authenticate.
+#[derive(Clone, Debug)]
+pub(crate) enum Credentials {
+    /// The digest of an access token.
+    Token(AccessTokenDigest),
+    /// The password of the instance.
+    Password(Password),
 }
 
 /// Parses an instance id. Text that is not a valid id is an unknown instance.
@@ -49,6 +70,8 @@ impl fmt::Debug for Presented<'_> {
 
 #[cfg(test)]
 mod tests {
+    use zeroize::Zeroizing;
+
     use super::*;
 
     #[test]
@@ -67,11 +90,31 @@ mod tests {
             assert!(matches!(error, Error::InstanceUnknown), "{instance}");
         }
         assert_eq!(presented("shop", None).instance().unwrap().as_str(), "shop");
-        for token in [None, Some(""), Some("abc"), Some("secret-token:"), Some("secret-token:a b")]
-        {
-            assert_eq!(presented("shop", token).token(), None, "{token:?}");
+        for token in [
+            None,
+            Some(""),
+            Some("abc"),
+            Some("secret-token:"),
+            Some("secret-token:secret-token:abc"),
+            Some("Bearer secret-token:abc"),
+        ] {
+            assert!(presented("shop", token).credentials().is_none(), "{token:?}");
         }
-        let digest = AccessToken::parse("secret-token:abc").unwrap().digest();
-        assert_eq!(presented("shop", Some("SECRET-TOKEN:abc")).token(), Some(digest));
+    }
+
+    #[test]
+    fn an_issued_token_is_never_a_password() {
+        let credentials = |token: &str| {
+            Presented { instance: "shop", token: Some(token), address: None }.credentials().unwrap()
+        };
+        let issued = AccessToken::from_random(&Zeroizing::new([0xa5; 32])).expose();
+        for text in [issued.to_string(), issued.to_uppercase(), issued.to_lowercase()] {
+            assert!(matches!(credentials(&text), Credentials::Token(_)), "{text}");
+        }
+        for password in ["pass-1", "a b", "é", &issued[14..], &format!("{}u", &issued[14..])] {
+            let text = format!("secret-token:{password}");
+            let Credentials::Password(read) = credentials(&text) else { panic!("{text}") };
+            assert!(Password::parse(password).unwrap().hash([7; 16]).verifies(&read));
+        }
     }
 }

@@ -16,7 +16,31 @@ pub struct Service {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) passwords: Arc<PasswordHasher>,
     pub(crate) audit_limiter: Arc<AuditRateLimiter>,
+    pub(crate) password_use: PasswordUse,
+    pub(crate) requires_old_password: bool,
     token_cache: Arc<TokenCache>,
+}
+
+/// Where the password of an instance is accepted in place of an access token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PasswordUse {
+    /// Wherever an access token is accepted. The password has all permissions.
+    #[default]
+    Everywhere,
+    /// At the log-in only.
+    LogIn,
+    /// Nowhere.
+    Nowhere,
+}
+
+impl PasswordUse {
+    pub(crate) fn is_everywhere(self) -> bool {
+        self == Self::Everywhere
+    }
+
+    pub(crate) fn is_for_log_in(self) -> bool {
+        self != Self::Nowhere
+    }
 }
 
 impl Service {
@@ -29,6 +53,8 @@ impl Service {
             clock,
             passwords: Arc::new(PasswordHasher::new()),
             audit_limiter: Arc::default(),
+            password_use: PasswordUse::default(),
+            requires_old_password: false,
             token_cache: Arc::new(TokenCache::new(Duration::ZERO)),
         }
     }
@@ -43,6 +69,18 @@ impl Service {
         Self { stores: token_cache.wrap(self.stores), token_cache, ..self }
     }
 
+    /// Restricts where passwords are accepted in place of access tokens.
+    #[must_use]
+    pub fn with_password_use(self, password_use: PasswordUse) -> Self {
+        Self { password_use, ..self }
+    }
+
+    /// Requires the old password from clients that change the password of an instance.
+    #[must_use]
+    pub fn with_required_old_password(self, requires_old_password: bool) -> Self {
+        Self { requires_old_password, ..self }
+    }
+
     /// Returns a service on another set of stores of the same database, for another thread.
     ///
     /// State that must exist once per process is shared: password hashing with its permits, the
@@ -55,6 +93,8 @@ impl Service {
             clock: Arc::clone(&self.clock),
             passwords: Arc::clone(&self.passwords),
             audit_limiter: Arc::clone(&self.audit_limiter),
+            password_use: self.password_use,
+            requires_old_password: self.requires_old_password,
             token_cache: Arc::clone(&self.token_cache),
         }
     }

@@ -11,7 +11,7 @@ use merchant_otp_domain::{
 };
 use merchant_otp_ports::{
     AccessTokenInsertion, AccessTokenLookup, AccessTokenPage, AccessTokenStore, InstanceInsertion,
-    InstanceStore, StoreError, StoreResult, StoredAccessToken, StoredInstance, Stores,
+    InstanceStore, StoreError, StoreResult, StoredAccessToken, StoredInstance, Stores, TokenBasis,
 };
 use quick_cache::sync::Cache;
 use tokio::time::Instant;
@@ -96,9 +96,10 @@ impl AccessTokenStore for CachedStore<dyn AccessTokenStore> {
         instance: &InstanceId,
         digest: AccessTokenDigest,
         info: AccessTokenInfo,
+        basis: TokenBasis,
         event: &AuditEvent,
     ) -> StoreResult<AccessTokenInsertion> {
-        self.store.insert(instance, digest, info, event).await
+        self.store.insert(instance, digest, info, basis, event).await
     }
 
     async fn find(
@@ -142,6 +143,11 @@ impl AccessTokenStore for CachedStore<dyn AccessTokenStore> {
         self.cache.invalidating(remove).await
     }
 
+    async fn remove_all(&self, instance: &InstanceId, event: &AuditEvent) -> StoreResult<u64> {
+        let (store, instance, event) = (self.store.clone(), instance.clone(), event.clone());
+        self.cache.invalidating(async move { store.remove_all(&instance, &event).await }).await
+    }
+
     async fn remove_expired(&self, instance: &InstanceId, before: Timestamp) -> StoreResult<u64> {
         // Expired tokens may stay in the cache: the expiration is checked at each use.
         self.store.remove_expired(instance, before).await
@@ -183,6 +189,19 @@ impl InstanceStore for CachedStore<dyn InstanceStore> {
         event: &AuditEvent,
     ) -> StoreResult<bool> {
         self.store.set_password(id, password, event).await
+    }
+
+    async fn reset_password(
+        &self,
+        id: &InstanceId,
+        password: PasswordHash,
+        event: &AuditEvent,
+        revocation: &AuditEvent,
+    ) -> StoreResult<bool> {
+        let (store, id) = (self.store.clone(), id.clone());
+        let (event, revocation) = (event.clone(), revocation.clone());
+        let reset = async move { store.reset_password(&id, password, &event, &revocation).await };
+        self.cache.invalidating(reset).await
     }
 
     async fn mark_deleted(&self, id: &InstanceId, event: &AuditEvent) -> StoreResult<bool> {
@@ -247,7 +266,11 @@ mod tests {
             expiration: Expiration::Never,
             description: AccessTokenDescription::default(),
         };
-        let inserted = cached.access_tokens.insert(&shop, digest, info, &event).await.unwrap();
+        let inserted = cached
+            .access_tokens
+            .insert(&shop, digest, info, TokenBasis::Operator, &event)
+            .await
+            .unwrap();
         let AccessTokenInsertion::Stored(serial) = inserted else { panic!("{inserted:?}") };
         Fixture { stores, cached, cache, shop, digest, serial, event }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use merchant_otp_application::operator::Operator;
 use merchant_otp_application::{
     AccessTokenPage, AuditPosition, Grant, InstanceChange, LogIn, ManagementGrant, NewAccessToken,
-    OtpDevicePages, Presented, Service,
+    OtpDevicePages, PasswordChange, Presented, Service,
 };
 use merchant_otp_domain::{
     AccessTokenSerial, Instance, InstanceId, OtpDevice, OtpDeviceChange, OtpDeviceId, Password,
@@ -48,7 +48,8 @@ fn every_use_case_is_send(
     is_send(|| service.issue_access_token(log_in, new.clone()));
     is_send(|| service.list_access_tokens(grant, page, 1));
     is_send(|| service.revoke_access_token(grant, serial));
-    is_send(|| service.set_password(grant, password.clone()));
+    is_send(|| service.revoke_all_access_tokens(grant));
+    is_send(|| service.set_password(grant, PasswordChange::to(password.clone())));
     is_send(|| service.add_instance(manage, whole.clone(), None));
     is_send(|| service.find_instance(presented.instance));
     is_send(|| service.instance(grant));

@@ -52,6 +52,18 @@ impl AccessToken {
         Ok(Self(secret.to_owned()))
     }
 
+    /// Whether the token has the form of the tokens that [`AccessToken::from_random`] creates: 52
+    /// characters of Crockford's Base32, in any case. Other texts cannot be issued tokens.
+    #[must_use]
+    pub fn has_issued_form(&self) -> bool {
+        const ISSUED_CHARACTERS: usize = 52;
+        self.0.len() == ISSUED_CHARACTERS
+            && self.0.bytes().all(|byte| {
+                let byte = byte.to_ascii_uppercase();
+                byte.is_ascii_alphanumeric() && !b"ILOU".contains(&byte)
+            })
+    }
+
     /// The token with its prefix. Use it only to hand the token to its owner, once.
     #[must_use]
     pub fn expose(&self) -> Zeroizing<String> {

@@ -134,6 +134,8 @@ pub enum Operation {
     IssueAccessToken,
     /// `access-token.revoke`
     RevokeAccessToken,
+    /// `access-token.revoke-all`
+    RevokeAllAccessTokens,
     /// `instance.log-in`
     LogIn,
     /// `instance.add`
@@ -154,12 +156,13 @@ pub enum Operation {
 
 impl Operation {
     /// The operations that have names of their own.
-    const NAMED: [Self; 12] = [
+    const NAMED: [Self; 13] = [
         Self::AddOtpDevice,
         Self::ChangeOtpDevice,
         Self::RemoveOtpDevice,
         Self::IssueAccessToken,
         Self::RevokeAccessToken,
+        Self::RevokeAllAccessTokens,
         Self::LogIn,
         Self::AddInstance,
         Self::RenameInstance,
@@ -178,6 +181,7 @@ impl Operation {
             Self::RemoveOtpDevice => "otp-device.remove",
             Self::IssueAccessToken => "access-token.issue",
             Self::RevokeAccessToken => "access-token.revoke",
+            Self::RevokeAllAccessTokens => "access-token.revoke-all",
             Self::LogIn => "instance.log-in",
             Self::AddInstance => "instance.add",
             Self::RenameInstance => "instance.rename",

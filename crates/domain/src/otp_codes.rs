@@ -130,7 +130,7 @@ fn gnunet_kdf(salt: &[u8], key: &[u8], info: &[u8]) -> Zeroizing<Vec<u8>> {
     okm
 }
 
-fn hmac<M: Mac + KeyInit>(key: &[u8], message: &[&[u8]]) -> Zeroizing<Vec<u8>> {
+pub(crate) fn hmac<M: Mac + KeyInit>(key: &[u8], message: &[&[u8]]) -> Zeroizing<Vec<u8>> {
     #[expect(clippy::expect_used, reason = "HMAC takes keys of every length (RFC 2104 section 2)")]
     let mut mac = <M as KeyInit>::new_from_slice(key).expect("a key of any length");
     for part in message {

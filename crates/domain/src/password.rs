@@ -4,8 +4,13 @@ use std::fmt;
 
 use argon2::password_hash::phc;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier};
+use hmac::Hmac;
+use sha2::Sha256;
 use thiserror::Error;
 use zeroize::Zeroizing;
+
+use crate::InstanceId;
+use crate::otp_codes::hmac;
 
 /// The password of an instance: 1 to [`Password::MAX_BYTES`] bytes of UTF-8.
 ///
@@ -49,6 +54,20 @@ impl Password {
 impl fmt::Debug for Password {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Password([redacted])")
+    }
+}
+
+impl Password {
+    /// A keyed digest of the password for an instance (HMAC-SHA-256), to recognise the password
+    /// within a process. The key must be random and must not leave the process.
+    #[must_use]
+    pub fn keyed_digest(&self, key: &[u8; 32], instance: &InstanceId) -> [u8; 32] {
+        // No id contains the separator.
+        let message = [instance.as_str().as_bytes(), &[0], self.0.as_bytes()];
+        let digest = hmac::<Hmac<Sha256>>(key, &message);
+        let mut array = [0; 32];
+        array.copy_from_slice(&digest);
+        array
     }
 }
 

@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use merchant_otp_domain::{
-    AccessTokenDigest, AccessTokenInfo, AccessTokenSerial, AuditEvent, InstanceId, Timestamp,
+    AccessTokenDigest, AccessTokenInfo, AccessTokenSerial, AuditEvent, InstanceId, PasswordHash,
+    Timestamp,
 };
 
 use crate::StoreResult;
@@ -24,7 +25,11 @@ use crate::StoreResult;
 /// ```
 #[async_trait]
 pub trait AccessTokenStore: Send + Sync + 'static {
-    /// Stores a token of an instance and assigns it a serial.
+    /// Stores a token of an instance and assigns it a serial, if its basis still holds.
+    ///
+    /// The basis is checked in the transaction that stores the token. [`Self::remove_all`] and
+    /// [`InstanceStore::reset_password`](crate::InstanceStore::reset_password) therefore leave no
+    /// token behind whose basis they removed, in no process.
     ///
     /// Serials are at least 1, increase with every token, are unique in the whole database, and are
     /// never reused, not even after the token is removed. The event is stored with the serial as
@@ -39,6 +44,7 @@ pub trait AccessTokenStore: Send + Sync + 'static {
         instance: &InstanceId,
         digest: AccessTokenDigest,
         info: AccessTokenInfo,
+        basis: TokenBasis,
         event: &AuditEvent,
     ) -> StoreResult<AccessTokenInsertion>;
 
@@ -83,6 +89,16 @@ pub trait AccessTokenStore: Send + Sync + 'static {
         event: &AuditEvent,
     ) -> StoreResult<bool>;
 
+    /// Removes all tokens of an instance, including those that are stored concurrently on the basis
+    /// of one of them; returns their number.
+    ///
+    /// The event is appended if there was a token.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`](crate::StoreError).
+    async fn remove_all(&self, instance: &InstanceId, event: &AuditEvent) -> StoreResult<u64>;
+
     /// Removes the tokens of an instance that expire before a point in time; returns their number.
     ///
     /// # Errors
@@ -98,6 +114,31 @@ pub struct StoredAccessToken {
     pub serial: AccessTokenSerial,
     /// The scope, times and description.
     pub info: AccessTokenInfo,
+}
+
+/// What justifies that an access token is issued. It must still hold when the token is stored.
+///
+/// ```
+/// use merchant_otp_domain::{AccessTokenSerial, Timestamp};
+/// use merchant_otp_ports::TokenBasis;
+///
+/// let serial = AccessTokenSerial::new(7).unwrap();
+/// let basis = TokenBasis::Token { serial, now: Timestamp::EPOCH };
+/// assert_ne!(basis, TokenBasis::Operator);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenBasis {
+    /// The operator issues it: nothing is checked.
+    Operator,
+    /// The client presented the password: the instance is not deleted and has this hash.
+    Password(PasswordHash),
+    /// The client presented a token: the instance has this token, and it is not expired.
+    Token {
+        /// The serial of the token.
+        serial: AccessTokenSerial,
+        /// The current time.
+        now: Timestamp,
+    },
 }
 
 /// The range and order of a list of tokens.
@@ -127,6 +168,8 @@ pub enum AccessTokenInsertion {
     Stored(AccessTokenSerial),
     /// The instance does not exist. Nothing was changed.
     NoSuchInstance,
+    /// The basis of the token no longer holds. Nothing was changed.
+    BasisGone,
 }
 
 /// The outcome of looking up an access token.

@@ -74,6 +74,23 @@ pub trait InstanceStore: Send + Sync + 'static {
         event: &AuditEvent,
     ) -> StoreResult<bool>;
 
+    /// Sets or replaces the password of an instance, and removes all its access tokens, as
+    /// [`AccessTokenStore::remove_all`](crate::AccessTokenStore::remove_all) does; returns whether
+    /// the instance exists and is not deleted.
+    ///
+    /// Appends `event`, and `revocation` if there was a token.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`](crate::StoreError).
+    async fn reset_password(
+        &self,
+        id: &InstanceId,
+        password: PasswordHash,
+        event: &AuditEvent,
+        revocation: &AuditEvent,
+    ) -> StoreResult<bool>;
+
     /// Marks an instance as deleted and removes its password; returns whether it existed and was
     /// not deleted.
     ///

@@ -103,6 +103,7 @@ use std::sync::Arc;
 
 pub use access_token_store::{
     AccessTokenInsertion, AccessTokenLookup, AccessTokenPage, AccessTokenStore, StoredAccessToken,
+    TokenBasis,
 };
 pub use audit_store::{AuditPosition, AuditRemoval, AuditStore, StoredAuditEvent};
 pub use clock::Clock;

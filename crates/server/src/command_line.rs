@@ -115,6 +115,9 @@ pub(crate) enum InstanceCommand {
         /// Instance
         #[arg(value_parser = InstanceId::parse)]
         id: InstanceId,
+        /// Also revoke all access tokens of the instance, for example after a theft
+        #[arg(long)]
+        revoke_tokens: bool,
     },
     /// List all instances, ordered by id
     List,

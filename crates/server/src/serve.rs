@@ -35,7 +35,11 @@ pub(crate) async fn serve(settings: Settings, no_migrate: bool) -> anyhow::Resul
     if let Some(path) = created {
         tracing::warn!(path = %path.display(), "created master key; back it up separately");
     }
-    let service = Arc::new(service.with_token_cache(settings.storage.token_cache()));
+    let service = service
+        .with_token_cache(settings.storage.token_cache())
+        .with_password_use(settings.security.password_use())
+        .with_required_old_password(settings.security.requires_old_password());
+    let service = Arc::new(service);
     let service_of_worker = {
         let (backend, service) = (Arc::clone(&backend), Arc::clone(&service));
         move || service.with_stores(backend.stores())

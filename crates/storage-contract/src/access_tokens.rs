@@ -1,18 +1,23 @@
 //! Cases of the access-token store.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use merchant_otp_domain::{
-    AccessTokenDescription, AccessTokenInfo, Expiration, Scope, Timestamp, TokenScope,
+    AccessTokenDescription, AccessTokenInfo, AccessTokenSerial, Expiration, InstanceId, Operation,
+    Scope, Timestamp, TokenScope,
 };
 use merchant_otp_ports::{
     AccessTokenInsertion, AccessTokenLookup, AccessTokenPage, StoreError, StoredAccessToken,
+    TokenBasis,
 };
 use tokio::task::JoinSet;
 
 use crate::Fixture;
+use crate::audit::events;
 use crate::samples::{
-    EVENT, all_tokens, digest, instance, stored_instance, stored_token, token_info,
+    EVENT, all_tokens, digest, event_of, instance, password_hash, stored_instance, stored_token,
+    token_info,
 };
 
 /// A stored token is found by its digest and returned with its serial.
@@ -44,8 +49,11 @@ pub async fn concurrent_token_lookups_find_their_own_tokens(fixture: &Fixture) {
             expiration: if number % 2 == 0 { Expiration::Never } else { Expiration::At(at) },
             description: AccessTokenDescription::parse(number.to_string()).unwrap(),
         };
-        let insertion =
-            stores.access_tokens.insert(&shop, digest(number), info.clone(), &EVENT).await.unwrap();
+        let insertion = stores
+            .access_tokens
+            .insert(&shop, digest(number), info.clone(), TokenBasis::Operator, &EVENT)
+            .await
+            .unwrap();
         let AccessTokenInsertion::Stored(serial) = insertion else { panic!("{insertion:?}") };
         let found = AccessTokenLookup::Found(StoredAccessToken { serial, info });
         expected.push((shop.clone(), number, found));
@@ -106,7 +114,7 @@ pub async fn every_detail_of_a_token_is_returned(fixture: &Fixture) {
             };
             let insertion = stores
                 .access_tokens
-                .insert(&shop, digest(number), info.clone(), &EVENT)
+                .insert(&shop, digest(number), info.clone(), TokenBasis::Operator, &EVENT)
                 .await
                 .unwrap();
             let AccessTokenInsertion::Stored(serial) = insertion else {
@@ -144,8 +152,11 @@ pub async fn tokens_are_listed_in_the_order_of_their_serials(fixture: &Fixture) 
     let shop = stored_instance(stores, "shop").await;
     let past = Timestamp::from_seconds(1).unwrap();
     let expired = AccessTokenInfo { expiration: Expiration::At(past), ..token_info() };
-    let insertion =
-        stores.access_tokens.insert(&shop, digest(99), expired.clone(), &EVENT).await.unwrap();
+    let insertion = stores
+        .access_tokens
+        .insert(&shop, digest(99), expired.clone(), TokenBasis::Operator, &EVENT)
+        .await
+        .unwrap();
     let AccessTokenInsertion::Stored(serial) = insertion else { panic!("the instance is there") };
     let expired = StoredAccessToken { serial, info: expired };
     let mut serials = Vec::new();
@@ -209,7 +220,11 @@ pub async fn tokens_that_expired_are_removed(fixture: &Fixture) {
     for (number, expiration) in (0..).zip(expirations) {
         for (instance, number) in [(&shop, number), (&other, number + 100)] {
             let info = AccessTokenInfo { expiration, ..token_info() };
-            stores.access_tokens.insert(instance, digest(number), info, &EVENT).await.unwrap();
+            stores
+                .access_tokens
+                .insert(instance, digest(number), info, TokenBasis::Operator, &EVENT)
+                .await
+                .unwrap();
         }
     }
     assert_eq!(stores.access_tokens.remove_expired(&shop, at(100)).await.unwrap(), 1);
@@ -228,7 +243,10 @@ pub async fn a_digest_is_stored_once_per_instance(fixture: &Fixture) {
     let shop = stored_instance(stores, "shop").await;
     let other = stored_instance(stores, "other").await;
     let serial = stored_token(stores, &shop, 1).await;
-    let again = stores.access_tokens.insert(&shop, digest(1), token_info(), &EVENT).await;
+    let again = stores
+        .access_tokens
+        .insert(&shop, digest(1), token_info(), TokenBasis::Operator, &EVENT)
+        .await;
     assert!(matches!(again, Err(StoreError::Write(_))));
     assert_eq!(all_tokens(stores, &shop).await.len(), 1);
     let of_other = stored_token(stores, &other, 1).await;
@@ -244,10 +262,136 @@ pub async fn a_digest_is_stored_once_per_instance(fixture: &Fixture) {
 pub async fn an_unknown_instance_has_no_tokens(fixture: &Fixture) {
     let stores = &fixture.stores();
     let nobody = instance("nobody").id;
-    let insertion =
-        stores.access_tokens.insert(&nobody, digest(1), token_info(), &EVENT).await.unwrap();
+    let insertion = stores
+        .access_tokens
+        .insert(&nobody, digest(1), token_info(), TokenBasis::Operator, &EVENT)
+        .await
+        .unwrap();
     assert_eq!(insertion, AccessTokenInsertion::NoSuchInstance);
     let lookup = stores.access_tokens.find(&nobody, &digest(1)).await.unwrap();
     assert_eq!(lookup, AccessTokenLookup::NoSuchInstance);
     assert_eq!(all_tokens(stores, &nobody).await, []);
+}
+
+/// A token is stored only if its basis holds when it is stored.
+pub async fn a_token_is_stored_if_its_basis_holds(fixture: &Fixture) {
+    let stores = &fixture.stores();
+    let shop = instance("shop");
+    let (id, password) = (&shop.id, password_hash(1));
+    stores.instances.insert(shop.clone(), Some(password.clone()), &EVENT).await.unwrap();
+    let now = |seconds| Timestamp::from_seconds(seconds).unwrap();
+    let next = AtomicU8::new(1);
+    let insert = async |basis: TokenBasis| {
+        let digest = digest(next.fetch_add(1, Ordering::Relaxed));
+        let info = AccessTokenInfo { expiration: Expiration::At(now(100)), ..token_info() };
+        stores.access_tokens.insert(id, digest, info, basis, &EVENT).await.unwrap()
+    };
+    let parent = insert(TokenBasis::Operator).await;
+    let AccessTokenInsertion::Stored(parent) = parent else { panic!("{parent:?}") };
+    for (basis, holds) in [
+        (TokenBasis::Password(password.clone()), true),
+        (TokenBasis::Password(password_hash(2)), false),
+        (TokenBasis::Token { serial: parent, now: now(99) }, true),
+        // It expires at this time.
+        (TokenBasis::Token { serial: parent, now: now(100) }, false),
+        (TokenBasis::Token { serial: AccessTokenSerial::new(9_999).unwrap(), now: now(0) }, false),
+    ] {
+        let insertion = insert(basis.clone()).await;
+        assert_eq!(matches!(insertion, AccessTokenInsertion::Stored(_)), holds, "{basis:?}");
+        assert_eq!(insertion == AccessTokenInsertion::BasisGone, !holds, "{basis:?}");
+    }
+    // The token of another instance.
+    let other = stored_instance(stores, "other").await;
+    let basis = TokenBasis::Token { serial: parent, now: now(0) };
+    let insertion = stores.access_tokens.insert(&other, digest(50), token_info(), basis, &EVENT);
+    assert_eq!(insertion.await.unwrap(), AccessTokenInsertion::BasisGone);
+
+    assert!(stores.access_tokens.remove(id, parent, &EVENT).await.unwrap());
+    let basis = TokenBasis::Token { serial: parent, now: now(0) };
+    assert_eq!(insert(basis).await, AccessTokenInsertion::BasisGone);
+    assert!(stores.instances.mark_deleted(id, &EVENT).await.unwrap());
+    let basis = TokenBasis::Password(password);
+    assert_eq!(insert(basis).await, AccessTokenInsertion::BasisGone);
+}
+
+/// Removing all tokens of an instance appends one event, and leaves other instances alone.
+pub async fn all_tokens_of_an_instance_are_removed(fixture: &Fixture) {
+    let stores = &fixture.stores();
+    let shop = stored_instance(stores, "shop").await;
+    let other = stored_instance(stores, "other").await;
+    for number in 1..=5 {
+        stored_token(stores, &shop, number).await;
+    }
+    stored_token(stores, &other, 6).await;
+    let event = event_of("shop", Operation::RevokeAllAccessTokens);
+    assert_eq!(stores.access_tokens.remove_all(&shop, &event).await.unwrap(), 5);
+    assert_eq!(all_tokens(stores, &shop).await, []);
+    assert_eq!(all_tokens(stores, &other).await.len(), 1);
+    assert_eq!(stores.access_tokens.remove_all(&shop, &event).await.unwrap(), 0);
+    let unknown = instance("unknown").id;
+    assert_eq!(stores.access_tokens.remove_all(&unknown, &event).await.unwrap(), 0);
+    assert_eq!(events(stores, "shop").await, [event]);
+}
+
+/// A token that is exchanged again and again does not survive the removal of all tokens, or a
+/// change of the password that revokes them.
+pub async fn exchanges_do_not_survive_the_removal_of_all_tokens(fixture: &Fixture) {
+    let stores = &fixture.stores();
+    let shop = instance("shop");
+    stores.instances.insert(shop.clone(), Some(password_hash(1)), &EVENT).await.unwrap();
+    for round in 0..6_u8 {
+        let mut thieves = JoinSet::new();
+        for thief in 0..4_u8 {
+            let (store, id) = (Arc::clone(&stores.access_tokens), shop.id.clone());
+            let first = round * 40 + thief * 10;
+            let serial = stored_token(stores, &shop.id, first).await;
+            thieves.spawn(async move {
+                let mut serial = serial;
+                for number in 1..10 {
+                    let basis = TokenBasis::Token { serial, now: Timestamp::EPOCH };
+                    let digest = digest(first + number);
+                    match store.insert(&id, digest, token_info(), basis, &EVENT).await.unwrap() {
+                        AccessTokenInsertion::Stored(next) => serial = next,
+                        AccessTokenInsertion::BasisGone => return,
+                        AccessTokenInsertion::NoSuchInstance => panic!("it exists"),
+                    }
+                }
+            });
+        }
+        tokio::task::yield_now().await;
+        if round % 2 == 0 {
+            stores.access_tokens.remove_all(&shop.id, &EVENT).await.unwrap();
+        } else {
+            let reset =
+                stores.instances.reset_password(&shop.id, password_hash(round + 2), &EVENT, &EVENT);
+            assert!(reset.await.unwrap());
+        }
+        assert_eq!(all_tokens(stores, &shop.id).await, [], "round {round}");
+        thieves.join_all().await;
+        assert_eq!(all_tokens(stores, &shop.id).await, [], "round {round}");
+    }
+}
+
+/// A new password and the removal of all tokens are one change.
+pub async fn a_password_is_reset_with_the_removal_of_all_tokens(fixture: &Fixture) {
+    let stores = &fixture.stores();
+    let shop = instance("shop");
+    stores.instances.insert(shop.clone(), Some(password_hash(1)), &EVENT).await.unwrap();
+    stored_token(stores, &shop.id, 1).await;
+    let set = event_of("shop", Operation::SetPassword);
+    let revoked = event_of("shop", Operation::RevokeAllAccessTokens);
+    let reset = async |id: &InstanceId, number| {
+        stores.instances.reset_password(id, password_hash(number), &set, &revoked).await.unwrap()
+    };
+    assert!(reset(&shop.id, 2).await);
+    let found = stores.instances.find(&shop.id).await.unwrap().unwrap();
+    assert_eq!(found.password, Some(password_hash(2)));
+    assert_eq!(all_tokens(stores, &shop.id).await, []);
+    // No token is left to revoke.
+    assert!(reset(&shop.id, 3).await);
+    assert_eq!(events(stores, "shop").await, [set.clone(), revoked.clone(), set.clone()]);
+    assert!(!reset(&instance("unknown").id, 4).await);
+    assert!(stores.instances.mark_deleted(&shop.id, &EVENT).await.unwrap());
+    assert!(!reset(&shop.id, 5).await);
+    assert_eq!(events(stores, "shop").await.len(), 3);
 }

@@ -7,7 +7,8 @@ use merchant_otp_domain::{
     OtpDeviceId, Outcome, Permission, Scope, Timestamp, TokenScope,
 };
 use merchant_otp_ports::{
-    AccessTokenInsertion, AuditPosition, AuditRemoval, OtpDeviceInsertion, StoredAuditEvent, Stores,
+    AccessTokenInsertion, AuditPosition, AuditRemoval, OtpDeviceInsertion, StoredAuditEvent,
+    Stores, TokenBasis,
 };
 use tokio::task::JoinSet;
 
@@ -27,7 +28,7 @@ async fn trail(stores: &Stores, instance: &str) -> Vec<StoredAuditEvent> {
     stores.audit.list(&instance, START, u16::MAX).await.unwrap()
 }
 
-async fn events(stores: &Stores, instance: &str) -> Vec<AuditEvent> {
+pub(crate) async fn events(stores: &Stores, instance: &str) -> Vec<AuditEvent> {
     trail(stores, instance).await.into_iter().map(|stored| stored.event).collect()
 }
 
@@ -83,7 +84,11 @@ pub async fn a_change_appends_its_event(fixture: &Fixture) {
     let set = event(Operation::SetPassword);
     assert!(stores.instances.set_password(id, password_hash(1), &set).await.unwrap());
     let issued = event(Operation::IssueAccessToken);
-    let token = stores.access_tokens.insert(id, digest(1), token_info(), &issued).await.unwrap();
+    let token = stores
+        .access_tokens
+        .insert(id, digest(1), token_info(), TokenBasis::Operator, &issued)
+        .await
+        .unwrap();
     let AccessTokenInsertion::Stored(serial) = token else { panic!("the instance is there") };
     let revoked = event(Operation::RevokeAccessToken);
     assert!(stores.access_tokens.remove(id, serial, &revoked).await.unwrap());
@@ -119,7 +124,10 @@ pub async fn an_operation_without_effect_appends_no_event(fixture: &Fixture) {
     let nobody = unknown.id.clone();
     let insertion = stores.otp_devices.insert(&nobody, till.clone(), nothing).await.unwrap();
     assert_eq!(insertion, OtpDeviceInsertion::NoSuchInstance);
-    let insertion = stores.access_tokens.insert(&nobody, digest(1), token_info(), nothing).await;
+    let insertion = stores
+        .access_tokens
+        .insert(&nobody, digest(1), token_info(), TokenBasis::Operator, nothing)
+        .await;
     assert_eq!(insertion.unwrap(), AccessTokenInsertion::NoSuchInstance);
     assert!(!stores.otp_devices.replace(&shop.id, &other, &other, nothing).await.unwrap());
     assert!(!stores.otp_devices.remove(&shop.id, &other.id, nothing).await.unwrap());

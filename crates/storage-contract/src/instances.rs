@@ -5,7 +5,7 @@ use std::sync::Arc;
 use merchant_otp_domain::{Instance, InstanceId, InstanceName, InstanceSettings, PasswordHash};
 use merchant_otp_ports::{
     AccessTokenInsertion, AccessTokenLookup, InstanceInsertion, OtpDeviceInsertion, StoredInstance,
-    Stores,
+    Stores, TokenBasis,
 };
 use tokio::task::JoinSet;
 
@@ -261,8 +261,13 @@ pub async fn removing_an_instance_leaves_no_orphans_under_load(fixture: &Fixture
                 let insertion = stores.otp_devices.insert(&shop, device, &EVENT).await.unwrap();
                 assert!(!matches!(insertion, OtpDeviceInsertion::Exists(_)));
             } else {
-                let insertion =
-                    stores.access_tokens.insert(&shop, digest(number), token_info(), &EVENT);
+                let insertion = stores.access_tokens.insert(
+                    &shop,
+                    digest(number),
+                    token_info(),
+                    TokenBasis::Operator,
+                    &EVENT,
+                );
                 let _either: AccessTokenInsertion = insertion.await.unwrap();
             }
         });

@@ -10,7 +10,7 @@ use merchant_otp_domain::{
 };
 use merchant_otp_ports::{
     AccessTokenInsertion, AccessTokenPage, InstanceInsertion, StoredAccessToken, StoredInstance,
-    Stores,
+    Stores, TokenBasis,
 };
 
 pub(crate) fn instance(id: &str) -> Instance {
@@ -85,11 +85,13 @@ pub(crate) async fn stored_token(
     instance: &InstanceId,
     number: u8,
 ) -> AccessTokenSerial {
-    let insertion =
-        stores.access_tokens.insert(instance, digest(number), token_info(), &EVENT).await;
+    let insertion = stores
+        .access_tokens
+        .insert(instance, digest(number), token_info(), TokenBasis::Operator, &EVENT)
+        .await;
     match insertion.unwrap() {
         AccessTokenInsertion::Stored(serial) => serial,
-        AccessTokenInsertion::NoSuchInstance => panic!("the instance is there"),
+        refused => panic!("the token is not stored: {refused:?}"),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Access tokens in memory.
 
+use std::mem;
+
 use async_trait::async_trait;
 use merchant_otp_domain::{
     AccessTokenDigest, AccessTokenInfo, AccessTokenSerial, AuditEvent, Expiration, InstanceId,
@@ -7,10 +9,10 @@ use merchant_otp_domain::{
 };
 use merchant_otp_ports::{
     AccessTokenInsertion, AccessTokenLookup, AccessTokenPage, AccessTokenStore, StoreError,
-    StoreResult, StoredAccessToken,
+    StoreResult, StoredAccessToken, TokenBasis,
 };
 
-use crate::Memory;
+use crate::{InstanceContents, Memory};
 
 #[async_trait]
 impl AccessTokenStore for Memory {
@@ -19,12 +21,16 @@ impl AccessTokenStore for Memory {
         instance: &InstanceId,
         digest: AccessTokenDigest,
         info: AccessTokenInfo,
+        basis: TokenBasis,
         event: &AuditEvent,
     ) -> StoreResult<AccessTokenInsertion> {
         let contents = &mut *self.lock();
         let Some(owner) = contents.instances.get_mut(instance) else {
             return Ok(AccessTokenInsertion::NoSuchInstance);
         };
+        if !holds(&basis, owner) {
+            return Ok(AccessTokenInsertion::BasisGone);
+        }
         if owner.access_tokens.iter().any(|(other, _)| *other == digest) {
             return Err(StoreError::Write("the digest is stored already".into()));
         }
@@ -96,6 +102,18 @@ impl AccessTokenStore for Memory {
         Ok(removed)
     }
 
+    async fn remove_all(&self, instance: &InstanceId, event: &AuditEvent) -> StoreResult<u64> {
+        let contents = &mut *self.lock();
+        let Some(owner) = contents.instances.get_mut(instance) else {
+            return Ok(0);
+        };
+        let removed = mem::take(&mut owner.access_tokens).len();
+        if removed > 0 {
+            contents.audit.append(event.clone());
+        }
+        Ok(removed as u64)
+    }
+
     async fn remove_expired(&self, instance: &InstanceId, before: Timestamp) -> StoreResult<u64> {
         let mut contents = self.lock();
         let Some(owner) = contents.instances.get_mut(instance) else {
@@ -105,5 +123,19 @@ impl AccessTokenStore for Memory {
         let expires_before = |expiration| matches!(expiration, Expiration::At(end) if end < before);
         owner.access_tokens.retain(|(_, token)| !expires_before(token.info.expiration));
         Ok((all - owner.access_tokens.len()) as u64)
+    }
+}
+
+/// Whether the basis of a new token still holds.
+fn holds(basis: &TokenBasis, owner: &InstanceContents) -> bool {
+    match basis {
+        TokenBasis::Operator => true,
+        TokenBasis::Password(hash) => {
+            !owner.stored.deleted && owner.stored.password.as_ref() == Some(hash)
+        }
+        TokenBasis::Token { serial, now } => owner
+            .access_tokens
+            .iter()
+            .any(|(_, token)| token.serial == *serial && !token.info.expiration.is_over(*now)),
     }
 }

@@ -1,6 +1,7 @@
 //! Instances in memory.
 
 use std::collections::BTreeMap;
+use std::mem;
 
 use async_trait::async_trait;
 use merchant_otp_domain::{AuditEvent, Instance, InstanceId, InstanceSettings, PasswordHash};
@@ -69,6 +70,26 @@ impl InstanceStore for Memory {
         event: &AuditEvent,
     ) -> StoreResult<bool> {
         Ok(self.change(id, event, |stored| stored.password = Some(password)))
+    }
+
+    async fn reset_password(
+        &self,
+        id: &InstanceId,
+        password: PasswordHash,
+        event: &AuditEvent,
+        revocation: &AuditEvent,
+    ) -> StoreResult<bool> {
+        let contents = &mut *self.lock();
+        let Some(owner) = contents.instances.get_mut(id).filter(|owner| !owner.stored.deleted)
+        else {
+            return Ok(false);
+        };
+        owner.stored.password = Some(password);
+        contents.audit.append(event.clone());
+        if !mem::take(&mut owner.access_tokens).is_empty() {
+            contents.audit.append(revocation.clone());
+        }
+        Ok(true)
     }
 
     async fn mark_deleted(&self, id: &InstanceId, event: &AuditEvent) -> StoreResult<bool> {

@@ -23,6 +23,7 @@
 //! statement with an audit event, and the units of work that differ between databases.
 
 pub mod audit_rows;
+pub mod basis;
 mod batcher;
 mod deduplicated;
 mod error;

@@ -90,7 +90,8 @@ pub type TokenKey = (InstanceId, [u8; 32]);
 #[derive(Insertable)]
 #[diesel(table_name = access_tokens)]
 pub struct NewAccessTokenRow {
-    instance_id: String,
+    /// The instance of the token.
+    pub instance_id: String,
     digest: Vec<u8>,
     scope: String,
     created_at: i64,

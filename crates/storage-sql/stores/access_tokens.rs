@@ -7,7 +7,7 @@ use merchant_otp_domain::{
 };
 use merchant_otp_ports::{
     AccessTokenInsertion, AccessTokenLookup, AccessTokenPage, AccessTokenStore, StoreResult,
-    StoredAccessToken,
+    StoredAccessToken, TokenBasis,
 };
 use merchant_otp_storage_sql::rows::{AccessTokenRow, NewAccessTokenRow};
 use merchant_otp_storage_sql::schema::access_tokens;
@@ -21,13 +21,11 @@ impl AccessTokenStore for SqlStores {
         instance: &InstanceId,
         digest: AccessTokenDigest,
         info: AccessTokenInfo,
+        basis: TokenBasis,
         event: &AuditEvent,
     ) -> StoreResult<AccessTokenInsertion> {
         let row = NewAccessTokenRow::new(instance, &digest, &info);
-        match self.insert_access_token(row, event).await? {
-            Some(serial) => Ok(AccessTokenInsertion::Stored(serial)),
-            None => Ok(AccessTokenInsertion::NoSuchInstance),
-        }
+        self.insert_access_token(row, basis, event).await
     }
 
     async fn find(
@@ -69,6 +67,10 @@ impl AccessTokenStore for SqlStores {
     ) -> StoreResult<bool> {
         let key = (instance.as_str().to_owned(), serial.value());
         self.change(event, diesel::delete(access_tokens::table.find(key))).await
+    }
+
+    async fn remove_all(&self, instance: &InstanceId, event: &AuditEvent) -> StoreResult<u64> {
+        self.remove_access_tokens(instance, event).await
     }
 
     async fn remove_expired(&self, instance: &InstanceId, before: Timestamp) -> StoreResult<u64> {

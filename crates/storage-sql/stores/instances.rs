@@ -70,6 +70,16 @@ impl InstanceStore for SqlStores {
         self.change(event, statement).await
     }
 
+    async fn reset_password(
+        &self,
+        id: &InstanceId,
+        password: PasswordHash,
+        event: &AuditEvent,
+        revocation: &AuditEvent,
+    ) -> StoreResult<bool> {
+        self.reset_instance_password(id, password, event, revocation).await
+    }
+
     async fn mark_deleted(&self, id: &InstanceId, event: &AuditEvent) -> StoreResult<bool> {
         let statement = diesel::update(instances::table.find(id.as_str().to_owned()))
             .filter(instances::deleted.eq(false))

@@ -92,6 +92,7 @@ impl ErrorAnswer {
             Error::InstanceSettings(rule) => {
                 return Self { detail: Some(rule.to_string()), ..Code::GenericJsonInvalid.into() };
             }
+            Error::OldPassword => Code::MerchantPrivatePostInstanceAuthBadOldPassword,
             Error::Unauthorized(_) => Code::MerchantGenericUnauthorized,
             // The registry has no code for this.
             Error::TooManyLogIns { retry_after } | Error::TooManyPasswords { retry_after } => {
@@ -149,6 +150,7 @@ fn write_failed(operation: Operation) -> ErrorCode {
         | Operation::RemoveOtpDevice
         | Operation::IssueAccessToken
         | Operation::RevokeAccessToken
+        | Operation::RevokeAllAccessTokens
         | Operation::LogIn
         | Operation::AddInstance
         | Operation::RenameInstance
@@ -171,6 +173,7 @@ fn deleted(operation: Operation) -> ErrorCode {
         | Operation::RemoveOtpDevice
         | Operation::IssueAccessToken
         | Operation::RevokeAccessToken
+        | Operation::RevokeAllAccessTokens
         | Operation::LogIn
         | Operation::AddInstance
         | Operation::SetPassword

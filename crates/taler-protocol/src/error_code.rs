@@ -133,6 +133,9 @@ error_codes! {
     MerchantPrivatePostInstancesPurgeRequired = 2603
         "MERCHANT_PRIVATE_POST_INSTANCES_PURGE_REQUIRED" Conflict
         "The merchant instance was deleted; purge it first.",
+    MerchantPrivatePostInstanceAuthBadOldPassword = 2604
+        "MERCHANT_PRIVATE_POST_INSTANCE_AUTH_BAD_OLD_PASSWORD" Unauthorized
+        "The old password is required, and is missing or wrong.",
     MerchantPrivatePatchInstancesPurgeRequired = 2625
         "MERCHANT_PRIVATE_PATCH_INSTANCES_PURGE_REQUIRED" Conflict
         "The merchant instance was deleted; purge it first.",

@@ -20,12 +20,13 @@ fn check(error: &Error, operation: Operation, number: u16, class: ErrorClass) ->
 }
 
 /// All operations; one permission stands for all of [`Operation::Use`].
-const OPERATIONS: [Operation; 13] = [
+const OPERATIONS: [Operation; 14] = [
     Operation::AddOtpDevice,
     Operation::ChangeOtpDevice,
     Operation::RemoveOtpDevice,
     Operation::IssueAccessToken,
     Operation::RevokeAccessToken,
+    Operation::RevokeAllAccessTokens,
     Operation::LogIn,
     Operation::AddInstance,
     Operation::RenameInstance,
@@ -70,6 +71,7 @@ async fn each_error_has_its_code() {
         (Error::InstancePurgeRequired, 2603, ErrorClass::Conflict),
         (Error::Unauthorized(Refusal::Missing), 2015, ErrorClass::Unauthorized),
         (Error::Unauthorized(Refusal::Expired), 2015, ErrorClass::Unauthorized),
+        (Error::OldPassword, 2604, ErrorClass::Unauthorized),
         (Error::ScopeExceeded, 16, ErrorClass::Forbidden),
         (Error::AccessTokenUnknown, 2042, ErrorClass::NotFound),
         (Error::OtpDeviceConflict, 2851, ErrorClass::Conflict),

@@ -5,11 +5,11 @@ use std::sync::atomic::Ordering;
 use merchant_otp_application::operator::Operator;
 use merchant_otp_application::{AccessTokenPage, Error, Refusal};
 use merchant_otp_domain::{
-    AccessToken, AccessTokenSerial, Expiration, InstanceId, Lifetime, OtpAlgorithm, Permission,
-    Scope, Timestamp, TokenScope,
+    AccessTokenSerial, Expiration, InstanceId, Lifetime, OtpAlgorithm, Permission, Scope,
+    Timestamp, TokenScope,
 };
 
-use crate::{device, fixture, instance, new_token};
+use crate::{device, fixture, instance, new_token, unknown_token};
 
 #[tokio::test]
 async fn an_unknown_instance_is_reported_before_the_credentials() {
@@ -27,7 +27,7 @@ async fn invalid_credentials_are_refused() {
     let fixture = fixture().await;
     let refused = fixture.authorize(None).await;
     assert!(matches!(refused, Err(Error::Unauthorized(Refusal::Missing))));
-    let made_up = AccessToken::parse("secret-token:made-up").unwrap();
+    let made_up = unknown_token();
     let refused = fixture.authorize(Some(&made_up)).await;
     assert!(matches!(refused, Err(Error::Unauthorized(Refusal::Unknown))));
 

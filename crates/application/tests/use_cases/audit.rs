@@ -10,7 +10,7 @@ use merchant_otp_domain::{
 };
 use tokio::time::advance;
 
-use crate::{Fixture, device, fixture, instance, new_token, presented};
+use crate::{Fixture, device, fixture, instance, new_token, presented, unknown_token};
 
 const KEY: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 
@@ -99,7 +99,7 @@ async fn the_trail_has_refusals() {
     let fixture = fixture().await;
     let reader = fixture.token(Scope::ReadOnly, Lifetime::Forever).await;
     fixture.refuse(&reader).await;
-    fixture.refuse(&AccessToken::parse("secret-token:made-up").unwrap()).await;
+    fixture.refuse(&unknown_token()).await;
     let log_in = fixture.log_in_with_token(&reader).await;
     assert!(matches!(log_in, Err(Error::PermissionMissing(_))));
     let scope = TokenScope { scope: Scope::ReadOnly, refreshable: true };
@@ -130,7 +130,7 @@ async fn a_flood_of_refusals_does_not_flood_the_trail() {
     let fixture = fixture().await;
     let reader = fixture.token(Scope::ReadOnly, Lifetime::Forever).await;
     let before = fixture.trail().await.len();
-    let made_up = AccessToken::parse("secret-token:made-up").unwrap();
+    let made_up = unknown_token();
     for _ in 0..1_000 {
         fixture.refuse(&made_up).await;
     }
@@ -154,7 +154,7 @@ async fn a_flood_of_refusals_does_not_flood_the_trail() {
 #[tokio::test(start_paused = true)]
 async fn a_flood_over_many_instances_does_not_flood_the_trail_either() {
     let mut fixture = fixture().await;
-    let made_up = AccessToken::parse("secret-token:made-up").unwrap();
+    let made_up = unknown_token();
     let mut recorded = 0;
     for number in 0..20 {
         fixture.shop = instance(&format!("shop{number}"), "Shop").id;

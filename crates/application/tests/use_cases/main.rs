@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use merchant_otp_application::operator::Operator;
 use merchant_otp_application::{
-    Error, Grant, LogIn, ManagementGrant, NewAccessToken, Presented, Service,
+    Error, Grant, LogIn, ManagementGrant, NewAccessToken, PasswordChange, Presented, Service,
 };
 use merchant_otp_domain::{
     AccessToken, AccessTokenDescription, Instance, InstanceId, InstanceName, InstanceSettings,
@@ -23,6 +23,7 @@ use merchant_otp_domain::{
 
 use merchant_otp_ports::Clock;
 use merchant_otp_sealing::{Keyring, MasterKey};
+use zeroize::Zeroizing;
 
 struct ManualClock(AtomicU64);
 
@@ -128,7 +129,8 @@ impl Fixture {
 
     async fn set_password(&self, password: &str) {
         let grant = self.operator(Permission::InstancesAuthWrite);
-        self.service.set_password(&grant, Password::parse(password).unwrap()).await.unwrap();
+        let change = PasswordChange::to(Password::parse(password).unwrap());
+        self.service.set_password(&grant, change).await.unwrap();
     }
 
     /// Logs in from an address. Returns the scope of the token.
@@ -147,4 +149,9 @@ impl Fixture {
 
 fn new_token(scope: TokenScope, lifetime: Option<Lifetime>) -> NewAccessToken {
     NewAccessToken { scope, lifetime, description: AccessTokenDescription::default() }
+}
+
+/// A token in the form of those that the service issues, which it did not issue.
+fn unknown_token() -> AccessToken {
+    AccessToken::from_random(&Zeroizing::new([7; 32]))
 }

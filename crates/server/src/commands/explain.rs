@@ -31,6 +31,7 @@ pub(super) fn explain(error: Error) -> anyhow::Error {
         }
         Error::InstanceSettings(_)
         | Error::Unauthorized(_)
+        | Error::OldPassword
         | Error::TooManyLogIns { .. }
         | Error::TooManyPasswords { .. }
         | Error::PermissionMissing(_)

@@ -3,6 +3,7 @@
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 
 use anyhow::{Context, bail};
+use merchant_otp_application::PasswordChange;
 use merchant_otp_application::operator::Operator;
 use merchant_otp_domain::{Instance, InstanceSettings, Password, Permission};
 use zeroize::Zeroizing;
@@ -22,11 +23,12 @@ pub(crate) async fn instance(settings: &Settings, command: InstanceCommand) -> a
             let write = operator.grant_management(Permission::InstancesWrite);
             service.add_instance(&write, instance, None).await.map_err(explain)
         }
-        InstanceCommand::SetPassword { id } => {
+        InstanceCommand::SetPassword { id, revoke_tokens } => {
             service.find_instance(id.as_str()).await.map_err(explain)?;
             let password = read_password()?;
             let write = operator.grant_unchecked(id, Permission::InstancesAuthWrite);
-            service.set_password(&write, password).await.map_err(explain)
+            let change = PasswordChange { revoke_tokens, ..PasswordChange::to(password) };
+            service.set_password(&write, change).await.map_err(explain)
         }
         InstanceCommand::List => {
             let all =

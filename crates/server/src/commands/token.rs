@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use anyhow::Context;
 use merchant_otp_application::operator::Operator;
-use merchant_otp_application::{AccessTokenPage, Error, NewAccessToken, Service};
+use merchant_otp_application::{AccessTokenPage, NewAccessToken, Service};
 use merchant_otp_domain::{Expiration, InstanceId, Permission};
 
 use crate::command_line::TokenCommand;
@@ -40,23 +40,11 @@ pub(crate) async fn token(settings: &Settings, command: TokenCommand) -> anyhow:
 
 /// Revokes all tokens of an instance.
 async fn revoke_tokens(service: &Service, instance: &InstanceId) -> anyhow::Result<()> {
-    let grant =
-        async |permission| Operator::of(service).grant(instance, permission).await.map_err(explain);
-    let (read, write) =
-        (grant(Permission::TokensRead).await?, grant(Permission::TokensWrite).await?);
-    loop {
-        let page = AccessTokenPage::After(0);
-        let tokens = service.list_access_tokens(&read, page, TOKENS_PAGE).await.map_err(explain)?;
-        if tokens.is_empty() {
-            return Ok(());
-        }
-        for token in tokens {
-            match service.revoke_access_token(&write, token.serial).await {
-                Err(Error::AccessTokenUnknown) => {}
-                revoked => revoked.map_err(explain)?,
-            }
-        }
-    }
+    let grant = Operator::of(service).grant(instance, Permission::TokensWrite).await;
+    let revoked = service.revoke_all_access_tokens(&grant.map_err(explain)?).await;
+    let revoked = revoked.map_err(explain)?;
+    writeln!(io::stderr(), "revoked {revoked} access tokens")?;
+    Ok(())
 }
 
 /// The number of tokens held in memory at a time.

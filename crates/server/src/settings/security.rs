@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use merchant_otp_application::PasswordUse;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -13,6 +14,33 @@ pub(crate) struct Security {
     /// Sources of the master keys; the first key seals.
     #[serde(with = "master_key_sources")]
     pub(crate) master_keys: Vec<MasterKeySource>,
+    password_as_token: PasswordAsToken,
+    require_old_password: bool,
+}
+
+/// Where the password of an instance is accepted in place of an access token.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum PasswordAsToken {
+    Everywhere,
+    LogIn,
+    Off,
+}
+
+impl Security {
+    /// Where passwords are accepted in place of access tokens.
+    pub(crate) fn password_use(&self) -> PasswordUse {
+        match self.password_as_token {
+            PasswordAsToken::Everywhere => PasswordUse::Everywhere,
+            PasswordAsToken::LogIn => PasswordUse::LogIn,
+            PasswordAsToken::Off => PasswordUse::Nowhere,
+        }
+    }
+
+    /// Whether a change of the password over a transport needs the old one.
+    pub(crate) fn requires_old_password(&self) -> bool {
+        self.require_old_password
+    }
 }
 
 /// Source of a master key.

@@ -1,17 +1,16 @@
 //! Units of work of several statements.
 
 use diesel::pg::Pg;
-use diesel::prelude::{ExpressionMethods, QueryDsl, QueryResult};
+use diesel::prelude::{ExpressionMethods, OptionalExtension, QueryDsl, QueryResult};
 use diesel::query_builder::{QueryFragment, QueryId};
-use diesel::result::{DatabaseErrorKind, Error};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use futures_util::FutureExt;
-use merchant_otp_domain::{AccessTokenSerial, AuditEvent};
-use merchant_otp_ports::{KeyReplacement, StoreResult};
-use merchant_otp_storage_sql::Failure;
+use merchant_otp_domain::{AccessTokenSerial, AuditEvent, InstanceId, PasswordHash};
+use merchant_otp_ports::{AccessTokenInsertion, KeyReplacement, StoreResult, TokenBasis};
 use merchant_otp_storage_sql::audit_rows::NewAuditEventRow;
 use merchant_otp_storage_sql::rows::{NewAccessTokenRow, NewInstanceRow};
 use merchant_otp_storage_sql::schema::{access_tokens, audit_events, instances, otp_devices};
+use merchant_otp_storage_sql::{Failure, basis};
 
 use super::SqlStores;
 
@@ -48,31 +47,97 @@ impl SqlStores {
         self.change(event, statement).await
     }
 
-    /// Stores an access token; returns its serial, or `None` if the instance does not exist.
+    /// Stores an access token if its basis holds.
     pub(super) async fn insert_access_token(
         &self,
         row: NewAccessTokenRow,
+        basis: TokenBasis,
         event: &AuditEvent,
-    ) -> StoreResult<Option<AccessTokenSerial>> {
+    ) -> StoreResult<AccessTokenInsertion> {
         let event = event.clone();
         let unit = self.writing.run(Failure::Write, move |connection| {
             connection
                 .transaction(async move |connection| {
-                    let serial = diesel::insert_into(access_tokens::table)
+                    // Excludes a concurrent removal of all tokens, or a change of the password:
+                    // both lock the instance before they change anything.
+                    let instance = instances::table
+                        .find(&row.instance_id)
+                        .select(instances::id)
+                        .for_share()
+                        .get_result::<String>(connection)
+                        .await
+                        .optional()?;
+                    if instance.is_none() {
+                        return Ok(AccessTokenInsertion::NoSuchInstance);
+                    }
+                    if !holds(connection, &basis, &row.instance_id).await? {
+                        return Ok(AccessTokenInsertion::BasisGone);
+                    }
+                    let serial: i64 = diesel::insert_into(access_tokens::table)
                         .values(row)
                         .returning(access_tokens::serial)
                         .get_result(connection)
-                        .await;
-                    let serial: i64 = match serial {
-                        Err(Error::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _)) => {
-                            return Ok(None);
-                        }
-                        serial => serial?,
-                    };
+                        .await?;
                     let serial = AccessTokenSerial::new(serial).map_err(Failure::corrupt)?;
                     let event = AuditEvent { access_token: Some(serial), ..event };
                     append(connection, &event).await?;
-                    Ok(Some(serial))
+                    Ok(AccessTokenInsertion::Stored(serial))
+                })
+                .boxed()
+        });
+        unit.await
+    }
+
+    /// Removes all access tokens of an instance; returns their number.
+    pub(super) async fn remove_access_tokens(
+        &self,
+        instance: &InstanceId,
+        event: &AuditEvent,
+    ) -> StoreResult<u64> {
+        let (instance, event) = (instance.clone(), event.clone());
+        let unit = self.writing.run(Failure::Write, move |connection| {
+            connection
+                .transaction(async move |connection| {
+                    // The removal is a statement of its own, which sees the tokens of transactions
+                    // that this one waited for.
+                    instances::table
+                        .find(instance.as_str())
+                        .select(instances::id)
+                        .for_no_key_update()
+                        .get_result::<String>(connection)
+                        .await
+                        .optional()?;
+                    Ok(remove_tokens(connection, &instance, &event).await?)
+                })
+                .boxed()
+        });
+        unit.await
+    }
+
+    /// Sets the password of an instance and removes its access tokens; returns whether it exists
+    /// and is not deleted.
+    pub(super) async fn reset_instance_password(
+        &self,
+        id: &InstanceId,
+        password: PasswordHash,
+        event: &AuditEvent,
+        revocation: &AuditEvent,
+    ) -> StoreResult<bool> {
+        let (id, event, revocation) = (id.clone(), event.clone(), revocation.clone());
+        let unit = self.writing.run(Failure::Write, move |connection| {
+            connection
+                .transaction(async move |connection| {
+                    let set = diesel::update(instances::table.find(id.as_str()))
+                        .filter(instances::deleted.eq(false))
+                        .set(instances::password_hash.eq(password.as_str()))
+                        .execute(connection)
+                        .await?;
+                    if set == 0 {
+                        return Ok(false);
+                    }
+                    append(connection, &event).await?;
+                    remove_tokens(connection, &id, &revocation).await?;
+                    Ok(true)
                 })
                 .boxed()
         });
@@ -115,4 +180,43 @@ impl SqlStores {
 async fn append(connection: &mut AsyncPgConnection, event: &AuditEvent) -> QueryResult<()> {
     let row = NewAuditEventRow::from(event);
     diesel::insert_into(audit_events::table).values(row).execute(connection).await.map(drop)
+}
+
+/// Whether the basis of a new token holds. The lock of the instance keeps it so.
+async fn holds(
+    connection: &mut AsyncPgConnection,
+    basis: &TokenBasis,
+    instance: &str,
+) -> QueryResult<bool> {
+    match basis {
+        TokenBasis::Operator => Ok(true),
+        TokenBasis::Password(hash) => {
+            let found =
+                basis::password(instance, hash.as_str()).get_result::<String>(connection).await;
+            Ok(found.optional()?.is_some())
+        }
+        TokenBasis::Token { serial, now } => {
+            // The token itself may be revoked meanwhile, without a lock of the instance.
+            let found =
+                basis::token(instance, serial.value(), now.seconds().cast_signed()).for_key_share();
+            Ok(found.get_result::<i64>(connection).await.optional()?.is_some())
+        }
+    }
+}
+
+/// Removes all access tokens of an instance; returns their number. Appends the event if there was
+/// one.
+async fn remove_tokens(
+    connection: &mut AsyncPgConnection,
+    instance: &InstanceId,
+    event: &AuditEvent,
+) -> QueryResult<u64> {
+    let removed = diesel::delete(access_tokens::table)
+        .filter(access_tokens::instance_id.eq(instance.as_str()))
+        .execute(connection)
+        .await?;
+    if removed > 0 {
+        append(connection, event).await?;
+    }
+    Ok(removed as u64)
 }

@@ -2,12 +2,11 @@
 
 use diesel::prelude::*;
 use diesel::query_dsl::methods::ExecuteDsl;
-use diesel::result::{DatabaseErrorKind, Error};
-use merchant_otp_domain::{AccessTokenSerial, AuditEvent};
-use merchant_otp_ports::{KeyReplacement, StoreResult};
-use merchant_otp_storage_sql::Failure;
+use merchant_otp_domain::{AccessTokenSerial, AuditEvent, InstanceId, PasswordHash};
+use merchant_otp_ports::{AccessTokenInsertion, KeyReplacement, StoreResult, TokenBasis};
 use merchant_otp_storage_sql::rows::{NewAccessTokenRow, NewInstanceRow};
 use merchant_otp_storage_sql::schema::{access_tokens, instances, otp_devices};
+use merchant_otp_storage_sql::{Failure, basis};
 
 use super::SqlStores;
 use crate::serials::{append_events, take_serials};
@@ -61,29 +60,65 @@ impl SqlStores {
         self.transaction(unit).await
     }
 
-    /// Stores an access token; returns its serial, or `None` if the instance does not exist.
+    /// Stores an access token if its basis holds.
     pub(super) async fn insert_access_token(
         &self,
         row: NewAccessTokenRow,
+        basis: TokenBasis,
         event: &AuditEvent,
-    ) -> StoreResult<Option<AccessTokenSerial>> {
+    ) -> StoreResult<AccessTokenInsertion> {
         let event = event.clone();
         let unit = move |connection: &mut SqliteConnection| {
+            let instance = instances::table.find(&row.instance_id).select(instances::id);
+            if instance.get_result::<String>(connection).optional()?.is_none() {
+                return Ok(AccessTokenInsertion::NoSuchInstance);
+            }
+            if !holds(connection, &basis, &row.instance_id)? {
+                return Ok(AccessTokenInsertion::BasisGone);
+            }
             let serial = take_serials(connection, "access_tokens", 1)?;
-            let inserted = diesel::insert_into(access_tokens::table)
+            diesel::insert_into(access_tokens::table)
                 .values((access_tokens::serial.eq(serial), row))
-                .execute(connection);
-            match inserted {
-                // Only the statement fails; the transaction can go on.
-                Err(Error::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _)) => {
-                    return Ok(None);
-                }
-                inserted => inserted?,
-            };
+                .execute(connection)?;
             let serial = AccessTokenSerial::new(serial).map_err(Failure::corrupt)?;
             let event = AuditEvent { access_token: Some(serial), ..event };
             append_events(connection, &[&event])?;
-            Ok(Some(serial))
+            Ok(AccessTokenInsertion::Stored(serial))
+        };
+        self.transaction(unit).await
+    }
+
+    /// Removes all access tokens of an instance; returns their number.
+    pub(super) async fn remove_access_tokens(
+        &self,
+        instance: &InstanceId,
+        event: &AuditEvent,
+    ) -> StoreResult<u64> {
+        let (instance, event) = (instance.clone(), event.clone());
+        self.transaction(move |connection| Ok(remove_tokens(connection, &instance, &event)?)).await
+    }
+
+    /// Sets the password of an instance and removes its access tokens; returns whether it exists
+    /// and is not deleted.
+    pub(super) async fn reset_instance_password(
+        &self,
+        id: &InstanceId,
+        password: PasswordHash,
+        event: &AuditEvent,
+        revocation: &AuditEvent,
+    ) -> StoreResult<bool> {
+        let (id, event, revocation) = (id.clone(), event.clone(), revocation.clone());
+        let unit = move |connection: &mut SqliteConnection| {
+            let set = diesel::update(instances::table.find(id.as_str()))
+                .filter(instances::deleted.eq(false))
+                .set(instances::password_hash.eq(password.as_str()))
+                .execute(connection)?;
+            if set == 0 {
+                return Ok(false);
+            }
+            append_events(connection, &[&event])?;
+            remove_tokens(connection, &id, &revocation)?;
+            Ok(true)
         };
         self.transaction(unit).await
     }
@@ -110,4 +145,40 @@ impl SqlStores {
     pub(super) async fn append_event(&self, event: AuditEvent) -> StoreResult<()> {
         self.transaction(move |connection| Ok(append_events(connection, &[&event])?)).await
     }
+}
+
+/// Whether the basis of a new token holds. No other transaction can change it meanwhile.
+fn holds(
+    connection: &mut SqliteConnection,
+    basis: &TokenBasis,
+    instance: &str,
+) -> QueryResult<bool> {
+    match basis {
+        TokenBasis::Operator => Ok(true),
+        TokenBasis::Password(hash) => {
+            let found = basis::password(instance, hash.as_str()).get_result::<String>(connection);
+            Ok(found.optional()?.is_some())
+        }
+        TokenBasis::Token { serial, now } => {
+            let found = basis::token(instance, serial.value(), now.seconds().cast_signed())
+                .get_result::<i64>(connection);
+            Ok(found.optional()?.is_some())
+        }
+    }
+}
+
+/// Removes all access tokens of an instance; returns their number. Appends the event if there was
+/// one.
+fn remove_tokens(
+    connection: &mut SqliteConnection,
+    instance: &InstanceId,
+    event: &AuditEvent,
+) -> QueryResult<u64> {
+    let removed = diesel::delete(access_tokens::table)
+        .filter(access_tokens::instance_id.eq(instance.as_str()))
+        .execute(connection)?;
+    if removed > 0 {
+        append_events(connection, &[event])?;
+    }
+    Ok(removed as u64)
 }

@@ -233,7 +233,7 @@ pub(crate) async fn set_password(
     WithBody { right, body }: WithBody<Authorized<InstancesAuthWrite>>,
 ) -> Result<HttpResponse, HttpError> {
     let auth = InstanceAuthConfigurationMessage::read(&body)?;
-    let set = state.service.set_password(&right.grant, auth.password).await;
+    let set = state.service.set_password(&right.grant, auth.into_change()).await;
     set.map_err(HttpError::during(Operation::SetPassword))?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -57,8 +57,10 @@ impl<'a> Credentials<'a> {
         if headers.next().is_some() {
             return Err(CredentialsError::Repeated);
         }
-        let text = header.to_str().map_err(|_| CredentialsError::Form)?.trim_matches(' ');
-        if AccessToken::parse(text).is_ok() {
+        // A password may have characters beyond ASCII.
+        let text = str::from_utf8(header.as_bytes()).map_err(|_| CredentialsError::Form)?;
+        let text = text.trim_matches(' ');
+        if !matches!(AccessToken::parse(text), Err(AccessTokenError::Prefix)) {
             return Ok(Self::Token(text));
         }
         let (scheme, credentials) = text.split_once(' ').ok_or(CredentialsError::Form)?;

@@ -1,6 +1,6 @@
 //! The bodies of requests and responses about instances.
 
-use merchant_otp_application::{InstanceChange, ListedInstance, instance_settings};
+use merchant_otp_application::{InstanceChange, ListedInstance, PasswordChange, instance_settings};
 use merchant_otp_domain::{Instance, InstanceId, InstanceName, InstanceSettings, Password};
 use merchant_otp_taler_protocol::{ACCESS_TOKEN_PREFIX, PASSWORD_METHOD};
 use serde::ser::{Error as _, SerializeMap};
@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::settings::{self, DEFAULTS};
 use crate::endpoints::time::RelativeTimeJson;
 use crate::error::HttpError;
-use crate::extract::json_object::{JsonError, JsonObject};
+use crate::extract::json_object::{JsonError, JsonObject, Value};
 
 /// The service signs nothing and has no key, but clients expect a string.
 const NO_KEY: &str = "";
@@ -117,6 +117,7 @@ const AUTH: &str = "auth";
 const METHOD: &str = "method";
 const PASSWORD: &str = "password";
 const TOKEN: &str = "token";
+const OLD_PASSWORD: &str = "old_password";
 
 /// An instance to create. The other settings of the protocol, such as `address`, are stored
 /// unchanged: up to 64 KiB.
@@ -201,13 +202,20 @@ pub(crate) struct InstanceAuthConfigurationMessage {
     method: (),
     /// The password: 1 to 1024 bytes.
     #[schema(value_type = String, min_length = 1, max_length = 1024)]
-    pub(crate) password: Password,
+    password: Password,
+    /// The present password; checked if it is present. A setting can make it mandatory.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 1024)]
+    old_password: Option<Password>,
 }
 
 impl InstanceAuthConfigurationMessage {
     pub(crate) fn read(json: &[u8]) -> Result<Self, HttpError> {
-        let auth = JsonObject::parse(json, &[METHOD, PASSWORD, TOKEN])?;
+        let auth = JsonObject::parse(json, &[METHOD, PASSWORD, TOKEN, OLD_PASSWORD])?;
         Self::of(auth).map_err(HttpError::Auth)
+    }
+
+    pub(crate) fn into_change(self) -> PasswordChange {
+        PasswordChange { old: self.old_password, ..PasswordChange::to(self.password) }
     }
 
     fn of(mut auth: JsonObject) -> Result<Self, JsonError> {
@@ -227,7 +235,11 @@ impl InstanceAuthConfigurationMessage {
                 });
             }
         };
-        Ok(Self { method: (), password })
+        let parse = |value: Value| {
+            Password::parse(value.text(OLD_PASSWORD)?).map_err(JsonError::refused(OLD_PASSWORD))
+        };
+        let old_password = auth.take(OLD_PASSWORD).map(parse).transpose()?;
+        Ok(Self { method: (), password, old_password })
     }
 }
 
