@@ -157,11 +157,27 @@ fn add_common_responses(operation: &mut Operation) {
         );
         add_response(operation, "408", "The body did not arrive in time (22).");
         add_response(operation, "413", "The body is larger than allowed (32).");
+        add_response(
+            operation,
+            "415",
+            "The `Content-Encoding` is not supported (28); `Accept-Encoding` lists those that are.",
+        );
     }
     if operation.security.is_some() {
         add_response(operation, "401", "The credentials are missing or invalid (2015).");
         add_response(operation, "404", "The instance is unknown (2000) or deleted (2016).");
+        add_response(
+            operation,
+            "429",
+            "A password was presented in place of an access token, and too many log-ins failed \
+             (2015). `Retry-After` is the time to wait.",
+        );
         add_response(operation, "500", FAILED);
+        add_response(
+            operation,
+            "503",
+            "The service is busy (51). `Retry-After` is the time to wait; doing it twice is safe.",
+        );
         // Every token may revoke itself.
         if operation.operation_id.as_deref() != Some("log_out") {
             add_response(operation, "403", "The access token does not allow this (16).");
