@@ -23,7 +23,7 @@ struct Run<'a> {
 const DESTRUCTIVE: &str = "(log_out|remove_instance|revoke_access_token)$";
 
 fn every_response_conforms_to_the_description(storage: &Storage) {
-    // Made-up credentials would count as wrong passwords, and then be throttled.
+    // Made-up tokens would count as wrong passwords, and then be throttled.
     let server = Server::start_with(storage, &[("SECURITY__PASSWORD_AS_TOKEN", "off")]);
     let shop = storage.token("shop", "all:refreshable", "forever");
     let admin = storage.token("admin", "all:refreshable", "forever");
