@@ -147,7 +147,8 @@ pub(crate) struct InstanceConfigurationMessage {
 
 impl InstanceConfigurationMessage {
     pub(crate) fn read(json: &[u8]) -> Result<Self, HttpError> {
-        let mut message = JsonObject::parse(json, &[ID, NAME, AUTH, METHOD, PASSWORD, TOKEN])?;
+        let mut message =
+            JsonObject::parse(json, &[ID, NAME, AUTH, METHOD, PASSWORD, TOKEN, OLD_PASSWORD])?;
         let id = InstanceId::parse(&message.text(ID)?).map_err(JsonError::refused(ID))?;
         let name = InstanceName::parse(message.text(NAME)?.as_str());
         let name = name.map_err(JsonError::refused(NAME))?;
