@@ -10,6 +10,7 @@
 mod access_tokens;
 mod audit;
 mod backup;
+mod bearer_passwords;
 mod bodies;
 mod clock_jumps;
 mod command_line;
