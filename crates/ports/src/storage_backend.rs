@@ -38,15 +38,38 @@ pub trait StorageBackend: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`BackendError`]; a failed migration leaves nothing behind.
+    /// [`BackendError`]; [`BackendError::Lost`] if there was a database that is missing now. A
+    /// failed migration leaves nothing behind.
     async fn migrate(&self) -> Result<Vec<String>, BackendError>;
 
     /// Lists the versions of the pending migrations; changes nothing.
     ///
     /// # Errors
     ///
-    /// [`BackendError`], also if an embedded database does not exist.
+    /// [`BackendError`]; [`BackendError::Missing`] or [`BackendError::Lost`] if an embedded
+    /// database does not exist.
     async fn pending_migrations(&self) -> Result<Vec<String>, BackendError>;
+
+    /// Reserves an embedded database for this process as the only one that serves from it, until
+    /// the backend and its stores are dropped. Commands may use the database at the same time.
+    ///
+    /// Does nothing for a database server, which any number of processes may serve from.
+    ///
+    /// # Errors
+    ///
+    /// [`BackendError`]; [`BackendError::Served`] if another process has reserved it.
+    async fn reserve(&self) -> Result<(), BackendError>;
+
+    /// Accepts the file of an embedded database that was put in the place of another one.
+    ///
+    /// The log of the other file is renamed, because it must not be applied to this one. Returns
+    /// the new names. Does nothing if the log belongs to the file, or if there is no log.
+    ///
+    /// # Errors
+    ///
+    /// [`BackendError`]; [`BackendError::Served`] while a process serves from the database, and
+    /// [`BackendError::Unsupported`] for a database server. Nothing is renamed.
+    async fn accept_file(&self) -> Result<Vec<PathBuf>, BackendError>;
 
     /// Copies a consistent snapshot of an embedded database to a new file, while it is in use.
     ///
@@ -59,8 +82,9 @@ pub trait StorageBackend: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`BackendError`]; [`BackendError::Exists`] if the database exists, and
-    /// [`BackendError::Unsupported`] for a database server. No database is created.
+    /// [`BackendError`]; [`BackendError::Exists`] if the database exists, [`BackendError::Lost`] if
+    /// there was another one that is missing now, and [`BackendError::Unsupported`] for a database
+    /// server. No database is created.
     async fn restore(&self, from: &Path) -> Result<(), BackendError>;
 
     /// The file of an embedded database, which only this service uses; `None` for a server.
@@ -83,6 +107,38 @@ pub enum BackendError {
     /// The database, or the path to it, is not set up correctly; the text explains what to do.
     #[error("{0}")]
     Unsuitable(String),
+    /// The embedded database does not exist, and nothing shows that there was one.
+    #[error("the database {} does not exist", .0.display())]
+    Missing(PathBuf),
+    /// The embedded database does not exist, but files beside it show that there was one. A new
+    /// database in its place would destroy what its log still holds.
+    #[error(
+        "the database {} is missing, but there was one: {} {} still there",
+        database.display(), list(found), if found.len() == 1 { "is" } else { "are" }
+    )]
+    Lost {
+        /// The file that is missing.
+        database: PathBuf,
+        /// The files that show it.
+        found: Vec<PathBuf>,
+    },
+    /// The file of the embedded database was replaced: the log beside it belongs to another file,
+    /// and would damage this one.
+    #[error("the log {} belongs to another file than {}", log.display(), database.display())]
+    ForeignLog {
+        /// The file that is there now.
+        database: PathBuf,
+        /// The log of the other file.
+        log: PathBuf,
+    },
+    /// Another process serves from the embedded database.
+    #[error("{process} serves from the database {}", database.display())]
+    Served {
+        /// The file of the database.
+        database: PathBuf,
+        /// The process, for people.
+        process: String,
+    },
     /// A migration failed; it and all later ones are not applied.
     #[error("migrating the database failed")]
     Migration(#[source] Cause),
@@ -98,4 +154,9 @@ pub enum BackendError {
     /// This kind of database does not support the operation; names the tool to use instead.
     #[error("this is for the embedded database; use {0}")]
     Unsupported(&'static str),
+}
+
+/// Formats paths as a list.
+fn list(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }

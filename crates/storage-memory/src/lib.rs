@@ -11,7 +11,7 @@ mod otp_devices;
 mod sealed_keys;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -45,6 +45,14 @@ impl StorageBackend for MemoryBackend {
 
     async fn pending_migrations(&self) -> Result<Vec<String>, BackendError> {
         Ok(Vec::new())
+    }
+
+    async fn reserve(&self) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    async fn accept_file(&self) -> Result<Vec<PathBuf>, BackendError> {
+        Err(BackendError::Unsupported("another adapter"))
     }
 
     async fn back_up(&self, _to: &Path) -> Result<(), BackendError> {

@@ -11,7 +11,7 @@ mod stores;
 mod tls;
 mod url;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
@@ -144,6 +144,14 @@ impl StorageBackend for PostgresBackend {
 
     async fn pending_migrations(&self) -> Result<Vec<String>, BackendError> {
         pending(&mut connect(&self.server).await?).await
+    }
+
+    async fn reserve(&self) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    async fn accept_file(&self) -> Result<Vec<PathBuf>, BackendError> {
+        Err(BackendError::Unsupported("`merchant-otp migrate` without it"))
     }
 
     async fn back_up(&self, _to: &Path) -> Result<(), BackendError> {

@@ -1,6 +1,7 @@
 //! Connections to SQLite and their settings.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::sleep;
 use std::time::Duration;
@@ -12,12 +13,15 @@ use diesel::result::DatabaseErrorInformation;
 use diesel::result::Error::DatabaseError;
 use diesel::sql_types::BigInt;
 use diesel::sqlite::SqliteConnection;
-use merchant_otp_ports::Cause;
+use merchant_otp_ports::{BackendError, Cause};
 use merchant_otp_storage_sql::migration::MIGRATIONS_TABLE;
-use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 use thiserror::Error;
 
-use crate::file::FileIdentity;
+use crate::file::{self, FileIdentity, LOG, file_error, with_suffix};
+use crate::lock::OpeningLock;
+use crate::opening;
+use crate::reservation::Reservation;
+use crate::uri::{Access, uri};
 
 /// The settings of each connection.
 ///
@@ -36,13 +40,30 @@ const PRAGMAS: &str = "
 #[derive(Clone, Debug)]
 pub(crate) struct DatabaseFile {
     path: PathBuf,
+    /// Whether the connections write.
+    writes: bool,
+    state: Arc<State>,
+}
+
+/// What all connections of the process share.
+#[derive(Debug, Default)]
+struct State {
     /// The file that was opened first.
-    first: Arc<OnceLock<FileIdentity>>,
+    first: OnceLock<FileIdentity>,
+    /// Whether the process has replaced the id of the file.
+    id_is_renewed: AtomicBool,
+    /// Set if this process serves from the database.
+    reservation: OnceLock<Reservation>,
 }
 
 impl DatabaseFile {
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, first: Arc::default() }
+        Self { path, writes: false, state: Arc::default() }
+    }
+
+    /// The same file, for connections that write.
+    pub(crate) fn for_writing(&self) -> Self {
+        Self { writes: true, ..self.clone() }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -51,13 +72,62 @@ impl DatabaseFile {
 
     /// Opens a connection to the file, which must exist and be the one that was opened first.
     pub(crate) fn open(&self) -> Result<SqliteConnection, Cause> {
-        let identity = FileIdentity::of(&self.path)?;
-        self.first.get_or_init(|| identity);
+        self.enter()?;
         self.check()?;
-        let mut connection = SqliteConnection::establish(&self.url())?;
+        let mut connection = SqliteConnection::establish(&uri(&self.path, Access::Write))?;
         self.check()?;
         connection.batch_execute(PRAGMAS)?;
+        if self.writes && !self.state.id_is_renewed.load(Ordering::Relaxed) {
+            self.renew_id(&OpeningLock::take(&self.path)?, &mut connection);
+        }
         Ok(connection)
+    }
+
+    /// Checks, before the first connection of the process, that the log belongs to the file.
+    ///
+    /// The file must exist.
+    pub(crate) fn enter(&self) -> Result<(), BackendError> {
+        if self.state.first.get().is_some() {
+            return Ok(());
+        }
+        let exists = self.path.try_exists();
+        if !exists.map_err(|error| BackendError::File(file_error(&self.path)(error)))? {
+            return Err(opening::missing(&self.path));
+        }
+        self.enter_with(&OpeningLock::take(&self.path).map_err(BackendError::File)?)
+    }
+
+    /// Like [`Self::enter`], for a process that holds the lock.
+    pub(crate) fn enter_with(&self, lock: &OpeningLock) -> Result<(), BackendError> {
+        let identity = FileIdentity::of(&self.path).map_err(BackendError::Unavailable)?;
+        let is_served = self.state.reservation.get().is_none()
+            && Reservation::holder(&self.path).map_err(BackendError::File)?.is_some();
+        opening::check(&self.path, lock, is_served)?;
+        self.state.first.get_or_init(|| identity);
+        Ok(())
+    }
+
+    /// Replaces the id of the file once, so that copies of it are recognised as other files.
+    pub(crate) fn renew_id(&self, lock: &OpeningLock, connection: &mut SqliteConnection) {
+        if !self.state.id_is_renewed.swap(true, Ordering::Relaxed) {
+            // If it fails, because the disk is full or another program has locked the database, the
+            // present id stays.
+            let _present = opening::renew_id(&self.path, lock, connection);
+        }
+    }
+
+    /// Reserves the database for this process as the only one that serves from it.
+    pub(crate) fn reserve(&self) -> Result<(), BackendError> {
+        file::create_folder(&self.path).map_err(BackendError::File)?;
+        let lock = OpeningLock::take(&self.path).map_err(BackendError::File)?;
+        let reservation = Reservation::take(&self.path)?;
+        self.state.reservation.get_or_init(|| reservation);
+        if file::size(&self.path).map_err(BackendError::File)? > 0 {
+            self.enter_with(&lock)?;
+            let mut connection = self.open_patiently().map_err(BackendError::Unavailable)?;
+            self.renew_id(&lock, &mut connection);
+        }
+        Ok(())
     }
 
     /// Checks that the path still leads to the file that was opened first.
@@ -66,18 +136,12 @@ impl DatabaseFile {
     /// also still exist, and SQLite would apply its pages to the new file.
     pub(crate) fn check(&self) -> Result<(), Cause> {
         let identity = FileIdentity::of(&self.path)?;
-        if self.first.get() == Some(&identity) { Ok(()) } else { Err(Replaced.into()) }
+        if self.state.first.get() == Some(&identity) { Ok(()) } else { Err(Replaced.into()) }
     }
 
-    /// Opens a file that is not in use, without changing it.
-    pub(crate) fn open_without_log(&self) -> Result<SqliteConnection, Cause> {
-        FileIdentity::of(&self.path)?;
-        Ok(SqliteConnection::establish(&self.url())?)
-    }
-
-    /// Opens a new file that other processes may be opening too, and retries while it is busy.
+    /// Opens a file that other processes may be opening too, and retries while it is busy.
     ///
-    /// Switching the file to WAL mode needs exclusive access, for which SQLite's `busy_timeout`
+    /// Switching a new file to WAL mode needs exclusive access, for which SQLite's `busy_timeout`
     /// does not wait.
     pub(crate) fn open_patiently(&self) -> Result<SqliteConnection, Cause> {
         const PAUSE: Duration = Duration::from_millis(10);
@@ -90,14 +154,16 @@ impl DatabaseFile {
         }
         self.open()
     }
+}
 
-    /// Returns the URI of the file (<https://sqlite.org/uri.html>). Its mode does not create the
-    /// file, because an empty database in place of a lost one would hide the loss.
-    fn url(&self) -> String {
-        const RESERVED: &AsciiSet = &CONTROLS.add(b'%').add(b'?').add(b'#').add(b' ');
-        let path = percent_encode(self.path.as_os_str().as_encoded_bytes(), RESERVED);
-        format!("file:{path}?mode=rw")
-    }
+/// Opens a copy of a database that is not in use, without changing it.
+///
+/// Its log, if there is one beside it, is read too.
+pub(crate) fn open_copy(path: &Path) -> Result<SqliteConnection, Cause> {
+    FileIdentity::of(path)?;
+    let log = file::size(&with_suffix(path, LOG))?;
+    let access = if log > 0 { Access::Read } else { Access::WithoutLog };
+    Ok(SqliteConnection::establish(&uri(path, access))?)
 }
 
 /// Whether a database error means that another connection holds a lock (`SQLITE_BUSY`,
@@ -115,7 +181,10 @@ fn is_busy(cause: &Cause) -> bool {
 }
 
 #[derive(Debug, Error)]
-#[error("the file of the database was replaced while the service runs; restart it")]
+#[error(
+    "the file of the database was replaced while the service runs; put the former file back, or stop \
+     the service and run `merchant-otp migrate --accept-file`"
+)]
 struct Replaced;
 
 /// Whether diesel's migrations table exists, as it does in every database of this service.

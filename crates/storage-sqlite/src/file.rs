@@ -1,4 +1,4 @@
-//! The database file: its creation, its lock and its identity.
+//! The database file: its creation, its companions and its identity.
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -9,6 +9,18 @@ use std::path::{Path, PathBuf};
 use merchant_otp_ports::Cause;
 use thiserror::Error;
 
+/// The suffix of the write-ahead log of SQLite.
+pub(crate) const LOG: &str = "-wal";
+
+/// The suffix of the index of the log.
+pub(crate) const LOG_INDEX: &str = "-shm";
+
+/// The suffix of the file that [`OpeningLock`](crate::lock::OpeningLock) locks.
+pub(crate) const LOCK: &str = "-lock";
+
+/// The suffix of the file that names the process that serves from the database.
+pub(crate) const SERVICE: &str = "-service";
+
 /// Creates the file if it is missing, accessible only to its owner, and makes its name durable.
 pub(crate) fn create(path: &Path) -> Result<(), Cause> {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
@@ -18,6 +30,12 @@ pub(crate) fn create(path: &Path) -> Result<(), Cause> {
         Err(error) => return Err(file_error(path)(error)),
     }
     sync_folders(path)
+}
+
+/// Creates the missing folders of a file, accessible only to their owner.
+pub(crate) fn create_folder(path: &Path) -> Result<(), Cause> {
+    let folder = path.parent().map_or(Path::new("."), or_current);
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(file_error(folder))
 }
 
 /// Makes the name of a new file durable: syncs its folder, and the parent of the folder in case the
@@ -33,23 +51,12 @@ pub(crate) fn sync_folders(path: &Path) -> Result<(), Cause> {
     Ok(())
 }
 
-/// A lock that is held by the one process that creates or migrates the database.
-///
-/// It locks a separate file: closing the database file would release the locks that SQLite holds on
-/// it in this process (<https://sqlite.org/howtocorrupt.html>, section 2.2).
-pub(crate) struct MigrationLock(#[expect(dead_code, reason = "dropped at the end")] File);
-
-impl MigrationLock {
-    /// Waits for the lock. Creates a missing folder of the database, accessible only to its owner.
-    pub(crate) fn take(database: &Path) -> Result<Self, Cause> {
-        let folder = database.parent().map_or(Path::new("."), or_current);
-        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(file_error(folder))?;
-        let path = with_suffix(database, "-lock");
-        let options =
-            OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).clone();
-        let file = options.open(&path).map_err(file_error(&path))?;
-        file.lock().map_err(file_error(&path))?;
-        Ok(Self(file))
+/// The size of a file, in bytes; 0 if it does not exist.
+pub(crate) fn size(path: &Path) -> Result<u64, Cause> {
+    match fs::metadata(path) {
+        Ok(metadata) => Ok(metadata.len()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(file_error(path)(error)),
     }
 }
 

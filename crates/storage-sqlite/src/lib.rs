@@ -9,8 +9,12 @@ mod batched;
 mod connect;
 mod executor;
 mod file;
+mod lock;
+mod opening;
+mod reservation;
 mod serials;
 mod stores;
+mod uri;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -28,7 +32,7 @@ use tokio::task::spawn_blocking;
 
 use crate::connect::{DatabaseFile, has_migrations_table};
 use crate::executor::Executor;
-use crate::file::MigrationLock;
+use crate::lock::OpeningLock;
 use crate::stores::SqlStores;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
@@ -57,7 +61,7 @@ impl SqliteBackend {
         let file = DatabaseFile::new(path);
         Self {
             reading: Executor::new(file.clone(), connections.max(1).into()),
-            writing: Executor::new(file.clone(), 1),
+            writing: Executor::new(file.for_writing(), 1),
             file,
         }
     }
@@ -89,21 +93,33 @@ impl StorageBackend for SqliteBackend {
 
     async fn migrate(&self) -> Result<Vec<String>, BackendError> {
         self.blocking(|file| {
-            // No lock is needed if nothing is pending. The check fails if the file is missing or if
-            // another process is creating it.
-            if open_and_find_pending(file).is_ok_and(|pending| pending.is_empty()) {
-                return Ok(Vec::new());
+            // No lock is needed if nothing is pending.
+            match find_pending(file) {
+                Ok(pending) if pending.is_empty() => return Ok(Vec::new()),
+                Ok(_) | Err(BackendError::Missing(_)) => {}
+                Err(error) => return Err(error),
             }
-            let _lock = MigrationLock::take(file.path()).map_err(BackendError::Unavailable)?;
-            file::create(file.path()).map_err(BackendError::Unavailable)?;
+            file::create_folder(file.path()).map_err(BackendError::Unavailable)?;
+            let lock = OpeningLock::take(file.path()).map_err(BackendError::Unavailable)?;
+            opening::create(file.path(), &lock)?;
+            file.enter_with(&lock)?;
             let mut connection = file.open_patiently().map_err(BackendError::Unavailable)?;
+            file.renew_id(&lock, &mut connection);
             apply_migrations(&mut connection, MIGRATIONS)
         })
         .await
     }
 
     async fn pending_migrations(&self) -> Result<Vec<String>, BackendError> {
-        self.blocking(open_and_find_pending).await
+        self.blocking(find_pending).await
+    }
+
+    async fn reserve(&self) -> Result<(), BackendError> {
+        self.blocking(DatabaseFile::reserve).await
+    }
+
+    async fn accept_file(&self) -> Result<Vec<PathBuf>, BackendError> {
+        self.blocking(|file| backup::accept(file.path())).await
     }
 
     async fn back_up(&self, to: &Path) -> Result<(), BackendError> {
@@ -121,8 +137,9 @@ impl StorageBackend for SqliteBackend {
     }
 }
 
-fn open_and_find_pending(file: &DatabaseFile) -> Result<Vec<String>, BackendError> {
-    let connection = &mut file.open().map_err(BackendError::Unavailable)?;
+fn find_pending(file: &DatabaseFile) -> Result<Vec<String>, BackendError> {
+    file.enter()?;
+    let connection = &mut file.open_patiently().map_err(BackendError::Unavailable)?;
     let versions = __diesel_schema_migrations::table.select(__diesel_schema_migrations::version);
     let mut applied = Vec::new();
     if has_migrations_table(connection).map_err(migration_failed)? {
