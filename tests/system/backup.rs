@@ -55,12 +55,15 @@ fn a_backup_made_under_load_is_restored() {
     for suffix in ["", "-wal", "-shm"] {
         let _not_all_are_there = fs::remove_file(with_suffix(suffix));
     }
-    // A leftover write-ahead log may hold data that is nowhere else.
+    // A leftover write-ahead log may hold data that is nowhere else, and the lock names a database.
     fs::write(with_suffix("-wal"), "left behind").unwrap();
     let refused = storage.run(&["restore", copy]);
     assert!(!refused.success && refused.stderr.contains("-wal"), "{}", refused.stderr);
     assert_eq!(fs::read(with_suffix("-wal")).unwrap(), b"left behind");
     fs::remove_file(with_suffix("-wal")).unwrap();
+    let refused = storage.run(&["restore", copy]);
+    assert!(!refused.success && refused.stderr.contains("-lock"), "{}", refused.stderr);
+    fs::remove_file(with_suffix("-lock")).unwrap();
     let restored = storage.run(&["restore", copy]);
     assert!(restored.success, "{}", restored.stderr);
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);

@@ -22,7 +22,6 @@ on_both_databases! {
 
 fn instances_are_added_listed_and_removed(storage: &Storage) {
     // Before the first start of the service.
-    assert_eq!(succeeds(storage.run(&["instance", "list"])), "");
     for (id, name) in [("shop", "Käse & mehr"), ("admin", "Admin"), ("shop", "Käse & mehr")] {
         succeeds(storage.run(&["instance", "add", id, "--name", name]));
     }
@@ -105,7 +104,7 @@ fn pending_migrations_are_applied_or_refused(storage: &Storage) {
             fails(storage.run(&["serve", "--no-migrate"]), "run `merchant-otp migrate`");
         }
     }
-    assert!(succeeds(storage.run(&["migrate"])).starts_with("applied "));
+    assert!(succeeds(storage.run(&["migrate"])).contains("applied "));
     assert_eq!(succeeds(storage.run(&["migrate"])), "the database is up to date\n");
     Server::start_without_migrating(storage).stop();
     storage.execute("DELETE FROM __diesel_schema_migrations");
@@ -250,7 +249,8 @@ fn a_unix_socket_is_served_taken_over_and_removed() {
         assert!(reply.starts_with("HTTP/1.1 404 "), "{reply}");
 
         // A second server does not take over the socket of a running one.
-        let url = storage.url();
+        let other = Storage::sqlite();
+        let url = other.url();
         let settings = [("STORAGE__URL", &*url), ("HTTP__LISTEN", &*listen)];
         fails(Output::of(command(&["serve"], &settings)), "cannot listen");
         if abandoned {

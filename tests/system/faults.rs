@@ -182,35 +182,6 @@ fn an_uncommitted_token_is_not_shown(storage: &Storage) {
 }
 
 #[test]
-fn a_replaced_file_is_refused_until_a_restart() {
-    let storage = Storage::sqlite();
-    let server = Server::start(&storage);
-    let token = storage.token("shop", "all", "forever");
-    server.post("shop", &token, device("before").to_string()).expect_stored();
-    // A backup, and then another device, which is not in it.
-    let path = storage.sqlite_path();
-    let backup = path.with_extension("backup");
-    storage.execute(&format!("VACUUM INTO '{}'", backup.display()));
-    server.post("shop", &token, device("after").to_string()).expect_stored();
-    fs::rename(&backup, &path).unwrap();
-    for _ in 0..3 {
-        server
-            .post("shop", &token, device("during").to_string())
-            .expect_error(500, ErrorCode::GenericDbStartFailed);
-    }
-    assert!(server.stop().1.contains("was replaced while the service runs"));
-
-    // As docs/configuration.md requires: remove the log of the other file before the restart.
-    for log in ["db-wal", "db-shm"] {
-        let _gone_with_the_service = fs::remove_file(path.with_extension(log));
-    }
-    let server = Server::start(&storage);
-    for id in ["before", "after"] {
-        server.post("shop", &token, device(id).to_string()).expect_stored();
-    }
-}
-
-#[test]
 fn a_frozen_database_is_reported_in_time() {
     let cluster = Cluster::start().unwrap();
     let storage = Storage::postgres_in(&cluster);

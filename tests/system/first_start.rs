@@ -1,9 +1,10 @@
 //! The first start on an empty database.
 
+use std::fs::{self, OpenOptions};
 use std::os::unix::fs::MetadataExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use merchant_otp_tests::{Output, Server, Storage};
+use merchant_otp_tests::{Output, Server, Storage, wait_until};
 
 #[test]
 fn the_first_start_shows_the_token_of_admin_once() {
@@ -42,7 +43,7 @@ fn a_journal_does_not_get_the_token() {
     serve.stdout(output.reopen().unwrap());
     let mut process = serve.spawn().unwrap();
     let shown = loop {
-        let shown = std::fs::read_to_string(output.path()).unwrap();
+        let shown = fs::read_to_string(output.path()).unwrap();
         if shown.ends_with('\n') || process.try_wait().unwrap().is_some() {
             break shown;
         }
@@ -65,16 +66,33 @@ fn an_inherited_journal_variable_does_not_hide_the_token() {
     assert!(shown.contains("secret-token:"), "{shown}");
 }
 
+/// The others are refused, and name the one that serves.
 #[test]
-fn one_of_several_concurrent_first_starts_shows_a_token() {
+fn one_of_several_concurrent_first_starts_serves() {
     for _ in 0..5 {
         let storage = Storage::sqlite();
-        let shown: Vec<_> = std::thread::scope(|scope| {
-            let servers: Vec<_> = (0..4).map(|_| scope.spawn(|| Server::start(&storage))).collect();
-            servers.into_iter().map(|server| server.join().unwrap().stop().0).collect()
+        let output = tempfile::NamedTempFile::new().unwrap();
+        let start = || {
+            let mut serve = storage.command(&["serve"], &[("HTTP__LISTEN", "127.0.0.1:0")]);
+            let append = OpenOptions::new().append(true).open(output.path()).unwrap();
+            serve.stdout(append).stderr(Stdio::piped()).spawn().unwrap()
+        };
+        let mut processes = [(); 4].map(|()| start());
+        wait_until("all but one are refused", || {
+            processes.iter_mut().filter_map(|one| one.try_wait().unwrap()).count() == 3
         });
-        let tokens = shown.concat().matches("keep it").count();
-        assert_eq!(tokens, 1, "{shown:?}");
+        let shown = || fs::read_to_string(output.path()).unwrap();
+        wait_until("it serves", || shown().contains("Created the instance `admin`"));
+        let mut running = processes.iter_mut();
+        let running = running.find_map(|one| one.try_wait().unwrap().is_none().then_some(one));
+        let running = running.unwrap();
+        let name = format!("process {} on ", running.id());
+        running.kill().unwrap();
+        let errors = processes.map(|one| one.wait_with_output().unwrap().stderr);
+        let errors = errors.map(|error| String::from_utf8(error).unwrap());
+        let refused = |error: &&String| error.contains(&name) && error.contains("use PostgreSQL");
+        assert_eq!(errors.iter().filter(refused).count(), 3, "{errors:?}");
+        assert_eq!(shown().matches("Created").count(), 1);
     }
 }
 

@@ -42,6 +42,7 @@ mod secrets;
 mod service_manager;
 mod shutdown;
 mod snapshots;
+mod sqlite_files;
 mod stalled_bodies;
 mod tls;
 mod upgrades;

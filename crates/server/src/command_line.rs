@@ -16,7 +16,8 @@ use zeroize::Zeroizing;
 /// Runs the server if no command is given. Settings are read from the built-in defaults, the file
 /// given by --config, and environment variables such as
 /// `MERCHANT_OTP__HTTP__LISTEN=127.0.0.1:9966`, in this order; `merchant-otp config` shows the
-/// result. All commands but `restore` are safe to run while the server is running.
+/// result. All commands but `restore` and `migrate --accept-file` are safe to run while the server
+/// is running. Commands that only read create nothing.
 #[derive(Parser)]
 #[command(version, name = "merchant-otp", max_term_width = 100)]
 pub(crate) struct CommandLine {
@@ -32,8 +33,9 @@ pub(crate) struct CommandLine {
 pub(crate) enum Command {
     /// Run the server until SIGTERM or SIGINT (default)
     ///
-    /// Pending migrations are applied first. The first start on an empty embedded database creates
-    /// the instance `admin` and prints an access token for it, once.
+    /// Pending migrations are applied first. An embedded database that does not exist is created;
+    /// the first start on it creates the instance `admin` and prints an access token for it, once.
+    /// One server at a time can use an embedded database.
     Serve {
         /// Refuse to start if migrations are pending
         #[arg(long)]
@@ -63,7 +65,8 @@ pub(crate) enum Command {
     },
     /// Restore the embedded database from a backup
     ///
-    /// Stop the server first, and move the present database away, with its `-wal` and `-shm` files.
+    /// Stop the server first, and move the present database away, with the files whose names begin
+    /// with its name (`-wal`, `-shm`, `-lock`).
     Restore {
         /// Backup created by `backup`
         file: PathBuf,
@@ -71,7 +74,16 @@ pub(crate) enum Command {
     /// Exit with status 0 if the server is ready
     Healthcheck,
     /// Apply pending database migrations
-    Migrate,
+    ///
+    /// Creates an embedded database that does not exist.
+    Migrate {
+        /// Accept an embedded database file that was put in the place of another one
+        ///
+        /// The write-ahead log of the other file is kept under another name and not applied. Stop
+        /// the server first.
+        #[arg(long)]
+        accept_file: bool,
+    },
     /// Generate shell completions
     Completions {
         /// Shell to generate them for
@@ -99,7 +111,8 @@ impl Default for Command {
 pub(crate) enum InstanceCommand {
     /// Add an instance
     ///
-    /// Adding the same instance again succeeds and changes nothing.
+    /// Adding the same instance again succeeds and changes nothing. Creates an embedded database
+    /// that does not exist.
     Add {
         /// Name in URLs: two or more of A-Z a-z 0-9 _ . @ -, starting with a letter or digit
         #[arg(value_parser = InstanceId::parse)]

@@ -62,7 +62,9 @@ async fn run(command_line: CommandLine) -> anyhow::Result<()> {
         Command::Config => commands::config::config(&settings),
         Command::Key(command) => commands::key::key(&settings, command).await,
         Command::OpenApi => commands::openapi::openapi(),
-        Command::Migrate => commands::migrate::migrate(&settings).await,
+        Command::Migrate { accept_file } => {
+            commands::migrate::migrate(&settings, accept_file).await
+        }
         Command::Instance(command) => commands::instance::instance(&settings, command).await,
         Command::Device(command) => commands::device::device(&settings, command).await,
         Command::Token(command) => commands::token::token(&settings, command).await,

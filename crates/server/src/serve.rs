@@ -4,7 +4,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use merchant_otp_application::Service;
 use merchant_otp_ports::StorageBackend;
 use merchant_otp_transport_http::HttpSettings;
@@ -15,7 +15,7 @@ use crate::process::signals::{ShutdownSignals, reload_on_hangup};
 use crate::process::welcome::print_first_start_help;
 use crate::process::{metrics, systemd, telemetry};
 use crate::settings::Settings;
-use crate::storage::{self, Database};
+use crate::storage::{self, Database, expect_migrated, explain, is_missing};
 use crate::transports::{self, Transport};
 use crate::wiring;
 
@@ -30,7 +30,7 @@ pub(crate) async fn serve(settings: Settings, no_migrate: bool) -> anyhow::Resul
     let (limits, http) = (settings.limits(), settings.http()?);
     raise_file_limit(limits.max_connections, settings.storage.connections());
     let Database { backend, workers } = storage::open(&settings.storage, settings.http_workers())?;
-    migrate(&*backend, no_migrate).await?;
+    open(&*backend, no_migrate).await.context("storage.url")?;
     let (service, created) = wiring::service(&*backend, &settings.security).await?;
     if let Some(path) = created {
         tracing::warn!(path = %path.display(), "created master key; back it up separately");
@@ -72,17 +72,20 @@ pub(crate) async fn serve(settings: Settings, no_migrate: bool) -> anyhow::Resul
     Ok(())
 }
 
-/// Applies pending migrations; fails if there are any and `no_migrate` is set.
-async fn migrate(backend: &dyn StorageBackend, no_migrate: bool) -> anyhow::Result<()> {
+/// Reserves the database and applies pending migrations; fails if there are any and `no_migrate` is
+/// set.
+async fn open(backend: &dyn StorageBackend, no_migrate: bool) -> anyhow::Result<()> {
     if no_migrate {
-        let pending = backend.pending_migrations().await.context("storage.url")?;
-        if !pending.is_empty() {
-            bail!("migrations are pending: {}; run `merchant-otp migrate`", pending.join(", "));
-        }
-    } else {
-        for migration in backend.migrate().await.context("storage.url")? {
-            tracing::info!(migration, "applied migration");
-        }
+        expect_migrated(backend).await?;
+        return backend.reserve().await.map_err(explain);
+    }
+    backend.reserve().await.map_err(explain)?;
+    let is_new = is_missing(backend);
+    for migration in backend.migrate().await.map_err(explain)? {
+        tracing::info!(migration, "applied migration");
+    }
+    if let Some(path) = backend.embedded_file().filter(|_| is_new) {
+        tracing::info!(path = %path.display(), "created database");
     }
     Ok(())
 }

@@ -6,7 +6,8 @@ use std::thread::available_parallelism;
 
 #[cfg(feature = "postgres")]
 use anyhow::{Context as _, ensure};
-use merchant_otp_ports::StorageBackend;
+use anyhow::{anyhow, bail};
+use merchant_otp_ports::{BackendError, StorageBackend};
 #[cfg(feature = "postgres")]
 use merchant_otp_storage_postgres::{PostgresBackend, PostgresSettings};
 #[cfg(feature = "sqlite")]
@@ -64,4 +65,49 @@ pub(crate) fn open(storage: &Storage, workers: Option<u16>) -> anyhow::Result<Da
             anyhow::bail!("storage.url: this program was built without PostgreSQL")
         }
     }
+}
+
+/// Whether the database is embedded and does not exist yet.
+pub(crate) fn is_missing(backend: &dyn StorageBackend) -> bool {
+    backend.embedded_file().is_some_and(|file| !file.exists())
+}
+
+/// Checks that no migration is pending, and that an embedded database exists.
+pub(crate) async fn expect_migrated(backend: &dyn StorageBackend) -> anyhow::Result<()> {
+    let pending = backend.pending_migrations().await.map_err(explain)?;
+    if !pending.is_empty() {
+        bail!("migrations are pending: {}; run `merchant-otp migrate`", pending.join(", "));
+    }
+    Ok(())
+}
+
+/// Converts an error of the backend. If the operator can act on it, the message says how.
+pub(crate) fn explain(error: BackendError) -> anyhow::Error {
+    let help = match &error {
+        BackendError::Missing(_) => {
+            "`merchant-otp serve`, `merchant-otp migrate` and `merchant-otp instance add` create it"
+        }
+        BackendError::Lost { .. } => {
+            "put the database back; to restore a backup or to begin a new database instead, move \
+             these files away first"
+        }
+        BackendError::ForeignLog { .. } => {
+            "put the former file back; to continue with the present file, without the log, run \
+             `merchant-otp migrate --accept-file`, which keeps the log under another name; if the \
+             log does belong to the present file, because both were copied here, remove the file \
+             beside it whose name ends in `-lock`"
+        }
+        BackendError::Served { .. } => {
+            "one process at a time can serve from an embedded database: stop that process, or use \
+             PostgreSQL"
+        }
+        BackendError::Unavailable(_)
+        | BackendError::Unsuitable(_)
+        | BackendError::Migration(_)
+        | BackendError::Exists(_)
+        | BackendError::File(_)
+        | BackendError::Database(_)
+        | BackendError::Unsupported(_) => return error.into(),
+    };
+    anyhow!("{error}; {help}")
 }

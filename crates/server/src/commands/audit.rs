@@ -11,7 +11,7 @@ use merchant_otp_ports::Clock;
 use serde::Serialize;
 
 use crate::command_line::AuditCommand;
-use crate::commands::database::service;
+use crate::commands::database::{Use, service};
 use crate::commands::explain::explain;
 use crate::commands::text::{one_line, rfc_3339};
 use crate::process::clock::SystemClock;
@@ -24,7 +24,7 @@ pub(crate) async fn audit(settings: &Settings, command: AuditCommand) -> anyhow:
     match command {
         AuditCommand::List { instance, since, json } => {
             let since = since.map_or(Timestamp::EPOCH, |since| since.timestamp(SystemClock.now()));
-            list(&*service(settings).await?, instance, since, json).await
+            list(&*service(settings, Use::Read).await?, instance, since, json).await
         }
     }
 }

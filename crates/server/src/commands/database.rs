@@ -9,23 +9,51 @@ use merchant_otp_ports::StorageBackend;
 
 use crate::master_key_files::master_key_created;
 use crate::settings::Settings;
-use crate::{storage, wiring};
+use crate::storage::{self, expect_migrated, explain, is_missing};
+use crate::wiring;
+
+/// What a command does with the database.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    /// It reads. Nothing is created, not even tables.
+    Read,
+    /// It changes a database that exists. Pending migrations are applied first.
+    Change,
+    /// Like [`Use::Change`]; a database that does not exist is created.
+    Create,
+}
 
 /// Opens the configured database.
 pub(super) fn open(settings: &Settings) -> anyhow::Result<Arc<dyn StorageBackend>> {
     Ok(storage::open(&settings.storage, Some(1))?.backend)
 }
 
-/// Opens the configured database and applies pending migrations.
-async fn migrated(settings: &Settings) -> anyhow::Result<Arc<dyn StorageBackend>> {
+/// Opens the configured database with the current schema.
+async fn migrated(settings: &Settings, to: Use) -> anyhow::Result<Arc<dyn StorageBackend>> {
     let backend = open(settings)?;
-    backend.migrate().await.context("storage.url")?;
+    let prepare = async || match to {
+        Use::Read => expect_migrated(&*backend).await,
+        Use::Change => {
+            // It exists, so it is not created.
+            backend.pending_migrations().await.map_err(explain)?;
+            backend.migrate().await.map(drop).map_err(explain)
+        }
+        Use::Create => {
+            let is_new = is_missing(&*backend);
+            backend.migrate().await.map_err(explain)?;
+            if let Some(path) = backend.embedded_file().filter(|_| is_new) {
+                writeln!(io::stderr(), "created the database {}", path.display())?;
+            }
+            Ok(())
+        }
+    };
+    prepare().await.context("storage.url")?;
     Ok(backend)
 }
 
-/// Creates the service over the migrated database.
-pub(super) async fn service(settings: &Settings) -> anyhow::Result<Arc<Service>> {
-    let backend = migrated(settings).await?;
+/// Creates the service over the database.
+pub(super) async fn service(settings: &Settings, to: Use) -> anyhow::Result<Arc<Service>> {
+    let backend = migrated(settings, to).await?;
     let (service, created) = wiring::service(&*backend, &settings.security).await?;
     if let Some(path) = created {
         writeln!(io::stderr(), "{}", master_key_created(&path))?;
@@ -33,8 +61,8 @@ pub(super) async fn service(settings: &Settings) -> anyhow::Result<Arc<Service>>
     Ok(Arc::new(service))
 }
 
-/// Creates the service over the migrated database, even if master keys are missing.
+/// Creates the service over the database, even if master keys are missing.
 pub(super) async fn unchecked_service(settings: &Settings) -> anyhow::Result<Service> {
-    let backend = migrated(settings).await?;
+    let backend = migrated(settings, Use::Read).await?;
     Ok(wiring::unchecked_service(&*backend, &settings.security).await?.0)
 }

@@ -17,13 +17,22 @@ use zeroize::Zeroizing;
 
 use self::import::Import;
 use crate::command_line::{DeviceArgs, DeviceCommand, KeyArgument};
-use crate::commands::database::service;
+use crate::commands::database::{Use, service};
 use crate::commands::explain::explain;
 use crate::commands::text::one_line;
 use crate::settings::Settings;
 
 pub(crate) async fn device(settings: &Settings, command: DeviceCommand) -> anyhow::Result<()> {
-    let service = service(settings).await?;
+    let to = match command {
+        DeviceCommand::Add { .. }
+        | DeviceCommand::Remove { .. }
+        | DeviceCommand::Import { dry_run: false, .. } => Use::Change,
+        DeviceCommand::List { .. }
+        | DeviceCommand::Show { .. }
+        | DeviceCommand::Code { .. }
+        | DeviceCommand::Import { dry_run: true, .. } => Use::Read,
+    };
+    let service = service(settings, to).await?;
     match command {
         DeviceCommand::Add { device, description, algorithm, key } => {
             add(&service, device, description, algorithm, key).await

@@ -9,13 +9,18 @@ use merchant_otp_domain::{Instance, InstanceSettings, Password, Permission};
 use zeroize::Zeroizing;
 
 use crate::command_line::InstanceCommand;
-use crate::commands::database::service;
+use crate::commands::database::{Use, service};
 use crate::commands::explain::explain;
 use crate::settings::Settings;
 
 /// Adds, lists, changes and removes instances.
 pub(crate) async fn instance(settings: &Settings, command: InstanceCommand) -> anyhow::Result<()> {
-    let service = service(settings).await?;
+    let to = match command {
+        InstanceCommand::Add { .. } => Use::Create,
+        InstanceCommand::SetPassword { .. } | InstanceCommand::Remove { .. } => Use::Change,
+        InstanceCommand::List => Use::Read,
+    };
+    let service = service(settings, to).await?;
     let operator = Operator::of(&service);
     match command {
         InstanceCommand::Add { id, name } => {

@@ -8,7 +8,7 @@ use merchant_otp_application::{MasterKeyUse, Service};
 use merchant_otp_sealing::MasterKey;
 
 use crate::command_line::KeyCommand;
-use crate::commands::database::{service, unchecked_service};
+use crate::commands::database::{Use, service, unchecked_service};
 use crate::commands::explain::explain;
 use crate::master_key_files;
 use crate::settings::Settings;
@@ -17,7 +17,7 @@ pub(crate) async fn key(settings: &Settings, command: KeyCommand) -> anyhow::Res
     match command {
         KeyCommand::Generate { file } => generate(file.as_deref()),
         KeyCommand::Status => status(&unchecked_service(settings).await?).await,
-        KeyCommand::Rotate => rotate(&*service(settings).await?).await,
+        KeyCommand::Rotate => rotate(&*service(settings, Use::Change).await?).await,
     }
 }
 

@@ -8,14 +8,18 @@ use merchant_otp_application::{AccessTokenPage, NewAccessToken, Service};
 use merchant_otp_domain::{Expiration, InstanceId, Permission};
 
 use crate::command_line::TokenCommand;
-use crate::commands::database::service;
+use crate::commands::database::{Use, service};
 use crate::commands::explain::explain;
 use crate::commands::text::{one_line, rfc_3339};
 use crate::settings::Settings;
 
 /// Adds, lists and revokes access tokens.
 pub(crate) async fn token(settings: &Settings, command: TokenCommand) -> anyhow::Result<()> {
-    let service = service(settings).await?;
+    let to = match command {
+        TokenCommand::Add { .. } | TokenCommand::Revoke { .. } => Use::Change,
+        TokenCommand::List { .. } => Use::Read,
+    };
+    let service = service(settings, to).await?;
     match command {
         TokenCommand::Add { instance, scope, duration, description } => {
             let new = NewAccessToken { scope, lifetime: Some(duration), description };
