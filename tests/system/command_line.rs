@@ -301,4 +301,12 @@ fn completions_and_manual_pages_are_generated() {
         assert!(page.contains(".SH NAME"), "{page}");
     }
     assert!(!storage.run(&["man", "/nowhere"]).success);
+    // No page is overwritten, and none is written if one exists.
+    let page = folder.path().join("merchant-otp-serve.1");
+    std::fs::write(&page, "data").unwrap();
+    std::fs::remove_file(folder.path().join("merchant-otp.1")).unwrap();
+    let before = std::fs::read_dir(folder.path()).unwrap().count();
+    fails(storage.run(&["man", folder.path().to_str().unwrap()]), "already exists");
+    assert_eq!(std::fs::read_to_string(&page).unwrap(), "data");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), before);
 }

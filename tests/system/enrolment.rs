@@ -1,8 +1,9 @@
 //! Devices on the command line.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
-use merchant_otp_tests::{KEY, Output, Server, Storage, succeeds};
+use merchant_otp_tests::{KEY, Output, Server, Storage, fails, succeeds};
 use serde_json::json;
 
 use crate::{device, on_both_databases};
@@ -15,6 +16,7 @@ on_both_databases! {
     errors_do_not_contain_the_key,
     valid_rows_are_imported_and_invalid_ones_rejected,
     a_corrected_reject_file_can_be_imported,
+    an_import_overwrites_no_file,
 }
 
 /// The arguments that add a device to the instance `shop`.
@@ -156,19 +158,22 @@ fn valid_rows_are_imported_and_invalid_ones_rejected(storage: &Storage) {
          taken,,{KEY},1,\n"
     );
     let bytes = [file.as_bytes(), b"latin,\xe9,", KEY.as_bytes(), b",1,\n"].concat();
-    let (_folder, path) = csv(bytes);
+    let (folder, path) = csv(bytes);
     let import = ["device", "import", &path, "--instance", "shop"];
     let list = ["device", "list", "--instance", "shop"];
 
     let tried = storage.run(&[&import[..], &["--dry-run"]].concat());
     assert!(!tried.success);
     assert_eq!(tried.stdout, "4 rows can be registered, 8 are rejected\n");
+    assert!(tried.stderr.contains("line 9: otp_key: the key is empty"), "{}", tried.stderr);
+    assert!(!tried.stderr.contains("MARKER"), "{}", tried.stderr);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "a dry run wrote a file");
     assert_eq!(succeeds(storage.run(&list)), "taken\tTill at the door\n");
 
     // Twice: a device that is already registered is no error.
-    for _ in 0..2 {
+    for rejects in ["devices.csv.rejects.csv", "devices.csv.rejects-2.csv"] {
         let imported = storage.run(&import);
-        assert!(!imported.success && imported.stderr.contains("devices.csv.rejects.csv"));
+        assert!(!imported.success && imported.stderr.contains(rejects), "{}", imported.stderr);
         assert!(!imported.stderr.contains("MARKER"), "{}", imported.stderr);
         assert_eq!(imported.stdout, "4 rows are registered, 8 are rejected\n");
     }
@@ -199,6 +204,32 @@ fn valid_rows_are_imported_and_invalid_ones_rejected(storage: &Storage) {
     for (line, expected) in rejected.lines().zip(expected) {
         assert!(line.contains(expected.trim_end_matches('"')), "{line}: {expected}");
     }
+}
+
+/// Neither with good rows nor with bad ones, neither in a dry run nor in a real one.
+fn an_import_overwrites_no_file(storage: &Storage) {
+    succeeds(storage.run(&["instance", "add", "shop", "--name", "Shop"]));
+    let header = "otp_device_id,otp_device_description,otp_key\n";
+    for row in [format!("till,Till,{KEY}\n"), format!("..,Till,{KEY}\n")] {
+        let contents = format!("{header}{row}");
+        let (folder, path) = csv(&contents);
+        let precious = folder.path().join("precious.txt");
+        std::fs::write(&precious, "data").unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink("nothing yet", &link).unwrap();
+        for rejects in [&precious, &link, Path::new(&path)] {
+            for more in [&[][..], &["--dry-run"]] {
+                let import = ["device", "import", &path, "--instance", "shop", "--rejects"];
+                let import = [&import[..], &[rejects.to_str().unwrap()], more].concat();
+                fails(storage.run(&import), "already exists and was not changed");
+            }
+        }
+        assert_eq!(std::fs::read_to_string(&precious).unwrap(), "data");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), contents);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
+    }
+    let listed = succeeds(storage.run(&["device", "list", "--instance", "shop"]));
+    assert_eq!(listed, "", "a refused import registered a device");
 }
 
 fn a_corrected_reject_file_can_be_imported(storage: &Storage) {

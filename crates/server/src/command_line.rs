@@ -91,7 +91,7 @@ pub(crate) enum Command {
     },
     /// Write manual pages
     Man {
-        /// Existing folder to write them to
+        /// Existing folder to write them to; a page that exists there is not overwritten
         folder: PathBuf,
     },
     /// Print the effective settings, without secrets
@@ -235,10 +235,11 @@ pub(crate) enum DeviceCommand {
         file: PathBuf,
         #[command(flatten)]
         instance: InstanceArgs,
-        /// File for rejected rows, which contains their keys; default FILE.rejects.csv
+        /// New file for rejected rows, which contains their keys; default FILE.rejects.csv, with a
+        /// number if that exists
         #[arg(long, value_name = "REJECTS")]
         rejects: Option<PathBuf>,
-        /// Check every row without registering any
+        /// Check every row without registering any, and without writing a file
         #[arg(long)]
         dry_run: bool,
     },

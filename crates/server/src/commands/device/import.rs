@@ -1,7 +1,7 @@
 //! `device import`: register the devices of a file.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -59,17 +59,16 @@ impl<'a> Import<'a> {
         Ok(Self { service, read, write, dry_run })
     }
 
-    /// Imports a file.
+    /// Imports a file. A dry run writes nothing: it reports the rejected rows on standard error.
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, or if a row was rejected.
+    /// If the file cannot be read, if the file for rejected rows exists, or if a row was rejected.
     pub(super) async fn run(&self, file: &Path, rejects: Option<PathBuf>) -> anyhow::Result<()> {
-        let rejects_path = rejects.unwrap_or_else(|| {
-            let mut path = OsString::from(file);
-            path.push(".rejects.csv");
-            path.into()
-        });
+        let rejects_path = rejects.unwrap_or_else(|| default_rejects(file));
+        if rejects_path.symlink_metadata().is_ok() {
+            bail!("{}: the file already exists and was not changed", rejects_path.display());
+        }
         let mut reader = ReaderBuilder::new()
             .flexible(true)
             .from_path(file)
@@ -83,6 +82,11 @@ impl<'a> Import<'a> {
         while reader.read_byte_record(&mut record).context("cannot read the file")? {
             match self.import(&columns, &header, &record).await? {
                 Outcome::Accepted => accepted += 1,
+                Outcome::Rejected(reason) if self.dry_run => {
+                    rejected += 1;
+                    let line = record.position().map_or(0, csv::Position::line);
+                    writeln!(io::stderr(), "line {line}: {reason}")?;
+                }
                 Outcome::Rejected(reason) => {
                     rejected += 1;
                     let writer = match &mut rejects {
@@ -103,18 +107,21 @@ impl<'a> Import<'a> {
         if io::stderr().is_terminal() && accepted + rejected >= PROGRESS {
             writeln!(io::stderr())?;
         }
-        if let Some(mut writer) = rejects {
+        if let Some(writer) = &mut rejects {
             writer.flush().context("cannot write the reject file")?;
-        } else if rejects_path.exists() {
-            // The file is from an earlier import, whose rows are accepted now.
-            fs::remove_file(&rejects_path).context("cannot remove the old reject file")?;
         }
         let done = if self.dry_run { "can be registered" } else { "are registered" };
         writeln!(io::stdout(), "{accepted} rows {done}, {rejected} are rejected")?;
-        if rejected > 0 {
-            bail!("{rejected} rows are rejected; see {} for the reasons", rejects_path.display());
+        match rejects {
+            Some(_) => {
+                bail!(
+                    "{rejected} rows are rejected; see {} for the reasons",
+                    rejects_path.display()
+                )
+            }
+            None if rejected > 0 => bail!("{rejected} rows would be rejected"),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     async fn import(
@@ -154,18 +161,28 @@ impl<'a> Import<'a> {
     }
 }
 
+/// The first name of these that no file has: `FILE.rejects.csv`, `FILE.rejects-2.csv`, …
+fn default_rejects(file: &Path) -> PathBuf {
+    let mut number = 1_u32;
+    loop {
+        let mut path = OsString::from(file);
+        path.push(if number == 1 {
+            ".rejects.csv".to_owned()
+        } else {
+            format!(".rejects-{number}.csv")
+        });
+        let path = PathBuf::from(path);
+        if path.symlink_metadata().is_err() {
+            return path;
+        }
+        number += 1;
+    }
+}
+
 /// Creates the reject file. Only its owner can read it, because it contains keys.
 fn create_rejects(path: &Path, header: &ByteRecord) -> anyhow::Result<Writer<File>> {
-    let open = || {
-        // Always a new file: the mode of an old file may differ.
-        if let Err(error) = fs::remove_file(path)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            return Err(error);
-        }
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
-    };
-    let file = open().with_context(|| path.display().to_string())?;
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let file = file.with_context(|| path.display().to_string())?;
     let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(file);
     let header = header.iter().filter(|name| *name != REASON.as_bytes());
     writer
