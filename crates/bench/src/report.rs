@@ -112,7 +112,7 @@ impl Samples {
         }
         writeln!(
             output,
-            "\n| goal | of | to | is | has to be | |\n| --- | --- | --- | ---: | --- | --- |"
+            "\n| goal | value | relative to | result | target | |\n| --- | --- | --- | ---: | --- | --- |"
         )?;
         for goal in GOALS {
             let Some((is, has_to_be, reached)) = self.judge(goal) else { continue };
@@ -121,7 +121,7 @@ impl Samples {
             writeln!(output, "| {number} | {of} | {to} | {is:.2} | {has_to_be} | {reached} |")?;
         }
         match &*self.noisy() {
-            [] => writeln!(output, "\nThe baselines held still: a good run.")?,
+            [] => writeln!(output, "\nThe baselines were stable, so this was a good run.")?,
             noisy => writeln!(
                 output,
                 "\nNot a good run: these lie more than {:.0} % apart: {}.",

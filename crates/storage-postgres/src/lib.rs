@@ -1,4 +1,4 @@
-//! The storage adapter for production: PostgreSQL, including Citus.
+//! The storage adapter for production: PostgreSQL.
 //!
 //! diesel runs on the client of tokio-postgres instead of libpq, so the build needs no system
 //! library. TLS is provided by rustls.
