@@ -17,6 +17,7 @@ mod command_line;
 mod concurrency;
 mod contract;
 mod credentials;
+mod damaged_keys;
 mod devices;
 mod disk_full;
 mod durability;

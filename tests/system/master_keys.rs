@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use merchant_otp_tests::{ErrorCode, Output, Server, Storage, StorageKind, command, succeeds};
+use merchant_otp_tests::{
+    ErrorCode, Output, Server, Storage, StorageKind, command, fails, succeeds,
+};
 use serde_json::json;
 
 use crate::{device, on_both_databases};
@@ -26,6 +28,10 @@ on_both_databases! {
 }
 
 const MASTER_KEYS: &str = "SECURITY__MASTER_KEYS";
+
+/// A command that seals a key.
+const ADD: [&str; 8] =
+    ["device", "add", "--instance", "shop", "--id", "added", "--description", "Till"];
 
 /// The master key that a storage has by default, named as in the settings.
 fn first_key(storage: &Storage) -> String {
@@ -78,12 +84,14 @@ fn a_wrong_or_lost_master_key_is_reported_at_the_start(storage: &Storage) {
         (&*format!("file:{}", loose.display()), "chmod o="),
         (&*twice, "twice"),
     ] {
-        for arguments in [&["serve"][..], &["instance", "list"], &["key", "rotate"]] {
+        for arguments in [&["serve"][..], &ADD, &["key", "rotate"]] {
             let failed = run(storage, arguments, keys);
             assert!(!failed.success, "{keys}");
             assert!(failed.stderr.contains(message), "{}", failed.stderr);
             assert!(!failed.stderr.contains("secret-of-a-user"), "{}", failed.stderr);
         }
+        // Commands that need no key do not ask for one.
+        succeeds(run(storage, &["token", "list", "--instance", "shop"], keys));
     }
     // `key status` still shows which keys are present and which are missing.
     let expected = [("missing".to_owned(), 1), ("seals".to_owned(), 0)];
@@ -94,7 +102,8 @@ fn a_wrong_or_lost_master_key_is_reported_at_the_start(storage: &Storage) {
             let path = storage.sqlite_path().with_file_name("master.key");
             let copy = path.with_extension("copy");
             fs::rename(&path, &copy).unwrap();
-            let lost = storage.run(&["instance", "list"]);
+            let lost = storage.run(&ADD);
+            fails(storage.run(&["serve"]), "restore it from its backup");
             assert!(!path.exists(), "another one took its place");
             fs::rename(&copy, &path).unwrap();
             assert!(lost.stderr.contains("restore it from its backup"), "{}", lost.stderr);
@@ -268,7 +277,7 @@ fn rotation_reports_keys_that_do_not_open(storage: &Storage) {
     };
     storage.execute(&format!("UPDATE otp_devices SET sealed_key = {no_key} WHERE device_id = 'b'"));
     let failed = run(storage, &["key", "rotate"], &both);
-    assert!(failed.stderr.contains("the device b of the instance shop"), "{}", failed.stderr);
+    assert!(failed.stderr.contains("cannot be opened: shop b\n"), "{}", failed.stderr);
 }
 
 /// Neither a dump of the database nor its files contain a key.
@@ -330,6 +339,13 @@ fn the_first_start_creates_a_master_key_and_reports_it() {
     // The command line reports it, too.
     let other = Storage::sqlite();
     let added = other.run(&["instance", "add", "shop", "--name", "Shop"]);
+    assert!(added.success && !added.stderr.contains("master key"), "{}", added.stderr);
+    // A command that only reads creates none.
+    let code = ["device", "code", "--instance", "shop", "--id", "till"];
+    for arguments in [&code[..], &["key", "status"]] {
+        fails(other.run(arguments), "there is no master key yet");
+    }
+    let added = other.run(&ADD);
     assert!(added.success && added.stderr.contains("created the master key"), "{}", added.stderr);
 }
 
@@ -355,14 +371,14 @@ fn a_master_key_is_generated() {
 
     // Also from the environment; an invalid key is not quoted.
     let storage = Storage::sqlite();
-    let add = ["instance", "add", "shop", "--name", "Shop"];
-    let mut list = storage.command(&add, &[(MASTER_KEYS, "env:THE_KEY")]);
-    list.env("THE_KEY", OsStr::from_bytes(b"SECRET\xff"));
-    let failed = Output::of(list);
+    succeeds(storage.run(&["instance", "add", "shop", "--name", "Shop"]));
+    let mut add = storage.command(&ADD, &[(MASTER_KEYS, "env:THE_KEY")]);
+    add.env("THE_KEY", OsStr::from_bytes(b"SECRET\xff"));
+    let failed = Output::of(add);
     assert!(!failed.success && failed.stderr.contains("env:THE_KEY"), "{}", failed.stderr);
     assert!(!failed.stderr.contains("SECRET"), "{}", failed.stderr);
-    let mut list = storage.command(&["instance", "list"], &[(MASTER_KEYS, "env:THE_KEY")]);
-    list.env("THE_KEY", printed[0].trim());
-    succeeds(Output::of(list));
+    let mut add = storage.command(&ADD, &[(MASTER_KEYS, "env:THE_KEY")]);
+    add.env("THE_KEY", printed[0].trim());
+    succeeds(Output::of(add));
     assert!(!storage.sqlite_path().with_file_name("master.key").exists());
 }

@@ -1,11 +1,13 @@
 //! Master keys: the check at the start, rotation, and sealing of devices.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use merchant_otp_domain::{
-    InstanceId, MasterKeyId, OtpDevice, OtpDeviceId, OtpKey, SealedOtpDevice, SealedOtpKey,
+    InstanceId, MasterKeyId, OtpDevice, OtpKey, SealedOtpDevice, SealedOtpKey,
 };
-use merchant_otp_ports::{DeviceKey, KeyReplacement, SealError, SealingContext};
+use merchant_otp_ports::{DamagedKey, DeviceKey, KeyReplacement, SealError, SealingContext};
+use tokio::time::sleep;
 
 use crate::retry::retry_contention;
 use crate::{Error, Service};
@@ -30,11 +32,31 @@ pub struct MasterKeyUse {
 /// key during a pass.
 const PASSES: u32 = 5;
 
-/// The maximum number of reported devices whose keys cannot be opened.
+/// The maximum number of devices whose keys cannot be opened in the result of a rotation.
 const MAX_REPORTED: usize = 20;
 
+/// A device whose key cannot be opened.
+#[derive(Debug)]
+pub struct UnopenedKey {
+    /// The id of the instance, as stored. It may be invalid.
+    pub instance: String,
+    /// The id of the device, as stored. It may be invalid.
+    pub device: String,
+    /// Why the key cannot be opened: [`Error::MasterKeyMissing`] or [`Error::KeyNotOpened`].
+    pub error: Error,
+}
+
+/// The result of opening all keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeyCheck {
+    /// The number of keys.
+    pub checked: u64,
+    /// The number of keys that cannot be opened.
+    pub not_opened: u64,
+}
+
 /// The progress of a master-key rotation.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Rotation {
     /// The number of keys that were read.
     pub checked: u64,
@@ -42,34 +64,30 @@ pub struct Rotation {
     pub resealed: u64,
     /// The number of keys that cannot be opened; they are unchanged.
     pub not_opened: u64,
-    /// The devices of the first of these keys.
-    pub not_opened_devices: Vec<(InstanceId, OtpDeviceId)>,
+    /// The first of these keys.
+    pub first_not_opened: Vec<UnopenedKey>,
 }
 
 impl Service {
-    /// Checks that the process has all master keys that sealed keys in the database, and stores a
-    /// key check value of the current one.
+    /// Checks that the process has the master keys that the database needs, and stores a key check
+    /// value of the current one: every check value opens, and so does the key of a device if there
+    /// are any.
     ///
-    /// Call this before sealing or opening a key, so that a wrong or lost master key is detected at
-    /// start and not by the first request.
+    /// Call this before sealing a key, so that a wrong or lost master key is detected at start and
+    /// not by the first request. Single keys that were damaged, or whose master key is lost, are no
+    /// error: see [`Service::check_keys`].
     ///
     /// # Errors
     ///
     /// [`Error::MasterKeyMissing`], [`Error::KeyNotOpened`], [`Error::KeyNotSealed`] or
     /// [`Error::Storage`].
     pub async fn check_master_keys(&self) -> Result<(), Error> {
-        // All master keys that sealed a device key, with or without a check value.
-        let used = || self.stores.sealed_keys.master_keys();
-        for (id, _) in retry_contention(used).await? {
-            self.has_master_key(id)?;
-        }
+        self.expect_a_key_to_open().await?;
         let current = self.sealer.current();
         if self.verify_check_values().await?.contains(&current) {
             return Ok(());
         }
-        let check_value = self.sealer.seal(&OtpKey::default(), SealingContext::CheckValue)?;
-        let add = || self.stores.sealed_keys.add_check_value(check_value.clone());
-        retry_contention(add).await?;
+        self.add_check_value().await?;
         // Another process may have started with another master key at the same time.
         if let Err(error) = self.verify_check_values().await {
             let remove = || self.stores.sealed_keys.remove_check_value(current);
@@ -77,6 +95,74 @@ impl Service {
             return Err(error);
         }
         Ok(())
+    }
+
+    /// Stores the key check value of the current master key, unless it has one.
+    async fn add_check_value(&self) -> Result<(), Error> {
+        let check_value = self.sealer.seal(&OtpKey::default(), SealingContext::CheckValue)?;
+        let add = || self.stores.sealed_keys.add_check_value(check_value.clone());
+        Ok(retry_contention(add).await?)
+    }
+
+    /// Checks that the key of a device opens, unless there are no devices. Normally reads one key.
+    ///
+    /// # Errors
+    ///
+    /// The first failure if no key opens, or [`Error::Storage`].
+    async fn expect_a_key_to_open(&self) -> Result<(), Error> {
+        let (mut after, mut limit, mut result) = (None, 1, Ok(()));
+        loop {
+            let page = self.keys_after(after.as_ref(), limit).await?;
+            let Some(last) = page.last() else { return result };
+            after = Some(place(last));
+            for row in page {
+                match self.open_row(row) {
+                    Ok(_) => return Ok(()),
+                    Err(unopened) => result = result.and(Err(unopened.error)),
+                }
+            }
+            limit = BATCH;
+        }
+    }
+
+    /// Opens the keys of all devices, pausing between pages, and reports those that do not open.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Storage`].
+    pub async fn check_keys(
+        &self,
+        pause: Duration,
+        mut report: impl FnMut(UnopenedKey) + Send,
+    ) -> Result<KeyCheck, Error> {
+        let (mut check, mut after) = (KeyCheck::default(), None);
+        loop {
+            let page = self.keys_after(after.as_ref(), BATCH).await?;
+            let Some(last) = page.last() else {
+                return Ok(check);
+            };
+            after = Some(place(last));
+            check.checked += page.len() as u64;
+            for unopened in page.into_iter().filter_map(|row| self.open_row(row).err()) {
+                check.not_opened += 1;
+                report(unopened);
+            }
+            if !pause.is_zero() {
+                sleep(pause).await;
+            }
+        }
+    }
+
+    fn open_row(&self, row: Row) -> Result<(DeviceKey, OtpKey), UnopenedKey> {
+        let (instance, device) = place(&row);
+        let open = || {
+            let key = row.map_err(|damaged| Error::KeyNotOpened(damaged.cause))?;
+            self.has_master_key(key.key.master_key())?;
+            let context = SealingContext::Device(&key.instance, &key.device);
+            let opened = self.sealer.open(&key.key, context)?;
+            Ok((key, opened))
+        };
+        open().map_err(|error| UnopenedKey { instance, device, error })
     }
 
     /// Opens every check value. Returns the ids of their master keys.
@@ -117,7 +203,7 @@ impl Service {
     }
 
     /// Re-seals all keys that are not sealed with the current master key. Requests are served
-    /// meanwhile.
+    /// meanwhile. Also opens the keys that are sealed with it already.
     ///
     /// `progress` is called after each batch. If the future is dropped, completed batches are kept,
     /// and the next rotation skips them. When all keys are sealed with the current master key, the
@@ -126,11 +212,14 @@ impl Service {
     ///
     /// # Errors
     ///
+    /// [`Error::MasterKeyMissing`] or [`Error::KeyNotOpened`] if no key opens,
     /// [`Error::KeyNotSealed`] or [`Error::Storage`].
     pub async fn rotate_master_key(
         &self,
         mut progress: impl FnMut(&Rotation) + Send,
     ) -> Result<Rotation, Error> {
+        self.expect_a_key_to_open().await?;
+        self.add_check_value().await?;
         let mut rotation = Rotation::default();
         // A second pass finds keys that another process sealed or changed during the first one.
         for _ in 0..PASSES {
@@ -154,27 +243,26 @@ impl Service {
     ) -> Result<(), Error> {
         let mut after = None;
         loop {
-            let page = self.keys_after(after.as_ref()).await?;
+            let page = self.keys_after(after.as_ref(), BATCH).await?;
             let Some(last) = page.last() else {
                 return Ok(());
             };
-            after = Some((last.instance.clone(), last.device.clone()));
+            after = Some(place(last));
             rotation.checked += page.len() as u64;
             let mut replacements = Vec::new();
-            for current in page {
-                match self.reseal(&current) {
-                    Ok(None) => {}
-                    Ok(Some(replacement)) => {
-                        replacements.push(KeyReplacement { current, replacement });
-                    }
-                    Err(Error::KeyNotOpened(_)) => {
-                        rotation.not_opened += 1;
-                        if rotation.not_opened_devices.len() < MAX_REPORTED {
-                            let DeviceKey { instance, device, .. } = current;
-                            rotation.not_opened_devices.push((instance, device));
+            for row in page {
+                match self.open_row(row) {
+                    Ok((current, opened)) => {
+                        if let Some(replacement) = self.reseal(&current, &opened)? {
+                            replacements.push(KeyReplacement { current, replacement });
                         }
                     }
-                    Err(error) => return Err(error),
+                    Err(unopened) => {
+                        rotation.not_opened += 1;
+                        if rotation.first_not_opened.len() < MAX_REPORTED {
+                            rotation.first_not_opened.push(unopened);
+                        }
+                    }
                 }
             }
             if !replacements.is_empty() {
@@ -186,13 +274,12 @@ impl Service {
     }
 
     /// Re-seals a key with the current master key; `None` if it is sealed with it already.
-    fn reseal(&self, key: &DeviceKey) -> Result<Option<SealedOtpKey>, Error> {
+    fn reseal(&self, key: &DeviceKey, opened: &OtpKey) -> Result<Option<SealedOtpKey>, Error> {
         if key.key.master_key() == self.sealer.current() {
             return Ok(None);
         }
         let context = SealingContext::Device(&key.instance, &key.device);
-        let opened = self.sealer.open(&key.key, context)?;
-        Ok(Some(self.sealer.seal(&opened, context)?))
+        Ok(Some(self.sealer.seal(opened, context)?))
     }
 
     /// Removes the check values of master keys that are not current and sealed no device key.
@@ -208,10 +295,11 @@ impl Service {
 
     async fn keys_after(
         &self,
-        after: Option<&(InstanceId, OtpDeviceId)>,
-    ) -> Result<Vec<DeviceKey>, Error> {
-        let after = after.map(|(instance, device)| (instance, device));
-        let list = || self.stores.sealed_keys.list(after, BATCH);
+        after: Option<&(String, String)>,
+        limit: u16,
+    ) -> Result<Vec<Row>, Error> {
+        let after = after.map(|(instance, device)| (instance.as_str(), device.as_str()));
+        let list = || self.stores.sealed_keys.list(after, limit);
         Ok(retry_contention(list).await?)
     }
 
@@ -233,6 +321,17 @@ impl Service {
     ) -> Result<OtpDevice, Error> {
         let key = self.sealer.open(&device.key, SealingContext::Device(instance, &device.id))?;
         device.opened(key).map_err(|error| Error::KeyNotOpened(error.into()))
+    }
+}
+
+/// The stored key of a device.
+type Row = Result<DeviceKey, DamagedKey>;
+
+/// The ids of the instance and the device of a row.
+fn place(row: &Row) -> (String, String) {
+    match row {
+        Ok(key) => (key.instance.as_str().to_owned(), key.device.as_str().to_owned()),
+        Err(damaged) => (damaged.instance.clone(), damaged.device.clone()),
     }
 }
 

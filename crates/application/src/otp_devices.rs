@@ -2,7 +2,7 @@
 
 use merchant_otp_domain::{
     Amount, AuditEvent, InstanceId, Operation, OtpCodes, OtpDevice, OtpDeviceChange, OtpDeviceId,
-    Outcome, Permission, Timestamp,
+    Outcome, Permission, SealedOtpDevice, Timestamp,
 };
 use merchant_otp_ports::OtpDeviceInsertion;
 
@@ -70,13 +70,27 @@ impl Service {
         time: Option<Timestamp>,
         price: Option<&Amount>,
     ) -> Result<OtpDeviceAt, Error> {
-        let instance = grant.instance_for(Permission::OtpDevicesRead)?;
-        let find = || self.stores.otp_devices.find(instance, id);
-        let sealed = retry_contention(find).await?.ok_or(Error::OtpDeviceUnknown)?;
-        let device = self.open(instance, sealed)?;
+        let sealed = self.sealed_otp_device(grant, id).await?;
+        let device = self.open(grant.instance(), sealed)?;
         let time = time.unwrap_or_else(|| self.clock.now());
         let codes = device.codes(time, price);
         Ok(OtpDeviceAt { device, time, codes })
+    }
+
+    /// Returns an OTP device without opening its key.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OtpDeviceUnknown`], [`Error::PermissionMissing`] if the grant is not for
+    /// [`Permission::OtpDevicesRead`], or [`Error::Storage`].
+    pub async fn sealed_otp_device(
+        &self,
+        grant: &Grant,
+        id: &OtpDeviceId,
+    ) -> Result<SealedOtpDevice, Error> {
+        let instance = grant.instance_for(Permission::OtpDevicesRead)?;
+        let find = || self.stores.otp_devices.find(instance, id);
+        retry_contention(find).await?.ok_or(Error::OtpDeviceUnknown)
     }
 
     /// Changes an OTP device. Fields that the change leaves out are kept.

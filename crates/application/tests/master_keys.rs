@@ -2,13 +2,16 @@
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use merchant_otp_application::operator::Operator;
-use merchant_otp_application::{Error, Grant, MasterKeyUse, Rotation, Service};
+use merchant_otp_application::{
+    Error, Grant, KeyCheck, MasterKeyUse, Rotation, Service, UnopenedKey,
+};
 use merchant_otp_domain::{
     Actor, AuditEvent, Instance, InstanceId, MasterKeyId, Operation, OtpAlgorithm, OtpCounter,
     OtpDevice, OtpDeviceChange, OtpDeviceDescription, OtpDeviceId, OtpKey, Outcome, Permission,
-    SealedOtpDevice, Timestamp,
+    SealedOtpDevice, SealedOtpKey, Timestamp,
 };
 use merchant_otp_ports::{Clock, Stores};
 use merchant_otp_sealing::{Keyring, MasterKey};
@@ -92,6 +95,16 @@ async fn add_shop(service: &Service) {
 
 async fn add(service: &Service, id: &str) -> Result<(), Error> {
     service.add_otp_device(&grant(service, Permission::OtpDevicesWrite), device(id)).await
+}
+
+/// The number of keys that a rotation read, re-sealed and did not open.
+fn counts(rotation: &Rotation) -> (u64, u64, u64) {
+    (rotation.checked, rotation.resealed, rotation.not_opened)
+}
+
+/// The instances and devices of keys that do not open.
+fn devices(keys: &[UnopenedKey]) -> Vec<String> {
+    keys.iter().map(|key| format!("{} {}", key.instance, key.device)).collect()
 }
 
 async fn code(service: &Service, id: &str) -> Result<String, Error> {
@@ -191,14 +204,10 @@ async fn a_rotation_re_seals_all_keys_with_the_new_master_key() {
     assert_eq!(uses(&new).await, [count(1, true, 1), count(0, false, 250)]);
 
     let mut reported = Vec::new();
-    let rotation = new.rotate_master_key(|rotation| reported.push(rotation.clone())).await.unwrap();
-    let done = Rotation { checked: 251, resealed: 250, ..Rotation::default() };
-    assert_eq!(rotation, done.clone());
+    let rotation = new.rotate_master_key(|rotation| reported.push(rotation.checked)).await.unwrap();
+    assert_eq!(counts(&rotation), (251, 250, 0));
     // Three batches that re-seal keys, and three of a second pass that find nothing to do.
-    assert_eq!(
-        reported.iter().map(|reported| reported.checked).collect::<Vec<_>>(),
-        [100, 200, 251, 100, 200, 251]
-    );
+    assert_eq!(reported, [100, 200, 251, 100, 200, 251]);
     assert_eq!(uses(&new).await, [count(1, true, 251)]);
     assert_eq!(code(&new, "till 7").await.unwrap(), "94287082");
     add(&new, "till 7").await.unwrap();
@@ -208,7 +217,7 @@ async fn a_rotation_re_seals_all_keys_with_the_new_master_key() {
     assert_eq!(code(&retired, "till 249").await.unwrap(), "94287082");
     assert!(matches!(code(&old, "till 7").await, Err(Error::KeyNotOpened(_))));
     let again = new.rotate_master_key(|_| {}).await.unwrap();
-    assert_eq!(again, Rotation { resealed: 0, ..done });
+    assert_eq!(counts(&again), (251, 0, 0));
 }
 
 #[tokio::test]
@@ -227,12 +236,62 @@ async fn keys_that_do_not_open_are_kept_and_their_master_key_is_required() {
     let new = fixture.service(&[1, 0]);
     new.check_master_keys().await.unwrap();
     let rotation = new.rotate_master_key(|_| {}).await.unwrap();
-    let a = (shop(), damaged.id.clone());
-    assert_eq!((rotation.checked, rotation.resealed, rotation.not_opened), (3, 2, 1));
-    assert_eq!(rotation.not_opened_devices, [a]);
+    assert_eq!(counts(&rotation), (3, 2, 1));
+    assert_eq!(devices(&rotation.first_not_opened), ["shop a"]);
     assert_eq!(fixture.stored("a").await, damaged);
     let missing = fixture.service(&[1]).check_master_keys().await;
     assert!(matches!(missing, Err(Error::MasterKeyMissing(_))));
+}
+
+/// Of some devices the key was changed, is in the wrong place, or was sealed by a lost master key.
+#[tokio::test]
+async fn single_keys_that_do_not_open_are_listed_and_do_not_fail_the_start() {
+    let fixture = Fixture::new();
+    let (service, lost) = (fixture.service(&[0]), fixture.service(&[2]));
+    service.check_master_keys().await.unwrap();
+    add_shop(&service).await;
+    // Normally the first one opens, and no other is read.
+    for id in ["a", "b", "c", "d", "e"] {
+        add(&service, id).await.unwrap();
+    }
+    let replace = async |id: &str, key: SealedOtpKey| {
+        let before = fixture.stored(id).await;
+        let after = SealedOtpDevice { key, ..before.clone() };
+        let store = &fixture.stores.otp_devices;
+        assert!(store.replace(&shop(), &before, &after, &event()).await.unwrap());
+    };
+    let mut flipped = fixture.stored("a").await.key.as_bytes().to_vec();
+    flipped[0] ^= 1;
+    replace("a", SealedOtpKey::new(flipped).unwrap()).await;
+    replace("b", fixture.stored("e").await.key).await;
+    replace("c", SealedOtpKey::new(vec![7; 8]).unwrap()).await;
+    add(&lost, "f").await.unwrap();
+
+    service.check_master_keys().await.unwrap();
+    let mut unopened = Vec::new();
+    let check = service.check_keys(Duration::ZERO, |key| unopened.push(key)).await.unwrap();
+    assert_eq!(check, KeyCheck { checked: 6, not_opened: 4 });
+    assert_eq!(devices(&unopened), ["shop a", "shop b", "shop c", "shop f"]);
+    for (key, is_missing) in unopened.iter().zip([true, false, true, true]) {
+        assert_eq!(matches!(key.error, Error::MasterKeyMissing(_)), is_missing, "{key:?}");
+    }
+    assert_eq!(code(&service, "d").await.unwrap(), "94287082");
+    assert!(matches!(code(&service, "b").await, Err(Error::KeyNotOpened(_))));
+    // A rotation looks at the keys that the current master key sealed, too.
+    let rotation = service.rotate_master_key(|_| {}).await.unwrap();
+    assert_eq!(counts(&rotation), (6, 0, 4));
+    assert_eq!(devices(&rotation.first_not_opened), ["shop a", "shop b", "shop c", "shop f"]);
+
+    // A start that opens no key fails.
+    let write = grant(&service, Permission::OtpDevicesWrite);
+    for id in ["d", "e"] {
+        service.remove_otp_device(&write, device(id).id()).await.unwrap();
+    }
+    assert!(matches!(service.check_master_keys().await, Err(Error::MasterKeyMissing(_))));
+    for id in ["a", "b", "c", "f"] {
+        service.remove_otp_device(&write, device(id).id()).await.unwrap();
+    }
+    service.check_master_keys().await.unwrap();
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The future of every use case is `Send`: a transport may run it on any thread of its runtime.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use merchant_otp_application::operator::Operator;
 use merchant_otp_application::{
@@ -62,11 +63,13 @@ fn every_use_case_is_send(
     is_send(|| service.otp_devices(grant.clone()));
     is_send(|| pages.next());
     is_send(|| service.otp_device(grant, id, None, None));
+    is_send(|| service.sealed_otp_device(grant, id));
     is_send(|| service.change_otp_device(grant, id, change.clone()));
     is_send(|| service.remove_otp_device(grant, id));
     is_send(|| service.list_audit_events(grant, after, 1));
     is_send(|| service.remove_old_audit_events(1));
     is_send(|| service.check_master_keys());
+    is_send(|| service.check_keys(Duration::ZERO, drop));
     is_send(|| service.master_key_uses());
     is_send(|| service.rotate_master_key(|_| {}));
     is_send(|| service.check_health());

@@ -110,7 +110,7 @@ pub use clock::Clock;
 pub use instance_store::{InstanceInsertion, InstanceStore, StoredInstance};
 pub use key_sealer::{KeySealer, SealError, SealingContext};
 pub use otp_device_store::{OtpDeviceInsertion, OtpDeviceStore};
-pub use sealed_key_store::{DeviceKey, KeyReplacement, SealedKeyStore};
+pub use sealed_key_store::{DamagedKey, DeviceKey, KeyReplacement, SealedKeyStore};
 pub use storage_backend::{BackendError, StorageBackend};
 pub use store_error::{Cause, StoreError, StoreResult};
 pub use store_health::StoreHealth;

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use merchant_otp_domain::{InstanceId, MasterKeyId, OtpDeviceId, SealedOtpKey};
 
-use crate::StoreResult;
+use crate::{Cause, StoreResult};
 
 /// Access to all sealed keys, across instances, for master-key rotation.
 ///
@@ -19,20 +19,21 @@ use crate::StoreResult;
 /// ```
 #[async_trait]
 pub trait SealedKeyStore: Send + Sync + 'static {
-    /// Lists the first `limit` keys after a device, ordered by the bytes of the instances' ids,
-    /// then of the devices' ids.
+    /// Lists the first `limit` keys after a device, given by the ids of its instance and its own,
+    /// ordered by the bytes of the instances' ids, then of the devices' ids.
     ///
     /// Starts with the first key if `after` is `None`; otherwise that device need not exist. A page
-    /// of fewer than `limit` keys is the last one.
+    /// of fewer than `limit` keys is the last one. A row that holds invalid data does not fail the
+    /// others.
     ///
     /// # Errors
     ///
     /// [`StoreError`](crate::StoreError).
     async fn list(
         &self,
-        after: Option<(&InstanceId, &OtpDeviceId)>,
+        after: Option<(&str, &str)>,
         limit: u16,
-    ) -> StoreResult<Vec<DeviceKey>>;
+    ) -> StoreResult<Vec<Result<DeviceKey, DamagedKey>>>;
 
     /// Lists the master keys that sealed keys of devices, each with the number of its devices.
     ///
@@ -79,6 +80,17 @@ pub struct DeviceKey {
     pub device: OtpDeviceId,
     /// The sealed key of the device.
     pub key: SealedOtpKey,
+}
+
+/// A row that should hold the sealed key of a device, and holds invalid data.
+#[derive(Clone, Debug)]
+pub struct DamagedKey {
+    /// The id of the instance, as stored. It may be invalid too.
+    pub instance: String,
+    /// The id of the device, as stored. It may be invalid too.
+    pub device: String,
+    /// The violated rule.
+    pub cause: Cause,
 }
 
 /// The replacement of the sealed key of a device.

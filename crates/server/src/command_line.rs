@@ -36,11 +36,7 @@ pub(crate) enum Command {
     /// Pending migrations are applied first. An embedded database that does not exist is created;
     /// the first start on it creates the instance `admin` and prints an access token for it, once.
     /// One server at a time can use an embedded database.
-    Serve {
-        /// Refuse to start if migrations are pending
-        #[arg(long)]
-        no_migrate: bool,
-    },
+    Serve(ServeOptions),
     /// Add, list and remove merchant instances, and set their passwords
     #[command(subcommand)]
     Instance(InstanceCommand),
@@ -103,8 +99,20 @@ pub(crate) enum Command {
 
 impl Default for Command {
     fn default() -> Self {
-        Self::Serve { no_migrate: false }
+        Self::Serve(ServeOptions::default())
     }
+}
+
+#[derive(Args, Clone, Copy, Default)]
+pub(crate) struct ServeOptions {
+    /// Refuse to start if migrations are pending
+    #[arg(long)]
+    pub(crate) no_migrate: bool,
+    /// Refuse to start if the key of a device cannot be opened
+    ///
+    /// Otherwise such devices are listed in the log after the start, and requests for them fail.
+    #[arg(long)]
+    pub(crate) strict: bool,
 }
 
 #[derive(Subcommand)]
@@ -269,7 +277,8 @@ pub(crate) enum KeyCommand {
     /// Show the master keys and the number of device keys that each sealed
     ///
     /// `seals`: the first key of `security.master_keys`; `opens`: another key of that list;
-    /// `missing`: a key that sealed something and is not in the list.
+    /// `missing`: a key that sealed something and is not in the list. Devices whose keys cannot be
+    /// opened are listed on standard error.
     Status,
     /// Re-seal all device keys with the first master key
     ///

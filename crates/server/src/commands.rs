@@ -12,5 +12,5 @@ pub(crate) mod key;
 pub(crate) mod manual;
 pub(crate) mod migrate;
 pub(crate) mod openapi;
-mod text;
+pub(crate) mod text;
 pub(crate) mod token;

@@ -52,7 +52,7 @@ fn failed(error: &anyhow::Error) -> ExitCode {
 async fn run(command_line: CommandLine) -> anyhow::Result<()> {
     let settings = Settings::load(command_line.config.as_deref())?;
     match command_line.command.unwrap_or_default() {
-        Command::Serve { no_migrate } => serve::serve(settings, no_migrate).await,
+        Command::Serve(options) => serve::serve(settings, options).await,
         Command::Audit(command) => commands::audit::audit(&settings, command).await,
         Command::Backup { file } => commands::backup::backup(&settings, &file).await,
         Command::Restore { file } => commands::backup::restore(&settings, &file).await,

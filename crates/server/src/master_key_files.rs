@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
-use merchant_otp_domain::{MasterKeyId, SealedOtpKey};
+use merchant_otp_domain::SealedOtpKey;
 use merchant_otp_ports::{SealedKeyStore, StoreResult};
 use merchant_otp_sealing::{Keyring, MasterKey, MasterKeyError};
 use tempfile::Builder;
@@ -30,6 +30,15 @@ fn read(source: &MasterKeySource) -> anyhow::Result<MasterKey> {
     Ok(MasterKey::from_base64(&text)?)
 }
 
+/// What to do about the master key of an embedded database that has none yet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// Create it.
+    Create,
+    /// Refuse: the command only reads.
+    Refuse,
+}
+
 /// The master keys of a database, and the file of the one that was just created, if any.
 pub(crate) struct MasterKeys {
     pub(crate) keyring: Keyring,
@@ -39,11 +48,12 @@ pub(crate) struct MasterKeys {
 impl MasterKeys {
     /// Reads the configured master keys.
     ///
-    /// If none is configured, reads the one in the file `beside` an embedded database. Creates that
-    /// file if it is missing and the database contains nothing sealed yet.
+    /// If none is configured, reads the one in the file `beside` an embedded database. If that file
+    /// is missing and the database contains nothing sealed yet, `missing` tells what to do.
     pub(crate) async fn read(
         sources: &[MasterKeySource],
         beside: Option<PathBuf>,
+        missing: Missing,
         sealed_keys: &dyn SealedKeyStore,
     ) -> anyhow::Result<Self> {
         let mut keys = Vec::new();
@@ -64,14 +74,17 @@ impl MasterKeys {
                 // A concurrent first start writes the file before it stores anything sealed with
                 // its key. If sealed data is found, only a second check shows whether the file is
                 // missing.
-                if let Some(id) = master_key_in_use(sealed_keys).await?
+                if let Some(by) = sealed_by(sealed_keys).await?
                     && !path.exists()
                 {
                     bail!(
-                        "the database contains keys sealed with the master key {id}, but the file \
-                         {} is missing; restore it from its backup",
+                        "the database contains keys sealed with {by}, but the file {} is missing; \
+                         restore it from its backup",
                         path.display()
                     );
+                }
+                if missing == Missing::Refuse && !path.exists() {
+                    bail!("there is no master key yet; the first start creates {}", path.display());
                 }
                 if write_file(&path, &MasterKey::generate()?)? {
                     created = Some(path.clone());
@@ -84,11 +97,18 @@ impl MasterKeys {
     }
 }
 
-/// Returns a master key that sealed something in the database, if there is one.
-async fn master_key_in_use(sealed_keys: &dyn SealedKeyStore) -> StoreResult<Option<MasterKeyId>> {
+/// Names a master key that sealed something in the database; `None` if nothing is sealed.
+async fn sealed_by(sealed_keys: &dyn SealedKeyStore) -> StoreResult<Option<String>> {
     let check_value = sealed_keys.check_values().await?.first().map(SealedOtpKey::master_key);
-    let device = sealed_keys.master_keys().await?.first().map(|(id, _)| *id);
-    Ok(device.or(check_value))
+    if let Some(id) = check_value {
+        return Ok(Some(format!("the master key {id}")));
+    }
+    // Also if the row is damaged.
+    let device = sealed_keys.list(None, 1).await?.pop();
+    Ok(device.map(|device| match device {
+        Ok(device) => format!("the master key {}", device.key.master_key()),
+        Err(_) => "a master key".to_owned(),
+    }))
 }
 
 /// Reads a file; fails if users other than its owner and group have access to it.
@@ -146,8 +166,8 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use async_trait::async_trait;
-    use merchant_otp_domain::{InstanceId, OtpDeviceId, OtpKey};
-    use merchant_otp_ports::{DeviceKey, KeyReplacement, KeySealer, SealingContext};
+    use merchant_otp_domain::{MasterKeyId, OtpKey};
+    use merchant_otp_ports::{DamagedKey, DeviceKey, KeyReplacement, KeySealer, SealingContext};
 
     use super::*;
 
@@ -162,9 +182,9 @@ mod tests {
     impl SealedKeyStore for FirstStartElsewhere {
         async fn list(
             &self,
-            _: Option<(&InstanceId, &OtpDeviceId)>,
+            _: Option<(&str, &str)>,
             _: u16,
-        ) -> StoreResult<Vec<DeviceKey>> {
+        ) -> StoreResult<Vec<Result<DeviceKey, DamagedKey>>> {
             Ok(Vec::new())
         }
 
@@ -200,7 +220,7 @@ mod tests {
         let path = folder.path().join("master.key");
         let key = MasterKey::generate().unwrap();
         let elsewhere = FirstStartElsewhere { key, file: Some(path.clone()) };
-        let keys = MasterKeys::read(&[], Some(path), &elsewhere).await.unwrap();
+        let keys = MasterKeys::read(&[], Some(path), Missing::Create, &elsewhere).await.unwrap();
         assert_eq!(keys.keyring.current(), elsewhere.key.id());
         assert_eq!(keys.created, None);
     }
@@ -210,7 +230,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("master.key");
         let lost = FirstStartElsewhere { key: MasterKey::generate().unwrap(), file: None };
-        let error = MasterKeys::read(&[], Some(path.clone()), &lost).await.err().unwrap();
+        let error = MasterKeys::read(&[], Some(path.clone()), Missing::Create, &lost).await;
+        let error = error.err().unwrap();
         assert!(error.to_string().contains("restore it from its backup"), "{error}");
         assert!(!path.exists());
     }

@@ -1,15 +1,18 @@
 //! The command `serve`.
 
+use std::error::Error;
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
-use merchant_otp_application::Service;
+use anyhow::{Context, bail};
+use merchant_otp_application::{KeyCheck, Service, UnopenedKey};
 use merchant_otp_ports::StorageBackend;
 use merchant_otp_transport_http::HttpSettings;
 use tokio::time::sleep;
 
+use crate::command_line::ServeOptions;
+use crate::commands::text::one_line;
 use crate::process::file_limit::raise_file_limit;
 use crate::process::signals::{ShutdownSignals, reload_on_hangup};
 use crate::process::welcome::print_first_start_help;
@@ -20,7 +23,7 @@ use crate::transports::{self, Transport};
 use crate::wiring;
 
 /// Runs the server until a shutdown signal arrives.
-pub(crate) async fn serve(settings: Settings, no_migrate: bool) -> anyhow::Result<()> {
+pub(crate) async fn serve(settings: Settings, options: ServeOptions) -> anyhow::Result<()> {
     let log = telemetry::start(settings.log.filter()?)?;
     let socket = systemd::listening_socket()?;
     if let Some(listen) = settings.metrics_listen()? {
@@ -30,10 +33,13 @@ pub(crate) async fn serve(settings: Settings, no_migrate: bool) -> anyhow::Resul
     let (limits, http) = (settings.limits(), settings.http()?);
     raise_file_limit(limits.max_connections, settings.storage.connections());
     let Database { backend, workers } = storage::open(&settings.storage, settings.http_workers())?;
-    open(&*backend, no_migrate).await.context("storage.url")?;
+    open(&*backend, options.no_migrate).await.context("storage.url")?;
     let (service, created) = wiring::service(&*backend, &settings.security).await?;
     if let Some(path) = created {
         tracing::warn!(path = %path.display(), "created master key; back it up separately");
+    }
+    if options.strict {
+        expect_all_keys_to_open(&service).await?;
     }
     let service = service
         .with_token_cache(settings.storage.token_cache())
@@ -65,6 +71,7 @@ pub(crate) async fn serve(settings: Settings, no_migrate: bool) -> anyhow::Resul
     tokio::select! {
         served = transports::run(transports, shutdown.first(), limits.shutdown_grace) => served?,
         () = remove_old_audit_events(&service, retention) => {}
+        () = report_unopened_keys(&service, options.strict) => {}
         () = systemd::keep_alive(heartbeats) => {}
         () = log.report_dropped_lines() => {}
     }
@@ -88,6 +95,60 @@ async fn open(backend: &dyn StorageBackend, no_migrate: bool) -> anyhow::Result<
         tracing::info!(path = %path.display(), "created database");
     }
     Ok(())
+}
+
+/// Fails if the key of a device does not open.
+async fn expect_all_keys_to_open(service: &Service) -> anyhow::Result<()> {
+    let mut first = None;
+    let report = |unopened: UnopenedKey| {
+        first.get_or_insert(unopened);
+    };
+    let check = service.check_keys(Duration::ZERO, report).await?;
+    if let Some(UnopenedKey { instance, device, error }) = first {
+        bail!(
+            "{} of {} device keys cannot be opened, the first one of the device {} of the instance \
+             {} ({error}); `merchant-otp key status` shows all of them; without --strict, the \
+             server starts nevertheless",
+            check.not_opened,
+            check.checked,
+            one_line(&device),
+            one_line(&instance)
+        );
+    }
+    Ok(())
+}
+
+/// The maximum number of devices in the log whose keys do not open.
+const MAX_LOGGED: u32 = 1000;
+
+/// The pause between pages of keys that are checked, so that requests are not delayed.
+const CHECK_PAUSE: Duration = Duration::from_millis(10);
+
+/// Logs the devices whose keys do not open, unless they were checked already; never returns.
+async fn report_unopened_keys(service: &Service, is_done: bool) {
+    if !is_done {
+        let mut logged = 0;
+        let report = |UnopenedKey { instance, device, error }: UnopenedKey| {
+            if logged < MAX_LOGGED {
+                logged += 1;
+                let cause = &error as &dyn Error;
+                tracing::warn!(instance, device, cause, "device key cannot be opened");
+            }
+        };
+        match service.check_keys(CHECK_PAUSE, report).await {
+            Ok(KeyCheck { checked, not_opened: 0 }) => {
+                tracing::debug!(checked, "all device keys can be opened");
+            }
+            Ok(KeyCheck { checked, not_opened }) => {
+                tracing::warn!(checked, not_opened, "some device keys cannot be opened");
+            }
+            Err(error) => {
+                let cause = format!("{:#}", anyhow::Error::from(error));
+                tracing::warn!(cause, "failed to check device keys");
+            }
+        }
+    }
+    pending::<()>().await;
 }
 
 /// The interval at which old audit events are removed.

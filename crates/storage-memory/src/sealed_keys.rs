@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use merchant_otp_domain::{InstanceId, MasterKeyId, OtpDeviceId, SealedOtpDevice, SealedOtpKey};
-use merchant_otp_ports::{DeviceKey, KeyReplacement, SealedKeyStore, StoreResult};
+use merchant_otp_domain::{InstanceId, MasterKeyId, SealedOtpDevice, SealedOtpKey};
+use merchant_otp_ports::{DamagedKey, DeviceKey, KeyReplacement, SealedKeyStore, StoreResult};
 
 use crate::Memory;
 
@@ -12,18 +12,18 @@ use crate::Memory;
 impl SealedKeyStore for Memory {
     async fn list(
         &self,
-        after: Option<(&InstanceId, &OtpDeviceId)>,
+        after: Option<(&str, &str)>,
         limit: u16,
-    ) -> StoreResult<Vec<DeviceKey>> {
+    ) -> StoreResult<Vec<Result<DeviceKey, DamagedKey>>> {
         let contents = self.lock();
         let keys = contents.instances.iter().flat_map(|(instance, contents)| {
             contents.otp_devices.values().map(move |device| (instance, device))
         });
-        let keys = keys.filter(|(instance, device)| after < Some((instance, &device.id)));
-        let key = |(instance, device): (&InstanceId, &SealedOtpDevice)| DeviceKey {
-            instance: instance.clone(),
-            device: device.id.clone(),
-            key: device.key.clone(),
+        let keys =
+            keys.filter(|(instance, device)| after < Some((instance.as_str(), device.id.as_str())));
+        let key = |(instance, device): (&InstanceId, &SealedOtpDevice)| {
+            let (instance, key) = (instance.clone(), device.key.clone());
+            Ok(DeviceKey { instance, device: device.id.clone(), key })
         };
         Ok(keys.take(limit.into()).map(key).collect())
     }

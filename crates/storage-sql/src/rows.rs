@@ -11,7 +11,8 @@ use merchant_otp_domain::{
     SealedOtpKey, Timestamp, TokenScope,
 };
 use merchant_otp_ports::{
-    AccessTokenLookup, Cause, DeviceKey, OtpDeviceInsertion, StoredAccessToken, StoredInstance,
+    AccessTokenLookup, Cause, DamagedKey, DeviceKey, OtpDeviceInsertion, StoredAccessToken,
+    StoredInstance,
 };
 
 use crate::Failure;
@@ -300,15 +301,14 @@ impl DeviceKeyRow {
     ///
     /// # Errors
     ///
-    /// If the row is invalid. The error names the device and the violated rule but not the value.
-    pub fn into_key(self) -> Result<DeviceKey, Cause> {
-        let instance = InstanceId::parse(&self.instance_id)?;
-        let device = OtpDeviceId::parse(self.device_id)?;
-        // Name the device: the operator must remove it before all keys can be sealed again.
-        let named = |error| format!("the device {device} of the instance {instance}: {error}");
-        let key = SealedOtpKey::new(self.sealed_key);
-        let key = key.map_err(named)?;
-        Ok(DeviceKey { instance, device, key })
+    /// If the row is invalid. The error names the violated rule but not the value.
+    pub fn into_key(self) -> Result<DeviceKey, DamagedKey> {
+        let Self { instance_id: instance, device_id: device, sealed_key } = self;
+        let key = |instance: &str, device: &str| {
+            let (instance, device) = (InstanceId::parse(instance)?, OtpDeviceId::parse(device)?);
+            Ok(DeviceKey { instance, device, key: SealedOtpKey::new(sealed_key)? })
+        };
+        key(&instance, &device).map_err(|cause| DamagedKey { instance, device, cause })
     }
 }
 

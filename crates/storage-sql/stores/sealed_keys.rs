@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Text};
-use merchant_otp_domain::{InstanceId, MasterKeyId, OtpDeviceId, SealedOtpKey};
-use merchant_otp_ports::{DeviceKey, KeyReplacement, SealedKeyStore, StoreResult};
+use merchant_otp_domain::{MasterKeyId, SealedOtpKey};
+use merchant_otp_ports::{DamagedKey, DeviceKey, KeyReplacement, SealedKeyStore, StoreResult};
 use merchant_otp_storage_sql::rows::{COUNT_MASTER_KEYS, DeviceKeyRow, MasterKeyCountRow};
 use merchant_otp_storage_sql::schema::{master_keys, otp_devices};
 
@@ -15,13 +15,11 @@ use super::SqlStores;
 impl SealedKeyStore for SqlStores {
     async fn list(
         &self,
-        after: Option<(&InstanceId, &OtpDeviceId)>,
+        after: Option<(&str, &str)>,
         limit: u16,
-    ) -> StoreResult<Vec<DeviceKey>> {
+    ) -> StoreResult<Vec<Result<DeviceKey, DamagedKey>>> {
         // No id is empty, so all pairs of ids are greater than two empty texts.
-        let (instance, device) = after
-            .map(|(instance, device)| (instance.as_str(), device.as_str()))
-            .unwrap_or_default();
+        let (instance, device) = after.unwrap_or_default();
         // Comparing the pair lets the database search the index; diesel has no expression for it.
         let after = sql::<Bool>("(instance_id, device_id) > (")
             .bind::<Text, _>(instance.to_owned())
@@ -33,7 +31,7 @@ impl SealedKeyStore for SqlStores {
             .order((otp_devices::instance_id, otp_devices::device_id))
             .limit(limit.into())
             .select(DeviceKeyRow::as_select());
-        self.reading.fetch(query, DeviceKeyRow::into_key).await
+        self.reading.fetch(query, |row: DeviceKeyRow| Ok(row.into_key())).await
     }
 
     async fn master_keys(&self) -> StoreResult<Vec<(MasterKeyId, u64)>> {

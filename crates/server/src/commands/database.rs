@@ -51,18 +51,26 @@ async fn migrated(settings: &Settings, to: Use) -> anyhow::Result<Arc<dyn Storag
     Ok(backend)
 }
 
-/// Creates the service over the database.
+/// Creates the service over the database, for a command that neither seals nor opens a key.
 pub(super) async fn service(settings: &Settings, to: Use) -> anyhow::Result<Arc<Service>> {
     let backend = migrated(settings, to).await?;
+    Ok(Arc::new(wiring::keyless_service(&*backend)))
+}
+
+/// Creates the service over the database, for a command that only opens keys: some of them may not
+/// open.
+pub(super) async fn opening_service(settings: &Settings, to: Use) -> anyhow::Result<Service> {
+    let backend = migrated(settings, to).await?;
+    wiring::opening_service(&*backend, &settings.security).await
+}
+
+/// Creates the service over the database, for a command that seals keys. Creates the master key of
+/// an embedded database that has none yet.
+pub(super) async fn sealing_service(settings: &Settings) -> anyhow::Result<Service> {
+    let backend = migrated(settings, Use::Change).await?;
     let (service, created) = wiring::service(&*backend, &settings.security).await?;
     if let Some(path) = created {
         writeln!(io::stderr(), "{}", master_key_created(&path))?;
     }
-    Ok(Arc::new(service))
-}
-
-/// Creates the service over the database, even if master keys are missing.
-pub(super) async fn unchecked_service(settings: &Settings) -> anyhow::Result<Service> {
-    let backend = migrated(settings, Use::Read).await?;
-    Ok(wiring::unchecked_service(&*backend, &settings.security).await?.0)
+    Ok(service)
 }

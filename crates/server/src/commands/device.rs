@@ -17,38 +17,40 @@ use zeroize::Zeroizing;
 
 use self::import::Import;
 use crate::command_line::{DeviceArgs, DeviceCommand, KeyArgument};
-use crate::commands::database::{Use, service};
+use crate::commands::database::{Use, opening_service, sealing_service, service};
 use crate::commands::explain::explain;
 use crate::commands::text::one_line;
 use crate::settings::Settings;
 
 pub(crate) async fn device(settings: &Settings, command: DeviceCommand) -> anyhow::Result<()> {
-    let to = match command {
-        DeviceCommand::Add { .. }
-        | DeviceCommand::Remove { .. }
-        | DeviceCommand::Import { dry_run: false, .. } => Use::Change,
-        DeviceCommand::List { .. }
-        | DeviceCommand::Show { .. }
-        | DeviceCommand::Code { .. }
-        | DeviceCommand::Import { dry_run: true, .. } => Use::Read,
-    };
-    let service = service(settings, to).await?;
     match command {
         DeviceCommand::Add { device, description, algorithm, key } => {
+            let service = sealing_service(settings).await?;
             add(&service, device, description, algorithm, key).await
         }
-        DeviceCommand::List { instance } => list(&service, &instance.instance).await,
-        DeviceCommand::Show { device } => show(&service, &device).await,
+        DeviceCommand::List { instance } => {
+            list(&service(settings, Use::Read).await?, &instance.instance).await
+        }
+        DeviceCommand::Show { device } => {
+            show(&*service(settings, Use::Read).await?, &device).await
+        }
         DeviceCommand::Remove { device } => {
+            let service = service(settings, Use::Change).await?;
             let write = Permission::OtpDevicesWrite;
             let grant =
                 Operator::of(&service).grant(&device.of.instance, write).await.map_err(explain)?;
             service.remove_otp_device(&grant, &device.id).await.map_err(explain)
         }
         DeviceCommand::Import { file, instance, rejects, dry_run } => {
+            let service = if dry_run {
+                opening_service(settings, Use::Read).await?
+            } else {
+                sealing_service(settings).await?
+            };
             Import::new(&service, &instance.instance, dry_run).await?.run(&file, rejects).await
         }
         DeviceCommand::Code { device, at, price } => {
+            let service = opening_service(settings, Use::Read).await?;
             code(&service, &device, at, price.as_ref()).await
         }
     }
@@ -148,13 +150,13 @@ async fn list(service: &Arc<Service>, instance: &InstanceId) -> anyhow::Result<(
 
 async fn show(service: &Service, name: &DeviceArgs) -> anyhow::Result<()> {
     let grant = Operator::of(service).grant(&name.of.instance, Permission::OtpDevicesRead).await;
-    let found = service.otp_device(&grant.map_err(explain)?, &name.id, None, None).await;
-    let device = found.map_err(explain)?.device;
+    let device = service.sealed_otp_device(&grant.map_err(explain)?, &name.id).await;
+    let device = device.map_err(explain)?;
     let mut output = io::stdout().lock();
-    writeln!(output, "id\t{}", device.id())?;
-    writeln!(output, "description\t{}", one_line(device.description().as_str()))?;
-    writeln!(output, "algorithm\t{}", device.algorithm().name())?;
-    writeln!(output, "counter\t{}", device.counter().value())?;
+    writeln!(output, "id\t{}", one_line(device.id.as_str()))?;
+    writeln!(output, "description\t{}", one_line(device.description.as_str()))?;
+    writeln!(output, "algorithm\t{}", device.algorithm.name())?;
+    writeln!(output, "counter\t{}", device.counter.value())?;
     Ok(())
 }
 

@@ -2,22 +2,24 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use merchant_otp_application::{MasterKeyUse, Service};
+use merchant_otp_application::{MasterKeyUse, Service, UnopenedKey};
 use merchant_otp_sealing::MasterKey;
 
 use crate::command_line::KeyCommand;
-use crate::commands::database::{Use, service, unchecked_service};
+use crate::commands::database::{Use, opening_service};
 use crate::commands::explain::explain;
+use crate::commands::text::one_line;
 use crate::master_key_files;
 use crate::settings::Settings;
 
 pub(crate) async fn key(settings: &Settings, command: KeyCommand) -> anyhow::Result<()> {
     match command {
         KeyCommand::Generate { file } => generate(file.as_deref()),
-        KeyCommand::Status => status(&unchecked_service(settings).await?).await,
-        KeyCommand::Rotate => rotate(&*service(settings, Use::Change).await?).await,
+        KeyCommand::Status => status(&opening_service(settings, Use::Read).await?).await,
+        KeyCommand::Rotate => rotate(&opening_service(settings, Use::Change).await?).await,
     }
 }
 
@@ -36,6 +38,8 @@ pub(crate) fn generate(file: Option<&Path>) -> anyhow::Result<()> {
     Ok(output.flush()?)
 }
 
+/// Shows the master keys and the number of keys that each sealed. Reports the keys that do not open
+/// on standard error.
 async fn status(service: &Service) -> anyhow::Result<()> {
     let uses = service.master_key_uses().await.map_err(explain)?;
     let mut output = io::stdout().lock();
@@ -48,7 +52,20 @@ async fn status(service: &Service) -> anyhow::Result<()> {
         };
         writeln!(output, "{id}\t{state}\t{devices}")?;
     }
+    output.flush()?;
+    let report = |unopened| {
+        let _only_a_report = write_unopened(&unopened);
+    };
+    let check = service.check_keys(Duration::ZERO, report).await.map_err(explain)?;
+    if check.not_opened > 0 {
+        writeln!(io::stderr(), "{} of {} keys cannot be opened", check.not_opened, check.checked)?;
+    }
     Ok(())
+}
+
+fn write_unopened(unopened: &UnopenedKey) -> io::Result<()> {
+    let (instance, device) = (one_line(&unopened.instance), one_line(&unopened.device));
+    writeln!(io::stderr(), "cannot be opened: {instance} {device}")
 }
 
 async fn rotate(service: &Service) -> anyhow::Result<()> {
@@ -65,19 +82,19 @@ async fn rotate(service: &Service) -> anyhow::Result<()> {
     }
     let mut output = io::stdout().lock();
     writeln!(output, "checked {} device keys, re-sealed {}", rotation.checked, rotation.resealed)?;
-    let former = service.master_key_uses().await.map_err(explain)?;
-    let former: Vec<_> =
-        former.iter().filter(|one| !one.seals).map(|one| one.id.to_string()).collect();
-    for (instance, device) in &rotation.not_opened_devices {
-        writeln!(io::stderr(), "cannot be opened: {instance} {device}")?;
+    for unopened in &rotation.first_not_opened {
+        write_unopened(unopened)?;
     }
     if rotation.not_opened > 0 {
         bail!(
-            "{} keys cannot be opened and were not changed; these master keys are still needed: {}",
-            rotation.not_opened,
-            former.join(", ")
+            "{} keys cannot be opened and were not changed; `merchant-otp key status` shows all of \
+             them; do not remove a master key before their devices are removed or registered again",
+            rotation.not_opened
         );
     }
+    let former = service.master_key_uses().await.map_err(explain)?;
+    let former: Vec<_> =
+        former.iter().filter(|one| !one.seals).map(|one| one.id.to_string()).collect();
     if former.is_empty() {
         writeln!(
             output,

@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use merchant_otp_domain::Timestamp;
 
 /// Formats a point in time as in RFC 3339; after its last year, 9999, as seconds since the epoch.
-pub(super) fn rfc_3339(timestamp: Timestamp) -> String {
+pub(crate) fn rfc_3339(timestamp: Timestamp) -> String {
     const YEAR_10000: u64 = 253_402_300_800;
     match timestamp.seconds() {
         seconds @ 0..YEAR_10000 => {
@@ -17,7 +17,7 @@ pub(super) fn rfc_3339(timestamp: Timestamp) -> String {
 }
 
 /// Escapes invisible characters: a terminal must not interpret them, nor show one text as another.
-pub(super) fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     let escape = |c: char| {
         let is_seen = matches!(c, '"' | '\'' | '\\') || c.escape_debug().count() == 1;
         if is_seen { c.to_string() } else { c.escape_debug().to_string() }
