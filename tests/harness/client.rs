@@ -7,7 +7,7 @@ use std::time::Duration;
 use merchant_otp_taler_protocol::ErrorCode;
 use serde_json::Value;
 use ureq::Body;
-use ureq::http::{HeaderMap, Response};
+use ureq::http::{HeaderMap, HeaderName, HeaderValue, Response};
 
 /// The reply to a request.
 #[derive(Debug)]
@@ -116,5 +116,51 @@ impl RawConnection {
             head.extend_from_slice(&byte);
         }
         String::from_utf8(head).unwrap()
+    }
+
+    /// Reads a whole reply to a request with this method (RFC 9112 section 6.3). The connection
+    /// stays open.
+    #[must_use]
+    pub fn read_reply(&mut self, method: &str) -> Reply {
+        let head = self.read_head();
+        let mut lines = head.lines();
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
+            let name: HeaderName = name.parse().unwrap();
+            headers.append(name, HeaderValue::from_str(value).unwrap());
+        }
+        let length = headers.get("Content-Length").map(|length| length.to_str().unwrap());
+        let bytes = if method == "HEAD" || status == 204 {
+            Vec::new()
+        } else if headers.contains_key("Transfer-Encoding") {
+            self.read_chunks()
+        } else {
+            self.read_bytes(length.unwrap().parse().unwrap())
+        };
+        let body = String::from_utf8_lossy(&bytes).into_owned();
+        Reply { status, headers, bytes, body }
+    }
+
+    fn read_chunks(&mut self) -> Vec<u8> {
+        let mut body = Vec::new();
+        loop {
+            let mut length = String::new();
+            while !length.ends_with("\r\n") {
+                length.push(char::from(self.read_bytes(1)[0]));
+            }
+            let length = usize::from_str_radix(length.trim_end(), 16).unwrap();
+            body.extend(self.read_bytes(length));
+            assert_eq!(self.read_bytes(2), b"\r\n");
+            if length == 0 {
+                return body;
+            }
+        }
+    }
+
+    fn read_bytes(&mut self, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        self.0.read_exact(&mut bytes).unwrap();
+        bytes
     }
 }

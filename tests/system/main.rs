@@ -12,6 +12,7 @@ mod audit;
 mod backup;
 mod bearer_passwords;
 mod bodies;
+mod clients;
 mod clock_jumps;
 mod command_line;
 mod concurrency;
