@@ -1,8 +1,11 @@
 //! The audit trail: actor, operation, address and outcome.
 
+use std::thread::sleep;
+use std::time::Duration;
+
 use merchant_otp_tests::{
-    ALL, DEVICES, ErrorCode, Server, Storage, StorageKind, TOKEN, UNKNOWN_TOKEN, basic, trail,
-    wait_until,
+    ALL, DEVICES, ErrorCode, Server, Storage, StorageKind, TOKEN, UNKNOWN_TOKEN, basic, shop,
+    trail, wait_until,
 };
 use serde_json::{Value, json};
 
@@ -14,6 +17,7 @@ on_both_databases! {
     behind_a_proxy_the_trail_has_the_address_of_the_client,
     audit_events_cannot_be_changed,
     old_events_are_removed,
+    guesses_of_clients_that_leave_are_recorded,
 }
 
 /// Actor, address, operation, device and outcome.
@@ -186,4 +190,31 @@ fn old_events_are_removed(storage: &Storage) {
     wait_until("the old event is removed", || server.log().contains("removed old audit events"));
     // At most the events of the instance and the token are left.
     assert!(trail(storage, "shop", &[]).len() <= 2);
+}
+
+/// The connection is reset while the password is checked.
+fn guesses_of_clients_that_leave_are_recorded(storage: &Storage) {
+    const GUESSES: usize = 8;
+    let server = shop(storage);
+    for guess in 0..GUESSES {
+        let mut connection = server.connect();
+        let authorization = basic("shop", &format!("guess {guess}"));
+        assert!(connection.write(format!(
+            "GET /config HTTP/1.1\r\nHost: x\r\n\r\n\
+             POST {TOKEN} HTTP/1.1\r\nHost: x\r\nAuthorization: {authorization}\r\n\
+             Content-Length: {}\r\n\r\n{ALL}",
+            ALL.len()
+        )));
+        sleep(Duration::from_millis(40));
+        // Closing a socket with unread data resets the connection.
+        drop(connection);
+    }
+    let recorded = || {
+        let trail = trail(storage, "shop", &[]);
+        let log_ins = trail.iter().filter(|event| event["operation"] == "instance.log-in");
+        log_ins.filter(|event| event["outcome"] == "unauthorized").count()
+    };
+    wait_until("the guesses are recorded", || recorded() == GUESSES);
+    let log = server.log();
+    assert!(log.matches("\"operation\":\"instance.log-in\"").count() >= GUESSES, "{log}");
 }

@@ -1,8 +1,9 @@
 //! What real clients of the merchant API send, and what they need of the answers.
 //!
 //! Each module replays the requests of a client as data: the bytes that the code of the client
-//! sends, with the case and the blanks of its headers and bodies. `Host` and `Content-Length`, which
-//! every client sends, are added. Endpoints that the service does not have end a replay with 404.
+//! sends, with the case and the blanks of its headers and bodies. `Host` and `Content-Length`,
+//! which every client sends, are added. Endpoints that the service does not have end a replay with
+//! 404.
 
 mod btcpay;
 mod dolibarr;
@@ -139,7 +140,7 @@ fn send(server: &Server, request: &str, headers: &[String], body: &[u8]) -> Repl
     assert!(connection.write([head.as_bytes(), body].concat()));
     let method = request.split(' ').next().unwrap();
     let mut reply = connection.read_reply(method);
-    if reply.header("Content-Encoding") == Some("gzip") {
+    if reply.header("Content-Encoding") == Some("gzip") && !reply.bytes.is_empty() {
         let mut body = String::new();
         GzDecoder::new(&*reply.bytes).read_to_string(&mut body).unwrap();
         reply.body = body;

@@ -22,7 +22,6 @@ fn an_unknown_path_is_not_found(storage: &Storage) {
         "//private/otp-devices",
         "/private/otp-device",
         "/instances//private/otp-devices",
-        "/instances/shop/extra/private/otp-devices",
         "/favicon.ico",
         "/%",
         "/%00",
@@ -34,6 +33,13 @@ fn an_unknown_path_is_not_found(storage: &Storage) {
                 .expect_error(404, ErrorCode::GenericEndpointUnknown);
         }
     }
+    // An unknown instance is reported first.
+    let path = "/instances/shop/extra/private/otp-devices";
+    server
+        .request("GET", path, &[], b"")
+        .expect_error(404, ErrorCode::MerchantGenericInstanceUnknown);
+    let _token = storage.token("shop", "all", "forever");
+    server.request("GET", path, &[], b"").expect_error(404, ErrorCode::GenericEndpointUnknown);
 }
 
 fn a_wrong_method_is_answered_with_the_allowed_ones(storage: &Storage) {

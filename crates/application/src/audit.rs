@@ -88,6 +88,16 @@ impl Service {
         }
         let Some(unrecorded) = self.audit_limiter.try_acquire(&event) else { return };
         event.unrecorded = unrecorded;
+        // A separate task: the refusal is counted, and a client that leaves must not keep it out of
+        // the trail.
+        let service = self.clone();
+        let append = tokio::spawn(async move { service.append_event(event).await });
+        if let Err(ended) = append.await {
+            tracing::error!(cause = &ended as &dyn std::error::Error, "audit event not stored");
+        }
+    }
+
+    async fn append_event(&self, event: AuditEvent) {
         let append = || self.stores.audit.append(event.clone());
         if let Err(error) = retry_contention(append).await {
             let cause = &error as &dyn std::error::Error;

@@ -57,7 +57,7 @@ impl Service {
     /// Checks a password that a client presents in place of an access token; returns its hash.
     ///
     /// A client may present it with every request. A password that was right is remembered for
-    /// [`MEMORY_LIFETIME`], until it is changed.
+    /// a minute, until it is changed.
     pub(crate) async fn check_bearer_password(
         &self,
         instance: &InstanceId,
@@ -77,6 +77,9 @@ impl Service {
     }
 
     /// Checks a name and a password; returns the hash of the password. Records a refusal.
+    ///
+    /// Runs as a separate task: a client that leaves after a guess must not keep it out of the
+    /// trail.
     async fn checked_password(
         &self,
         instance: &InstanceId,
@@ -84,13 +87,18 @@ impl Service {
         password: Password,
         address: Option<IpAddr>,
     ) -> Result<PasswordHash, Error> {
-        match self.check_password(instance, user, password, address).await {
-            Ok(hash) => Ok(hash),
-            Err(error) => {
-                let event = self.event(Caller::unknown(address), instance, Operation::LogIn);
-                Err(self.record_refusal(event, error).await)
+        let (service, instance, user) = (self.clone(), instance.clone(), user.to_owned());
+        let task = tokio::spawn(async move {
+            match service.check_password(&instance, &user, password, address).await {
+                Ok(hash) => Ok(hash),
+                Err(error) => {
+                    let event =
+                        service.event(Caller::unknown(address), &instance, Operation::LogIn);
+                    Err(service.record_refusal(event, error).await)
+                }
             }
-        }
+        });
+        task.await.map_err(Error::PasswordWork)?
     }
 
     async fn check_password(
@@ -110,14 +118,15 @@ impl Service {
         let attempt = throttle.attempt(instance, stored.as_ref(), address)?;
         let has_password = stored.is_some();
         let hash = stored.unwrap_or_else(PasswordHash::decoy);
-        if self.passwords.verified.contains(instance, &password, &hash) {
+        let is_own_name = user == instance.as_str();
+        if is_own_name && self.passwords.verified.contains(instance, &password, &hash) {
             // Another request with the password was checked during the wait.
             attempt.succeeded();
             return Ok(hash);
         }
         let checked = hash.clone();
         let is_right = permit.run(move || checked.verifies(&password)).await?;
-        if !is_right || !has_password || user != instance.as_str() {
+        if !is_right || !has_password || !is_own_name {
             return Err(Error::Unauthorized(Refusal::Password));
         }
         attempt.succeeded();

@@ -9,7 +9,8 @@ use crate::audit_rate_limiter::AuditRateLimiter;
 use crate::password_hasher::PasswordHasher;
 use crate::token_cache::TokenCache;
 
-/// The use cases, on top of stores, a sealer and a clock.
+/// The use cases, on top of stores, a sealer and a clock. Clones share everything.
+#[derive(Clone)]
 pub struct Service {
     pub(crate) stores: Stores,
     pub(crate) sealer: Arc<dyn KeySealer>,

@@ -1,5 +1,5 @@
-//! The official TypeScript client of 2022 (axios 0.27), and the integration tests of its time, which
-//! say what the C backend answered.
+//! The official TypeScript client of 2022 (axios 0.27), and the integration tests of its time,
+//! which state the answers of the C backend.
 
 use merchant_otp_tests::{ErrorCode, Storage};
 
@@ -70,6 +70,7 @@ const REMOVE: Exchange = Exchange {
 /// empty.
 fn an_empty_backend_needs_credentials(storage: &Storage) {
     let server = merchant_otp_tests::Server::start(storage);
+    let _admin = storage.token("admin", "all", "forever");
     replay(
         &server,
         "",

@@ -5,14 +5,16 @@ use std::future::ready;
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
-use actix_web::web::{self, ServiceConfig};
+use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, Resource, Route};
 
 use crate::endpoints::{access_tokens, config, health, instances, otp_devices, web_page};
 use crate::error::HttpError;
 use crate::extract::path;
+use crate::extract::presented::find_instance;
 use crate::middleware::deadline::answer_in_time;
 use crate::openapi;
+use crate::state::State;
 
 /// Registers the endpoints.
 pub(crate) fn configure(service: &mut ServiceConfig) {
@@ -21,6 +23,9 @@ pub(crate) fn configure(service: &mut ServiceConfig) {
     access_token_routes(service);
     instance_routes(service);
     service_routes(service);
+    // After all others: an unknown instance is reported before an unknown endpoint.
+    let below = format!("/instances/{{{}}}/{{tail}}*", path::INSTANCE);
+    service.service(resource(below).default_service(web::to(unknown_endpoint)));
     service.default_service(web::to(|| ready(Err::<&'static str, _>(HttpError::EndpointUnknown))));
 }
 
@@ -187,4 +192,13 @@ fn method_invalid(allow: &'static str) -> Route {
         let method = request.method().as_str().chars().take(MAX_CHARACTERS).collect();
         ready(Err::<&'static str, _>(HttpError::MethodInvalid { method, allow }))
     })
+}
+
+/// Answers a path below an instance at which there is no endpoint.
+async fn unknown_endpoint(
+    state: Data<State>,
+    request: HttpRequest,
+) -> Result<&'static str, HttpError> {
+    find_instance(&state, &request).await?;
+    Err(HttpError::EndpointUnknown)
 }

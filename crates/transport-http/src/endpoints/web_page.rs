@@ -3,12 +3,10 @@
 use actix_web::http::header::LOCATION;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use merchant_otp_application::Error;
-use merchant_otp_domain::{Operation, Permission};
 
 use crate::error::HttpError;
 use crate::extract::path;
-use crate::extract::presented::note_instance;
+use crate::extract::presented::find_instance;
 use crate::state::State;
 
 /// Redirects to the page. The location is relative, so that it stays below the prefix of a proxy.
@@ -36,17 +34,6 @@ pub(crate) async fn show(
     find_instance(&state, &request).await?;
     let root = if path::names_instance(&request) { "../../.." } else { ".." };
     Ok(HttpResponse::Ok().content_type("text/html; charset=utf-8").body(page(root)))
-}
-
-/// Checks that the instance in the path exists, if there is one.
-async fn find_instance(state: &State, request: &HttpRequest) -> Result<(), HttpError> {
-    if !path::names_instance(request) {
-        return Ok(());
-    }
-    let instance = path::instance(request);
-    let found: Result<(), Error> = state.service.find_instance(instance).await;
-    note_instance(request, instance, found)
-        .map_err(HttpError::during(Operation::Use(Permission::InstancesRead)))
 }
 
 /// The page, which explains the service to people who open its address in a browser. `root` is the

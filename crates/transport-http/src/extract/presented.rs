@@ -2,8 +2,10 @@
 
 use actix_web::{HttpMessage, HttpRequest};
 use merchant_otp_application::{Error, Presented};
+use merchant_otp_domain::{Operation, Permission};
 use merchant_otp_transport_kit::loggable_instance;
 
+use crate::error::HttpError;
 use crate::extract::client_address::client_address;
 use crate::extract::credentials::bearer_token;
 use crate::extract::path;
@@ -16,6 +18,17 @@ pub(crate) fn presented<'a>(state: &State, request: &'a HttpRequest) -> Presente
         token: bearer_token(request),
         address: client_address(request, state.proxy_header),
     }
+}
+
+/// Checks that the instance in the path exists, if there is one.
+pub(crate) async fn find_instance(state: &State, request: &HttpRequest) -> Result<(), HttpError> {
+    if !path::names_instance(request) {
+        return Ok(());
+    }
+    let instance = path::instance(request);
+    let found = state.service.find_instance(instance).await;
+    note_instance(request, instance, found)
+        .map_err(HttpError::during(Operation::Use(Permission::InstancesRead)))
 }
 
 /// Keeps the name of an instance for the log, if a use case found it. Returns the result unchanged.
