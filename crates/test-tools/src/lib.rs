@@ -8,10 +8,12 @@ mod apt;
 mod cargo_programs;
 mod libfaketime;
 mod oathtool;
+mod proxies;
 mod schemathesis;
 
 pub use apt::apt_install;
 pub use cargo_programs::{cargo_deb, cargo_deny, cargo_fuzz};
 pub use libfaketime::libfaketime;
 pub use oathtool::oathtool;
+pub use proxies::{caddy, nginx};
 pub use schemathesis::schemathesis;

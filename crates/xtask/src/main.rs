@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use merchant_otp_test_tools::{
-    cargo_deb, cargo_deny, cargo_fuzz, libfaketime, oathtool, schemathesis,
+    caddy, cargo_deb, cargo_deny, cargo_fuzz, libfaketime, nginx, oathtool, schemathesis,
 };
 use merchant_otp_throwaway_postgres::{Cluster, ENVIRONMENT};
 
@@ -21,7 +21,8 @@ enum Task {
     /// Run all tests of the workspace, on SQLite and on a temporary PostgreSQL cluster.
     ///
     /// Missing tools are installed: PostgreSQL, oathtool and libfaketime with apt, schemathesis
-    /// with pip below `target/`. The cluster is removed afterwards.
+    /// with pip below `target/`, nginx and Caddy from Debian's packages below `target/`. The
+    /// cluster is removed afterwards.
     Test {
         /// Arguments for `cargo test`, instead of `--workspace`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -94,6 +95,8 @@ fn main() -> Result<()> {
 fn test(arguments: &[String]) -> Result<()> {
     oathtool()
         .and_then(|_| libfaketime())
+        .and_then(|_| nginx())
+        .and_then(|_| caddy())
         .and_then(|_| schemathesis())
         .context("installing what the tests run")?;
     let cluster = Cluster::start().context("starting a PostgreSQL for the tests")?;
