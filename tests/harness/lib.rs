@@ -27,7 +27,7 @@ pub use network::Network;
 pub use schema::Migration;
 pub use server::{Server, basic};
 pub use shop::{
-    ALL, AUTH, DEVICES, KEY, TOKEN, TOKENS, UNKNOWN_TOKEN, added_devices, fails, json,
-    listed_devices, now, shop, succeeds, token, trail, wait_until,
+    ALL, AUTH, DEVICES, KEY, TOKEN, TOKENS, UNKNOWN_TOKEN, added_devices, days_between, fails,
+    json, listed_devices, now, shop, succeeds, token, trail, wait_until,
 };
 pub use storage::{Storage, StorageKind};

@@ -121,3 +121,19 @@ pub fn wait_until(name: &str, mut condition: impl FnMut() -> bool) {
 pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
+
+/// The number of days between two times as in RFC 3339, which are at most a month apart and differ
+/// only in their dates.
+#[must_use]
+pub fn days_between(from: &str, to: &str) -> i64 {
+    // The days since an arbitrary day (Howard Hinnant, days_from_civil).
+    let days = |text: &str| {
+        let date: Vec<i64> = text[..10].split('-').map(|part| part.parse().unwrap()).collect();
+        let [year, month, day] = date[..] else { panic!("{text}") };
+        let year = if month <= 2 { year - 1 } else { year };
+        let month = (month + 9) % 12;
+        365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day
+    };
+    assert_eq!(from[10..], to[10..]);
+    days(to) - days(from)
+}

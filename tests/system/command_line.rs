@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use merchant_otp_tests::{
-    ErrorCode, Output, Server, Storage, StorageKind, binary, command, fails, succeeds,
+    ErrorCode, Output, Server, Storage, StorageKind, binary, command, days_between, fails, succeeds,
 };
 
 use crate::{device, on_both_databases};
@@ -41,24 +41,42 @@ fn instances_are_added_listed_and_removed(storage: &Storage) {
 fn tokens_are_added_listed_and_revoked(storage: &Storage) {
     succeeds(storage.run(&["instance", "add", "shop", "--name", "Shop"]));
     let add = ["token", "add", "--instance", "shop", "--scope"];
-    let forever = succeeds(storage.run(&[&add[..], &["all"]].concat()));
+    let first = storage.run(&[&add[..], &["all"]].concat());
     let options = ["readonly:refreshable", "--duration", "30d", "--description", "Büro\n2"];
     let month = succeeds(storage.run(&[&add[..], &options].concat()));
-    for token in [&forever, &month] {
+    for token in [&first.stdout, &month] {
         let secret = token.strip_prefix("secret-token:").unwrap().strip_suffix('\n').unwrap();
         // 256 bits, 5 per character.
         assert_eq!(secret.len(), 52, "{token}");
         assert!(secret.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{token}");
     }
-    assert_ne!(forever, month);
+    assert_ne!(first.stdout, month);
+    let said = first.stderr;
 
     let listed = succeeds(storage.run(&["token", "list", "--instance", "shop"]));
     let rows: Vec<Vec<_>> = listed.lines().map(|line| line.split('\t').collect()).collect();
     let [header, first, second] = &*rows else { panic!("{listed}") };
     assert_eq!(header, &["SERIAL", "SCOPE", "CREATED", "EXPIRES", "DESCRIPTION"]);
-    assert_eq!((first[1], first[3], first[4]), ("all", "never", ""));
+    assert_eq!((first[1], first[4]), ("all", ""));
     assert_eq!((second[1], second[4]), ("readonly:refreshable", "Büro\\n2"));
     assert!(second[3] > second[2], "{listed}");
+    // Without a duration, a token for everything is valid for 30 days; others do not expire.
+    assert_eq!(days_between(first[2], first[3]), 30);
+    assert_eq!(said, format!("the access token is valid until {}\n", first[3]));
+    for scope in ["readonly", "order-simple", "order-pos", "order-mgmt", "order-full"] {
+        let added = storage.run(&[&add[..], &[scope]].concat());
+        assert!(added.success && added.stderr.is_empty(), "{}", added.stderr);
+        let listed = succeeds(storage.run(&["token", "list", "--instance", "shop"]));
+        let row: Vec<_> = listed.lines().last().unwrap().split('\t').collect();
+        assert_eq!((row[1], row[3]), (scope, "never"), "{listed}");
+        succeeds(storage.run(&["token", "revoke", "--instance", "shop", row[0]]));
+    }
+    let forever = ["all:refreshable", "--duration", "forever"];
+    succeeds(storage.run(&[&add[..], &forever].concat()));
+    let listed = succeeds(storage.run(&["token", "list", "--instance", "shop"]));
+    let row: Vec<_> = listed.lines().last().unwrap().split('\t').collect();
+    assert_eq!((row[1], row[3]), ("all:refreshable", "never"), "{listed}");
+    succeeds(storage.run(&["token", "revoke", "--instance", "shop", row[0]]));
     assert!(!listed.contains("secret-token"), "{listed}");
 
     succeeds(storage.run(&["token", "revoke", "--instance", "shop", first[0]]));

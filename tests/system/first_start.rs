@@ -1,15 +1,21 @@
 //! The first start on an empty database.
 
 use std::fs::{self, OpenOptions};
-use std::os::unix::fs::MetadataExt;
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
-use merchant_otp_tests::{Output, Server, Storage, wait_until};
+use merchant_otp_tests::{Output, Server, Storage, binary, days_between, succeeds, wait_until};
+
+/// Starts a server that prints the first token although its output is no terminal.
+fn start_and_print(storage: &Storage) -> Server {
+    let listen = [("HTTP__LISTEN", "127.0.0.1:0")];
+    Server::spawn(storage.command(&["serve", "--print-token"], &listen))
+}
 
 #[test]
-fn the_first_start_shows_the_token_of_admin_once() {
+fn the_first_start_shows_the_token_of_admin_once_if_asked() {
     let storage = Storage::sqlite();
-    let server = Server::start(&storage);
+    let server = start_and_print(&storage);
     let address = server.address().to_owned();
     let (shown, log) = server.stop();
 
@@ -25,45 +31,52 @@ fn the_first_start_shows_the_token_of_admin_once() {
     let token = authorization.strip_prefix("Bearer ").unwrap();
     assert!(shown.lines().any(|line| line.trim() == token), "{shown}");
     assert!(!log.contains(token), "the log holds the token");
+    // It is valid for 30 days, and the output says so.
+    let listed = succeeds(storage.run(&["token", "list", "--instance", "admin"]));
+    let row: Vec<_> = listed.lines().nth(1).unwrap().split('\t').collect();
+    assert_eq!(days_between(row[2], row[3]), 30);
+    assert!(shown.contains(&format!("valid until {}", row[3])), "{shown}");
 
-    let server = Server::start(&storage);
+    let server = start_and_print(&storage);
     let headers = [("Authorization", authorization)];
     server.request("POST", "/private/otp-devices", &headers, body.as_bytes()).expect_stored();
     let (shown, _) = server.stop();
     assert_eq!(shown, "", "it is shown again");
 }
 
+/// The output may be the log of a container or a journal.
 #[test]
-fn a_journal_does_not_get_the_token() {
+fn the_token_is_not_written_to_anything_but_a_terminal() {
     let storage = Storage::sqlite();
-    let mut serve = storage.command(&[], &[("HTTP__LISTEN", "127.0.0.1:0")]);
-    let output = tempfile::NamedTempFile::new().unwrap();
-    let journal = output.as_file().metadata().unwrap();
-    serve.env("JOURNAL_STREAM", format!("{}:{}", journal.dev(), journal.ino()));
-    serve.stdout(output.reopen().unwrap());
-    let mut process = serve.spawn().unwrap();
-    let shown = loop {
-        let shown = fs::read_to_string(output.path()).unwrap();
-        if shown.ends_with('\n') || process.try_wait().unwrap().is_some() {
-            break shown;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    };
-    process.kill().unwrap();
-    process.wait().unwrap();
+    let (shown, log) = Server::start(&storage).stop();
     assert!(shown.contains("merchant-otp token add --instance admin"), "{shown}");
-    assert!(!shown.contains("secret-token:"), "{shown}");
+    assert!(!format!("{shown}{log}").contains("secret-token:"), "{shown}{log}");
     // No token was issued without being shown.
     let listed = storage.run(&["token", "list", "--instance", "admin"]).stdout;
     assert_eq!(listed.lines().count(), 1, "{listed}");
 }
 
 #[test]
-fn an_inherited_journal_variable_does_not_hide_the_token() {
+fn the_token_is_written_to_a_terminal() {
     let storage = Storage::sqlite();
-    let server = Server::start_with_environment(&storage, &[], &[("JOURNAL_STREAM", "8:1")]);
-    let (shown, _) = server.stop();
-    assert!(shown.contains("secret-token:"), "{shown}");
+    // `script` runs a command in a terminal of its own. The server ends when a line is read.
+    let serve = "\"$BINARY\" & read -r line; kill $!; wait";
+    let mut terminal = Command::new("script")
+        .args(["--quiet", "--return", "--command", serve, "/dev/null"])
+        .env("BINARY", binary())
+        .env("MERCHANT_OTP__STORAGE__URL", storage.url())
+        .env("MERCHANT_OTP__HTTP__LISTEN", "127.0.0.1:0")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = terminal.stdin.take().unwrap();
+    let mut lines = BufReader::new(terminal.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let is_shown = lines.any(|line| line.trim().starts_with("secret-token:"));
+    writeln!(input).unwrap();
+    lines.for_each(drop);
+    terminal.wait().unwrap();
+    assert!(is_shown);
 }
 
 /// The others are refused, and name the one that serves.
@@ -122,6 +135,6 @@ fn a_failed_start_does_not_use_up_the_token() {
     assert!(!failed.success);
     assert!(failed.stderr.contains(other.address()), "{}", failed.stderr);
     assert_eq!(failed.stdout, "");
-    let (shown, _) = Server::start(&storage).stop();
+    let (shown, _) = start_and_print(&storage).stop();
     assert!(shown.contains("secret-token:"), "{shown}");
 }

@@ -3,7 +3,7 @@
 //! These rights require no credentials, so no transport may use this module; `tests/architecture/`
 //! enforces this.
 
-use merchant_otp_domain::{InstanceId, Permission, Scope};
+use merchant_otp_domain::{InstanceId, Lifetime, Permission, Scope, TokenScope};
 
 use crate::caller::Caller;
 use crate::grant::LogInBasis;
@@ -18,6 +18,21 @@ impl<'a> Operator<'a> {
     #[must_use]
     pub fn of(service: &'a Service) -> Self {
         Self(service)
+    }
+
+    /// The lifetime of an access token for which the operator gives none: 30 days if it allows
+    /// everything. Others do not expire, because tills keep them.
+    #[must_use]
+    pub fn token_lifetime(scope: TokenScope) -> Lifetime {
+        match scope.scope {
+            Scope::All => Lifetime::Seconds(30 * 24 * 60 * 60),
+            Scope::ReadOnly
+            | Scope::Write
+            | Scope::OrderSimple
+            | Scope::OrderPos
+            | Scope::OrderMgmt
+            | Scope::OrderFull => Lifetime::Forever,
+        }
     }
 
     /// Grants a permission on an instance.

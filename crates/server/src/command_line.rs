@@ -34,8 +34,8 @@ pub(crate) enum Command {
     /// Run the server until SIGTERM or SIGINT (default)
     ///
     /// Pending migrations are applied first. An embedded database that does not exist is created;
-    /// the first start on it creates the instance `admin` and prints an access token for it, once.
-    /// One server at a time can use an embedded database.
+    /// the first start on it creates the instance `admin` and, on a terminal, prints an access token
+    /// for it, once. One server at a time can use an embedded database.
     Serve(ServeOptions),
     /// Add, list and remove merchant instances, and set their passwords
     #[command(subcommand)]
@@ -113,6 +113,11 @@ pub(crate) struct ServeOptions {
     /// Otherwise such devices are listed in the log after the start, and requests for them fail.
     #[arg(long)]
     pub(crate) strict: bool,
+    /// Print the access token of the first start even if standard output is not a terminal
+    ///
+    /// Standard output may be a log, which keeps the token.
+    #[arg(long)]
+    pub(crate) print_token: bool,
 }
 
 #[derive(Subcommand)]
@@ -154,7 +159,7 @@ pub(crate) enum InstanceCommand {
 pub(crate) enum TokenCommand {
     /// Create an access token and print it to standard output
     ///
-    /// The token is shown only once.
+    /// The token is shown only once. When it expires is printed to standard error.
     Add {
         /// Instance it is valid for
         #[arg(long, value_name = "ID", value_parser = InstanceId::parse)]
@@ -165,9 +170,10 @@ pub(crate) enum TokenCommand {
         /// exchanged for a new one.
         #[arg(long, value_parser = TokenScope::parse)]
         scope: TokenScope,
-        /// Lifetime, such as 12h, 30d, 1y or forever
-        #[arg(long, default_value = "forever", value_parser = lifetime)]
-        duration: Lifetime,
+        /// Lifetime, such as 12h, 30d, 1y or forever; default 30d for the scope `all`, otherwise
+        /// forever
+        #[arg(long, value_parser = lifetime)]
+        duration: Option<Lifetime>,
         /// Description, for its owner
         #[arg(
             long,

@@ -12,5 +12,4 @@ pub(crate) mod key;
 pub(crate) mod manual;
 pub(crate) mod migrate;
 pub(crate) mod openapi;
-pub(crate) mod text;
 pub(crate) mod token;

@@ -11,6 +11,7 @@ mod serve;
 mod settings;
 mod storage;
 mod storage_url;
+mod text;
 mod transports;
 mod wiring;
 

@@ -12,13 +12,13 @@ use merchant_otp_transport_http::HttpSettings;
 use tokio::time::sleep;
 
 use crate::command_line::ServeOptions;
-use crate::commands::text::one_line;
 use crate::process::file_limit::raise_file_limit;
 use crate::process::signals::{ShutdownSignals, reload_on_hangup};
 use crate::process::welcome::print_first_start_help;
 use crate::process::{metrics, systemd, telemetry};
 use crate::settings::Settings;
 use crate::storage::{self, Database, expect_migrated, explain, is_missing};
+use crate::text::one_line;
 use crate::transports::{self, Transport};
 use crate::wiring;
 
@@ -55,7 +55,8 @@ pub(crate) async fn serve(settings: Settings, options: ServeOptions) -> anyhow::
     let http = merchant_otp_transport_http::bind(http, service_of_worker, socket);
     let http = Transport::from(http.context("http.listen")?);
     if backend.embedded_file().is_some() && service.bootstrap().await? {
-        print_first_start_help(&service, &http.address, http.certificate.is_some()).await?;
+        let is_tls = http.certificate.is_some();
+        print_first_start_help(&service, &http.address, is_tls, options.print_token).await?;
     }
     let transports = vec![http];
     let shutdown = ShutdownSignals::listen()?;

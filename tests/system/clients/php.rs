@@ -4,7 +4,7 @@ use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use merchant_otp_tests::{ALL, ErrorCode, Storage, token};
+use merchant_otp_tests::{ErrorCode, Storage, token};
 
 use super::{
     Answer, CURRENCY, Exchange, JSON, Member, NO_ENDPOINT, UNAUTHORIZED, backend, check_members,
@@ -218,7 +218,8 @@ fn an_instance_manages_itself(storage: &Storage) {
     let server = backend(storage);
     let admin = storage.token("admin", "all", "forever");
     replay(&server, &admin, &[CREATE]);
-    let [first, second] = [(), ()].map(|()| token(&server.log_in("shop2", "pass-2", ALL)));
+    let forever = r#"{"scope": "all", "duration": {"d_us": "forever"}}"#;
+    let [first, second] = [(), ()].map(|()| token(&server.log_in("shop2", "pass-2", forever)));
     replay(
         &server,
         &first,

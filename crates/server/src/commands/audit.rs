@@ -13,9 +13,9 @@ use serde::Serialize;
 use crate::command_line::AuditCommand;
 use crate::commands::database::{Use, service};
 use crate::commands::explain::explain;
-use crate::commands::text::{one_line, rfc_3339};
 use crate::process::clock::SystemClock;
 use crate::settings::Settings;
+use crate::text::{one_line, rfc_3339};
 
 /// The number of events held in memory at a time.
 const PAGE: u16 = 1000;

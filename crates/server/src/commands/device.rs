@@ -19,8 +19,8 @@ use self::import::Import;
 use crate::command_line::{DeviceArgs, DeviceCommand, KeyArgument};
 use crate::commands::database::{Use, opening_service, sealing_service, service};
 use crate::commands::explain::explain;
-use crate::commands::text::one_line;
 use crate::settings::Settings;
+use crate::text::one_line;
 
 pub(crate) async fn device(settings: &Settings, command: DeviceCommand) -> anyhow::Result<()> {
     match command {

@@ -11,9 +11,9 @@ use merchant_otp_sealing::MasterKey;
 use crate::command_line::KeyCommand;
 use crate::commands::database::{Use, opening_service};
 use crate::commands::explain::explain;
-use crate::commands::text::one_line;
 use crate::master_key_files;
 use crate::settings::Settings;
+use crate::text::one_line;
 
 pub(crate) async fn key(settings: &Settings, command: KeyCommand) -> anyhow::Result<()> {
     match command {

@@ -10,8 +10,8 @@ use merchant_otp_domain::{Expiration, InstanceId, Permission};
 use crate::command_line::TokenCommand;
 use crate::commands::database::{Use, service};
 use crate::commands::explain::explain;
-use crate::commands::text::{one_line, rfc_3339};
 use crate::settings::Settings;
+use crate::text::{one_line, rfc_3339};
 
 /// Adds, lists and revokes access tokens.
 pub(crate) async fn token(settings: &Settings, command: TokenCommand) -> anyhow::Result<()> {
@@ -22,13 +22,18 @@ pub(crate) async fn token(settings: &Settings, command: TokenCommand) -> anyhow:
     let service = service(settings, to).await?;
     match command {
         TokenCommand::Add { instance, scope, duration, description } => {
-            let new = NewAccessToken { scope, lifetime: Some(duration), description };
+            let lifetime = duration.unwrap_or_else(|| Operator::token_lifetime(scope));
+            let new = NewAccessToken { scope, lifetime: Some(lifetime), description };
             let log_in = Operator::of(&service).log_in(&instance).await.map_err(explain)?;
             let issued = service.issue_access_token(&log_in, new).await.map_err(explain)?;
             writeln!(io::stdout(), "{}", *issued.token.expose()).context(
                 "the access token was created but could not be shown; revoke it with \
                  `merchant-otp token revoke`, and create another",
-            )
+            )?;
+            if let Expiration::At(end) = issued.expiration {
+                writeln!(io::stderr(), "the access token is valid until {}", rfc_3339(end))?;
+            }
+            Ok(())
         }
         TokenCommand::List { instance } => list_tokens(&service, &instance).await,
         TokenCommand::Revoke { instance, serial: Some(serial), .. } => {

@@ -1,30 +1,29 @@
 //! Output of the first start.
 
-use std::env;
-use std::ffi::OsStr;
-use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
 
 use anyhow::Context;
 use merchant_otp_application::operator::Operator;
-use merchant_otp_application::{NewAccessToken, Service};
-use merchant_otp_domain::{AccessToken, InstanceId, OtpKey};
+use merchant_otp_application::{IssuedAccessToken, NewAccessToken, Service};
+use merchant_otp_domain::{Expiration, InstanceId, OtpKey};
 use merchant_otp_transport_kit::Listen;
 use zeroize::Zeroizing;
 
+use crate::text::rfc_3339;
+
 /// Creates an access token for a new embedded database, and prints it once with an example of its
 /// use.
+///
+/// Unless `print_token` is set, only to a terminal: any other output may be a log, where no secret
+/// may be written. Then no token is created, and the command that creates one is printed.
 pub(crate) async fn print_first_start_help(
     service: &Service,
     listen: &Listen,
     is_tls: bool,
+    print_token: bool,
 ) -> anyhow::Result<()> {
-    #[expect(clippy::disallowed_methods, reason = "it is of systemd, and no setting")]
-    let journal_stream = env::var_os("JOURNAL_STREAM");
-    if is_journal(io::stdout(), journal_stream.as_deref()) {
+    if !print_token && !io::stdout().is_terminal() {
         writeln!(
             io::stdout(),
             "Created the instance `admin`. To create an access token, run \
@@ -33,8 +32,10 @@ pub(crate) async fn print_first_start_help(
         return Ok(());
     }
     let log_in = Operator::of(service).log_in(&InstanceId::admin()).await?;
-    let issued = service.issue_access_token(&log_in, NewAccessToken::for_everything()).await?;
-    show(&issued.token, &curl_target(listen, is_tls)).with_context(|| {
+    let new = NewAccessToken::for_everything();
+    let new = NewAccessToken { lifetime: Some(Operator::token_lifetime(new.scope)), ..new };
+    let issued = service.issue_access_token(&log_in, new).await?;
+    show(&issued, &curl_target(listen, is_tls)).with_context(|| {
         format!(
             "the access token {0} was created but could not be shown; revoke it with `merchant-otp \
              token revoke --instance admin {0}`, and create another with `merchant-otp token add`",
@@ -43,27 +44,20 @@ pub(crate) async fn print_first_start_help(
     })
 }
 
-/// Returns whether an output is the journal of systemd, where no secret may be written.
-///
-/// `JOURNAL_STREAM` contains the device and inode of the journal (systemd.exec(5)). They are
-/// compared with those of the output, because processes with another output inherit the variable.
-fn is_journal(output: impl AsFd, journal_stream: Option<&OsStr>) -> bool {
-    let metadata =
-        output.as_fd().try_clone_to_owned().map(File::from).and_then(|file| file.metadata());
-    let identity = metadata.map(|metadata| format!("{}:{}", metadata.dev(), metadata.ino()));
-    identity.is_ok_and(|identity| journal_stream == Some(OsStr::new(&identity)))
-}
-
-fn show(token: &AccessToken, target: &str) -> anyhow::Result<()> {
+fn show(issued: &IssuedAccessToken, target: &str) -> anyhow::Result<()> {
     // A random key, because a fixed example key would be public.
     let mut bytes = Zeroizing::new(vec![0; 20]);
     getrandom::fill(&mut bytes).context("cannot get random bytes")?;
     let key = OtpKey::from_bytes(bytes.to_vec())?;
-    let (token, key) = (token.expose(), key.to_base32());
+    let (token, key) = (issued.token.expose(), key.to_base32());
+    let until = match issued.expiration {
+        Expiration::Never => String::new(),
+        Expiration::At(end) => format!(" and valid until {}", rfc_3339(end)),
+    };
     let mut output = io::stdout().lock();
     writeln!(
         output,
-        "Created the instance `admin`. Its access token is shown only once; keep it:\n\n    {}\n\n\
+        "Created the instance `admin`. Its access token is shown only once{until}; keep it:\n\n    {}\n\n\
          Register your first device (status 204 means success):\n\n    \
          curl -i -H 'Authorization: Bearer {}' -d '{{\"otp_device_id\": \"till-1\", \
          \"otp_device_description\": \"Till 1\", \"otp_key\": \"{}\", \

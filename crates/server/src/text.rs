@@ -1,4 +1,4 @@
-//! Text output for terminals.
+//! Text for people.
 
 use std::time::{Duration, UNIX_EPOCH};
 
