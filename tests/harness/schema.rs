@@ -1,6 +1,7 @@
 //! Schemas of older versions.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::{Storage, StorageKind};
@@ -47,6 +48,10 @@ impl Storage {
                  run_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP
              )",
         );
+        if let StorageKind::Sqlite(_) = self.kind() {
+            // As the service creates it.
+            fs::set_permissions(self.sqlite_path(), Permissions::from_mode(0o600)).unwrap();
+        }
         for Migration { version, up } in migrations {
             self.execute(up);
             self.execute(&format!(

@@ -1,10 +1,13 @@
 //! SQLite: what is found beside a database is never destroyed.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use merchant_otp_tests::{DEVICES, ErrorCode, Server, Storage, fails, listed_devices, succeeds};
+use merchant_otp_tests::{
+    DEVICES, ErrorCode, Server, Storage, fails, listed_devices, succeeds, wait_until,
+};
 
 use crate::device;
 
@@ -19,6 +22,7 @@ fn beside(storage: &Storage, suffix: &str) -> PathBuf {
 fn put(file: &Path, storage: &Storage) {
     let new = beside(storage, ".new");
     fs::copy(file, &new).unwrap();
+    fs::set_permissions(&new, Permissions::from_mode(0o600)).unwrap();
     fs::rename(new, storage.sqlite_path()).unwrap();
 }
 
@@ -170,7 +174,9 @@ fn a_replaced_file_is_not_opened_with_the_log_of_the_former_one() {
         for _ in 0..3 {
             post("during").expect_error(500, ErrorCode::GenericDbStartFailed);
         }
-        assert!(server.log().contains("was replaced while the service runs"));
+        wait_until("the replacement is logged", || {
+            server.log().contains("was replaced while the service runs")
+        });
         let process = format!("process {} on ", server.id());
         fails(storage.run(&["migrate", "--accept-file"]), &process);
         stop(server, kill);
@@ -235,6 +241,28 @@ fn a_service_whose_files_were_moved_away_removes_no_log() {
     let server = Server::start(&storage);
     assert_eq!(listed_devices(&server, &token).len(), 31);
     assert!(fs::metadata(away.join("db-wal")).unwrap().len() > 0);
+}
+
+/// Like a master key.
+#[test]
+fn a_database_that_others_can_access_is_refused() {
+    let storage = Storage::sqlite();
+    let (server, token) = busy_service(&storage);
+    server.kill();
+    let set = |suffix: &str, mode| {
+        fs::set_permissions(beside(&storage, suffix), Permissions::from_mode(mode)).unwrap();
+    };
+    for (suffix, mode) in [("", 0o604), ("", 0o666), ("", 0o601), ("-wal", 0o644)] {
+        set(suffix, mode);
+        let chmod = format!("run `chmod o= {}`", beside(&storage, suffix).display());
+        for command in [&["serve"][..], &["instance", "list"], &["migrate"]] {
+            fails(storage.run(command), &chmod);
+        }
+        set(suffix, 0o600);
+    }
+    set("", 0o660);
+    let server = Server::start(&storage);
+    assert_eq!(listed_devices(&server, &token).len(), 30);
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! TLS in the server.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -27,7 +28,9 @@ impl Files {
     fn renew(&self) -> CertificateDer<'static> {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         fs::write(self.path("certificate.pem"), made.cert.pem()).unwrap();
-        fs::write(self.path("key.pem"), made.signing_key.serialize_pem()).unwrap();
+        let key = self.path("key.pem");
+        fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        fs::set_permissions(key, Permissions::from_mode(0o640)).unwrap();
         made.cert.der().clone()
     }
 
@@ -43,8 +46,9 @@ fn settings(certificate: &Path, key: &Path) -> [(&'static str, String); 2] {
 
 fn start(storage: &Storage, files: &Files) -> Server {
     let settings = settings(&files.path("certificate.pem"), &files.path("key.pem"));
-    let settings: Vec<_> = settings.iter().map(|(name, value)| (*name, &**value)).collect();
-    Server::start_with(storage, &settings)
+    let mut settings: Vec<_> = settings.iter().map(|(name, value)| (*name, &**value)).collect();
+    settings.push(("HTTP__LISTEN", "127.0.0.1:0"));
+    Server::spawn(storage.command(&["serve", "--print-token"], &settings))
 }
 
 /// Requests `/config` over TLS, with this certificate as the only trusted one.
@@ -86,11 +90,17 @@ fn a_certificate_is_used_and_reloaded_on_sighup() {
     server.signal(Signal::SIGHUP);
     wait_until("the new certificate is used", || get_config(&server, &second).is_ok());
     assert!(get_config(&server, &first).is_err());
-    // An unusable key is not loaded.
+    // A key that others can access is not loaded, nor is an unusable one.
+    let third = files.renew();
+    fs::set_permissions(files.path("key.pem"), Permissions::from_mode(0o644)).unwrap();
+    server.signal(Signal::SIGHUP);
+    wait_until("the exposed key is logged", || server.log().contains("run `chmod o= "));
+    assert!(get_config(&server, &third).is_err());
+    fs::set_permissions(files.path("key.pem"), Permissions::from_mode(0o600)).unwrap();
     fs::write(files.path("key.pem"), "no key").unwrap();
     server.signal(Signal::SIGHUP);
     wait_until("the unusable key is logged", || {
-        server.log().contains("failed to reload certificate")
+        server.log().matches("failed to reload certificate").count() == 2
     });
     assert!(get_config(&server, &second).unwrap().starts_with("HTTP/1.1 200 "));
     let (shown, _) = server.stop();
@@ -103,12 +113,18 @@ fn an_unusable_certificate_is_refused_at_the_start() {
     let (files, others) = (Files::new(), Files::new());
     let empty = files.path("empty.pem");
     fs::write(&empty, "").unwrap();
+    fs::set_permissions(&empty, Permissions::from_mode(0o600)).unwrap();
+    let exposed = files.path("exposed.pem");
+    fs::copy(files.path("key.pem"), &exposed).unwrap();
+    fs::set_permissions(&exposed, Permissions::from_mode(0o604)).unwrap();
+    let chmod = format!("run `chmod o= {}`", exposed.display());
     let certificate = files.path("certificate.pem");
     for (certificate, key, message) in [
         (&certificate, others.path("key.pem"), "cannot be used"),
         (&certificate, empty.clone(), "empty.pem"),
         (&certificate, files.path("nowhere.pem"), "nowhere.pem"),
         (&empty, files.path("key.pem"), "empty.pem"),
+        (&certificate, exposed, &*chmod),
     ] {
         let settings = settings(certificate, &key);
         let mut settings: Vec<_> = settings.iter().map(|(name, value)| (*name, &**value)).collect();

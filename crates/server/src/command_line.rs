@@ -34,8 +34,8 @@ pub(crate) enum Command {
     /// Run the server until SIGTERM or SIGINT (default)
     ///
     /// Pending migrations are applied first. An embedded database that does not exist is created;
-    /// the first start on it creates the instance `admin` and, on a terminal, prints an access token
-    /// for it, once. One server at a time can use an embedded database.
+    /// the first start on it creates the instance `admin` and prints an access token for it, once,
+    /// if standard output is a terminal. One server at a time can use an embedded database.
     Serve(ServeOptions),
     /// Add, list and remove merchant instances, and set their passwords
     #[command(subcommand)]

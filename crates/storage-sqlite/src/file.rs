@@ -1,10 +1,14 @@
 //! The database file: its creation, its companions and its identity.
 
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fmt;
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::num::ParseIntError;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::UNIX_EPOCH;
 
 use merchant_otp_ports::Cause;
 use thiserror::Error;
@@ -32,6 +36,11 @@ pub(crate) fn create(path: &Path) -> Result<(), Cause> {
     sync_folders(path)
 }
 
+/// Makes a file accessible only to its owner.
+pub(crate) fn make_private(path: &Path) -> Result<(), Cause> {
+    fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(file_error(path))
+}
+
 /// Creates the missing folders of a file, accessible only to their owner.
 pub(crate) fn create_folder(path: &Path) -> Result<(), Cause> {
     let folder = path.parent().map_or(Path::new("."), or_current);
@@ -53,9 +62,18 @@ pub(crate) fn sync_folders(path: &Path) -> Result<(), Cause> {
 
 /// The size of a file, in bytes; 0 if it does not exist.
 pub(crate) fn size(path: &Path) -> Result<u64, Cause> {
+    Ok(metadata(path)?.map_or(0, |metadata| metadata.len()))
+}
+
+/// The mode of a file; 0 if it does not exist.
+pub(crate) fn mode(path: &Path) -> Result<u32, Cause> {
+    Ok(metadata(path)?.map_or(0, |metadata| metadata.mode()))
+}
+
+fn metadata(path: &Path) -> Result<Option<Metadata>, Cause> {
     match fs::metadata(path) {
-        Ok(metadata) => Ok(metadata.len()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Ok(metadata) => Ok(Some(metadata)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(file_error(path)(error)),
     }
 }
@@ -68,6 +86,41 @@ impl FileIdentity {
     pub(crate) fn of(path: &Path) -> Result<Self, Cause> {
         let metadata = fs::metadata(path).map_err(file_error(path))?;
         Ok(Self(metadata.dev(), metadata.ino()))
+    }
+}
+
+/// A mark by which a file is recognised later: its inode and the time of its creation, where the
+/// file system has one. The number of an inode alone is given to another file once it is free.
+///
+/// Both change with a copy, and may change when the file system is mounted again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileMark {
+    pub(crate) inode: u64,
+    pub(crate) created: u128,
+}
+
+impl FileMark {
+    pub(crate) fn of(metadata: &Metadata) -> Self {
+        let created = metadata.created().ok();
+        let created = created.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let created = created.map_or(0, |time| time.as_nanos());
+        Self { inode: metadata.ino(), created }
+    }
+}
+
+impl fmt::Display for FileMark {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:x}-{:x}", self.inode, self.created)
+    }
+}
+
+impl FromStr for FileMark {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIntError> {
+        let (inode, created) = text.split_once('-').unwrap_or((text, ""));
+        let inode = u64::from_str_radix(inode, 16)?;
+        Ok(Self { inode, created: u128::from_str_radix(created, 16)? })
     }
 }
 

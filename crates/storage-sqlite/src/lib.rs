@@ -139,6 +139,10 @@ impl StorageBackend for SqliteBackend {
 
 fn find_pending(file: &DatabaseFile) -> Result<Vec<String>, BackendError> {
     file.enter()?;
+    if file::size(file.path()).map_err(BackendError::File)? == 0 {
+        // Opening an empty file would write to it.
+        return Ok(versions::<Sqlite>(&MIGRATIONS));
+    }
     let connection = &mut file.open_patiently().map_err(BackendError::Unavailable)?;
     let versions = __diesel_schema_migrations::table.select(__diesel_schema_migrations::version);
     let mut applied = Vec::new();

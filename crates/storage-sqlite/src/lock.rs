@@ -3,12 +3,12 @@
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use merchant_otp_ports::Cause;
 
-use crate::file::{LOCK, file_error, with_suffix};
+use crate::file::{FileMark, LOCK, file_error, with_suffix};
 
 /// A lock that is held by the one process that creates, opens, migrates or replaces the database.
 ///
@@ -41,9 +41,9 @@ impl OpeningLock {
         }
     }
 
-    /// The inode of the lock's own file.
-    pub(crate) fn inode(&self) -> Result<u64, Cause> {
-        Ok(self.file.metadata().map_err(file_error(&self.path))?.ino())
+    /// The mark of the lock's own file.
+    pub(crate) fn mark(&self) -> Result<FileMark, Cause> {
+        Ok(FileMark::of(&self.file.metadata().map_err(file_error(&self.path))?))
     }
 
     /// Reads the record; `None` if there is none.
@@ -84,22 +84,22 @@ pub(crate) struct DatabaseId(pub(crate) i32);
 pub(crate) struct LogOwner {
     /// The ids that the file may have: several while a new id is only in the log.
     pub(crate) ids: Vec<DatabaseId>,
-    /// The inodes of the database file and of the lock file when the record was written.
-    pub(crate) inodes: Option<(u64, u64)>,
+    /// The marks of the database file and of the lock file when the record was written.
+    pub(crate) marks: Option<(FileMark, FileMark)>,
 }
 
 impl LogOwner {
     /// The maximum number of ids.
     pub(crate) const MAX_IDS: usize = 8;
 
-    /// Whether the log belongs to the file with this id and inode, beside a lock with that inode.
+    /// Whether the log belongs to the file with this id and mark, beside a lock with that mark.
     ///
-    /// An online copy of the file has the same id. It is recognised by its inode, if the lock file
+    /// An online copy of the file has the same id. It is recognised by its mark, if the lock file
     /// still has its own. If both differ, all files were copied together, or the file system was
     /// mounted again: then only the id counts.
-    pub(crate) fn is(&self, id: DatabaseId, database_inode: u64, lock_inode: u64) -> bool {
-        let replaced = |(database, lock)| lock == lock_inode && database != database_inode;
-        self.ids.contains(&id) && !self.inodes.is_some_and(replaced)
+    pub(crate) fn is(&self, id: DatabaseId, database: FileMark, lock: FileMark) -> bool {
+        let replaced = |(former, its_lock)| its_lock == lock && former != database;
+        self.ids.contains(&id) && !self.marks.is_some_and(replaced)
     }
 
     /// Parses a record. One that is not valid has no ids: it belongs to no file.
@@ -108,9 +108,9 @@ impl LogOwner {
         let id = |word: &str| u32::from_str_radix(word, 16).ok().map(u32::cast_signed);
         let ids = line("database ").unwrap_or_default().split_whitespace().map(id);
         let ids = ids.map(|id| id.map(DatabaseId)).collect::<Option<Vec<_>>>().unwrap_or_default();
-        let inodes = line("inodes ").and_then(|inodes| inodes.trim().split_once(' '));
-        let inodes = inodes.and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
-        Self { ids, inodes }
+        let marks = line("files ").and_then(|marks| marks.trim().split_once(' '));
+        let marks = marks.and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
+        Self { ids, marks }
     }
 }
 
@@ -120,8 +120,8 @@ impl fmt::Display for LogOwner {
         for DatabaseId(id) in &self.ids {
             write!(formatter, " {id:08x}")?;
         }
-        if let Some((database, lock)) = self.inodes {
-            write!(formatter, "\ninodes {database} {lock}")?;
+        if let Some((database, lock)) = self.marks {
+            write!(formatter, "\nfiles {database} {lock}")?;
         }
         Ok(())
     }
@@ -135,6 +135,10 @@ mod tests {
         ids.iter().copied().map(DatabaseId).collect()
     }
 
+    fn mark(inode: u64) -> FileMark {
+        FileMark { inode, created: u64::MAX.into() }
+    }
+
     #[test]
     fn a_record_comes_back() {
         let folder = tempfile::tempdir().unwrap();
@@ -145,9 +149,9 @@ mod tests {
         let most = ids(&[i32::MAX, -1, 1, 0, 2, 3, 4, i32::MIN]);
         assert_eq!(most.len(), LogOwner::MAX_IDS);
         for owner in [
-            LogOwner { ids: most, inodes: Some((u64::MAX, u64::MAX)) },
-            LogOwner { ids: ids(&[7]), inodes: Some((1, 2)) },
-            LogOwner { ids: ids(&[0]), inodes: None },
+            LogOwner { ids: most, marks: Some((mark(u64::MAX), mark(u64::MAX))) },
+            LogOwner { ids: ids(&[7]), marks: Some((mark(1), mark(2))) },
+            LogOwner { ids: ids(&[0]), marks: None },
         ] {
             lock.record(&owner).unwrap();
             assert_eq!(lock.owner().unwrap(), Some(owner));
@@ -159,20 +163,25 @@ mod tests {
     fn a_record_that_is_not_valid_names_no_file() {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("otp.db");
-        for text in ["x", "database", "database zz", "database 1 zz\ninodes 1 2"] {
+        for text in ["x", "database", "database zz", "database 1 zz\nfiles 1-0 2-0"] {
             std::fs::write(with_suffix(&database, LOCK), text).unwrap();
             let owner = OpeningLock::peek(&database).unwrap().unwrap();
-            assert!(!owner.is(DatabaseId(0), 1, 2) && !owner.is(DatabaseId(1), 1, 2), "{text}");
+            for id in [0, 1] {
+                assert!(!owner.is(DatabaseId(id), mark(1), mark(2)), "{text}");
+            }
         }
     }
 
     #[test]
-    fn the_inode_counts_beside_the_same_lock() {
-        let owner = LogOwner { ids: ids(&[7]), inodes: Some((1, 2)) };
-        assert!(owner.is(DatabaseId(7), 1, 2));
-        assert!(!owner.is(DatabaseId(8), 1, 2));
-        assert!(!owner.is(DatabaseId(7), 3, 2), "a copy of the file is in its place");
-        assert!(owner.is(DatabaseId(7), 3, 4), "all files were copied");
-        assert!(owner.is(DatabaseId(7), 1, 4), "the lock was made anew");
+    fn the_mark_counts_beside_the_same_lock() {
+        let [one, two, three, four] = [1, 2, 3, 4].map(mark);
+        let owner = LogOwner { ids: ids(&[7]), marks: Some((one, two)) };
+        assert!(owner.is(DatabaseId(7), one, two));
+        assert!(!owner.is(DatabaseId(8), one, two));
+        assert!(!owner.is(DatabaseId(7), three, two), "a copy of the file is in its place");
+        let reused = FileMark { created: 9, ..one };
+        assert!(!owner.is(DatabaseId(7), reused, two), "a copy has the number of its inode");
+        assert!(owner.is(DatabaseId(7), three, four), "all files were copied");
+        assert!(owner.is(DatabaseId(7), one, four), "the lock was made anew");
     }
 }

@@ -5,7 +5,6 @@
 //! created beside a log, and no file is opened with the log of another one.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use diesel::connection::SimpleConnection;
@@ -15,7 +14,7 @@ use diesel::sql_types::{BigInt, Integer};
 use diesel::sqlite::SqliteConnection;
 use merchant_otp_ports::{BackendError, Cause};
 
-use crate::file::{self, LOCK, LOG, LOG_INDEX, file_error, with_suffix};
+use crate::file::{self, FileMark, LOCK, LOG, LOG_INDEX, file_error, with_suffix};
 use crate::lock::{DatabaseId, LogOwner, OpeningLock};
 use crate::uri::{Access, uri};
 
@@ -25,7 +24,25 @@ pub(crate) fn create(path: &Path, lock: &OpeningLock) -> Result<(), BackendError
     if is_empty {
         expect_no_remains(path, lock.owner().map_err(BackendError::File)?.as_ref())?;
     }
-    file::create(path).map_err(BackendError::Unavailable)
+    file::create(path).map_err(BackendError::Unavailable)?;
+    if is_empty { file::make_private(path).map_err(BackendError::Unavailable) } else { Ok(()) }
+}
+
+/// Checks that only their owner and group can access the file and its log.
+fn expect_private(path: &Path) -> Result<(), BackendError> {
+    let mut exposed = Vec::new();
+    for path in [path.to_owned(), with_suffix(path, LOG)] {
+        if file::mode(&path).map_err(BackendError::File)? & 0o007 != 0 {
+            exposed.push(path.display().to_string());
+        }
+    }
+    if exposed.is_empty() {
+        return Ok(());
+    }
+    Err(BackendError::Unsuitable(format!(
+        "other users can access the database; run `chmod o= {}`",
+        exposed.join(" ")
+    )))
 }
 
 /// Checks that the log beside the file belongs to it, or that there is none.
@@ -36,6 +53,7 @@ pub(crate) fn check(path: &Path, lock: &OpeningLock, is_served: bool) -> Result<
     if file::size(path).map_err(BackendError::File)? == 0 {
         return expect_no_remains(path, owner.as_ref());
     }
+    expect_private(path)?;
     // The former version left no record.
     let Some(owner) = owner else { return Ok(()) };
     let present = Present::of(path, lock).map_err(BackendError::Database)?;
@@ -144,24 +162,24 @@ fn unused_name(path: &Path) -> PathBuf {
 #[derive(Clone, Copy)]
 struct Present {
     id: DatabaseId,
-    inode: u64,
-    lock_inode: u64,
+    mark: FileMark,
+    lock: FileMark,
 }
 
 impl Present {
     fn of(path: &Path, lock: &OpeningLock) -> Result<Self, Cause> {
-        let inode = fs::metadata(path).map_err(file_error(path))?.ino();
-        Ok(Self { id: read_id(path)?, inode, lock_inode: lock.inode()? })
+        let mark = FileMark::of(&fs::metadata(path).map_err(file_error(path))?);
+        Ok(Self { id: read_id(path)?, mark, lock: lock.mark()? })
     }
 
     fn is(self, owner: &LogOwner) -> bool {
-        owner.is(self.id, self.inode, self.lock_inode)
+        owner.is(self.id, self.mark, self.lock)
     }
 }
 
 impl From<Present> for LogOwner {
     fn from(present: Present) -> Self {
-        Self { ids: vec![present.id], inodes: Some((present.inode, present.lock_inode)) }
+        Self { ids: vec![present.id], marks: Some((present.mark, present.lock)) }
     }
 }
 

@@ -2,10 +2,11 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -77,6 +78,7 @@ impl Killed {
         session.batch_execute(ROWS).unwrap();
         backend.back_up(&backup).await.unwrap();
         session.batch_execute(&format!("VACUUM INTO '{}'", vacuum.display())).unwrap();
+        fs::set_permissions(&vacuum, Permissions::from_mode(0o600)).unwrap();
         session.batch_execute("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
         fs::copy(&path, &file).unwrap();
         session.batch_execute("DELETE FROM rows WHERE id % 3 = 0").unwrap();
@@ -98,11 +100,15 @@ impl Killed {
 
     /// Records the files as those that the killed process had: they are not copies.
     fn recorded(self) -> Self {
-        let inode = |suffix| fs::metadata(beside(&self.path(), suffix)).unwrap().ino();
+        let mark = |suffix| {
+            let metadata = fs::metadata(beside(&self.path(), suffix)).unwrap();
+            let created = metadata.created().unwrap().duration_since(UNIX_EPOCH).unwrap();
+            format!("{:x}-{:x}", metadata.ino(), created.as_nanos())
+        };
         let lock = beside(&self.path(), "-lock");
         let record = fs::read_to_string(&lock).unwrap();
         let (ids, _) = record.split_once('\n').unwrap();
-        fs::write(lock, format!("{ids}\ninodes {} {}\n", inode(""), inode("-lock"))).unwrap();
+        fs::write(lock, format!("{ids}\nfiles {} {}\n", mark(""), mark("-lock"))).unwrap();
         self
     }
 }

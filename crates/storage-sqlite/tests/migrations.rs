@@ -2,6 +2,7 @@
 
 use merchant_otp_ports::StorageBackend;
 use merchant_otp_storage_sqlite::SqliteBackend;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Barrier};
 
@@ -53,5 +54,8 @@ async fn asking_for_pending_migrations_changes_nothing() {
     std::fs::write(&path, "").unwrap();
     assert_eq!(database.pending_migrations().await.unwrap(), MIGRATIONS);
     assert_eq!(database.pending_migrations().await.unwrap(), MIGRATIONS);
+    assert_eq!(std::fs::read(&path).unwrap(), b"");
     assert_eq!(database.migrate().await.unwrap(), MIGRATIONS);
+    // The empty file became a database, which only its owner can access.
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
 }

@@ -1,5 +1,8 @@
 //! The certificate of a server, which can be reloaded.
 
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -30,6 +33,17 @@ pub enum TlsError {
         path: PathBuf,
         /// The cause.
         source: pem::Error,
+    },
+    /// Users other than its owner and group can access the file of the key.
+    #[error("other users can access the file; run `chmod o= {}`", .0.display())]
+    Exposed(PathBuf),
+    /// The mode of the file of the key cannot be read.
+    #[error("{}", path.display())]
+    Mode {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
     },
     /// The certificate cannot be used.
     #[error("the certificate and the key cannot be used")]
@@ -101,6 +115,14 @@ impl ResolvesServerCert for Current {
     }
 }
 
+/// Checks that only the owner and the group of a file can access it.
+fn expect_private(path: &Path) -> Result<(), TlsError> {
+    let metadata = fs::metadata(path);
+    let mode = metadata.map_err(|source| TlsError::Mode { path: path.to_owned(), source })?.mode();
+    let other_access = mode & 0o007;
+    if other_access == 0 { Ok(()) } else { Err(TlsError::Exposed(path.to_owned())) }
+}
+
 fn certified_key(files: &TlsFiles) -> Result<CertifiedKey, TlsError> {
     let in_file = |path: &Path| {
         let path = path.to_owned();
@@ -110,6 +132,7 @@ fn certified_key(files: &TlsFiles) -> Result<CertifiedKey, TlsError> {
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .and_then(|chain| if chain.is_empty() { Err(pem::Error::NoItemsFound) } else { Ok(chain) })
         .map_err(in_file(&files.certificate))?;
+    expect_private(&files.key)?;
     let key = PrivateKeyDer::from_pem_file(&files.key).map_err(in_file(&files.key))?;
     let key = CertifiedKey::from_der(chain, key, &ring::default_provider())
         .map_err(TlsError::Unusable)?;
