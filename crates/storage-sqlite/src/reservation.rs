@@ -11,7 +11,7 @@ use crate::file::{SERVICE, file_error, with_suffix};
 
 /// The reservation of a database: a lock on the file `-service`, which names the process.
 ///
-/// It is taken and looked for by processes that hold the [`OpeningLock`].
+/// It is taken and looked for by processes that hold the [`OpeningLock`](crate::lock::OpeningLock).
 #[derive(Debug)]
 pub(crate) struct Reservation(#[expect(dead_code, reason = "held until it is dropped")] File);
 
