@@ -41,8 +41,9 @@ const DEPENDENCIES: &[(&str, &str, &str)] = &[
     (
         "transport-http",
         "application domain taler-protocol transport-kit",
-        "actix-tls actix-web data-encoding flate2 futures-util percent-encoding serde serde_json \
-         socket2 thiserror tracing utoipa zeroize",
+        "actix-http actix-service actix-web data-encoding flate2 futures-util memchr \
+         metrics percent-encoding rustls serde serde_json socket2 thiserror tokio tokio-rustls tracing utoipa \
+         zeroize",
     ),
     (
         "server",
@@ -64,7 +65,7 @@ const DEPENDENCIES: &[(&str, &str, &str)] = &[
         "tests",
         "taler-protocol test-tools throwaway-postgres",
         "clap data-encoding diesel fastrand flate2 insta libsqlite3-sys nix postgres proc-macro2 rcgen \
-         rustls serde_json tempfile ureq",
+         rustls serde_json socket2 tempfile ureq",
     ),
 ];
 

@@ -19,7 +19,7 @@ on_both_databases! {
 
 /// Writes a byte every 200 ms until the server responds or closes the connection. Returns the
 /// response, and the time until then.
-fn trickle(connection: &mut RawConnection, bytes: &[u8]) -> (String, Duration) {
+pub(crate) fn trickle(connection: &mut RawConnection, bytes: &[u8]) -> (String, Duration) {
     let begin = Instant::now();
     for byte in bytes.iter().cycle() {
         if !connection.write([*byte]) || connection.has_answer() {
@@ -33,7 +33,7 @@ fn trickle(connection: &mut RawConnection, bytes: &[u8]) -> (String, Duration) {
 }
 
 /// Raises the limit on open files of this process to the hard limit.
-fn allow_descriptors() {
+pub(crate) fn allow_descriptors() {
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
 }
@@ -142,7 +142,9 @@ fn slow_clients_are_disconnected_while_others_are_served() {
 #[test]
 fn no_more_connections_than_allowed_are_served() {
     let storage = Storage::sqlite();
-    let server = Server::start_with(&storage, &[("LIMITS__MAX_CONNECTIONS", "1")]);
+    let settings =
+        [("LIMITS__MAX_CONNECTIONS", "1"), ("LIMITS__MAX_CONNECTIONS_PER_ADDRESS", "1000")];
+    let server = Server::start_with(&storage, &settings);
     let request = "GET /config HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     // One connection for each thread.
     let threads = available_parallelism().unwrap().get();

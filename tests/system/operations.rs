@@ -90,7 +90,7 @@ fn each_response_has_a_request_id_that_is_logged(storage: &Storage) {
     }
 }
 
-fn free_address() -> String {
+pub(crate) fn free_address() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 

@@ -15,17 +15,17 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use tempfile::TempDir;
 
 /// The files of a certificate for `localhost` and its key.
-struct Files(TempDir);
+pub(crate) struct Files(TempDir);
 
 impl Files {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let files = Self(tempfile::tempdir().unwrap());
         files.renew();
         files
     }
 
     /// Writes a new certificate and its key to the files; returns the certificate.
-    fn renew(&self) -> CertificateDer<'static> {
+    pub(crate) fn renew(&self) -> CertificateDer<'static> {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         fs::write(self.path("certificate.pem"), made.cert.pem()).unwrap();
         let key = self.path("key.pem");
@@ -44,18 +44,19 @@ fn settings(certificate: &Path, key: &Path) -> [(&'static str, String); 2] {
     [("HTTP__TLS__CERTIFICATE", text(certificate)), ("HTTP__TLS__KEY", text(key))]
 }
 
-fn start(storage: &Storage, files: &Files) -> Server {
+/// Starts a server with a certificate.
+pub(crate) fn start(storage: &Storage, files: &Files) -> Server {
     let settings = settings(&files.path("certificate.pem"), &files.path("key.pem"));
     let mut settings: Vec<_> = settings.iter().map(|(name, value)| (*name, &**value)).collect();
     settings.push(("HTTP__LISTEN", "127.0.0.1:0"));
     Server::spawn(storage.command(&["serve", "--print-token"], &settings))
 }
 
-/// Requests `/config` over TLS, with this certificate as the only trusted one.
-fn get_config(
+/// Connects with TLS, with this certificate as the only trusted one.
+pub(crate) fn connect(
     server: &Server,
     trusted: &CertificateDer<'static>,
-) -> Result<String, std::io::Error> {
+) -> StreamOwned<ClientConnection, TcpStream> {
     let mut roots = RootCertStore::empty();
     roots.add(trusted.clone()).unwrap();
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -64,7 +65,15 @@ fn get_config(
         .with_root_certificates(roots)
         .with_no_client_auth();
     let client = ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();
-    let mut stream = StreamOwned::new(client, TcpStream::connect(server.address())?);
+    StreamOwned::new(client, TcpStream::connect(server.address()).unwrap())
+}
+
+/// Requests `/config` over TLS.
+fn get_config(
+    server: &Server,
+    trusted: &CertificateDer<'static>,
+) -> Result<String, std::io::Error> {
+    let mut stream = connect(server, trusted);
     stream.write_all(b"GET /config HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
     let mut reply = String::new();
     stream.read_to_string(&mut reply)?;

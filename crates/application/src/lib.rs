@@ -35,6 +35,7 @@ pub use access_tokens::{IssuedAccessToken, NewAccessToken};
 pub use error::{Error, Refusal, StorageFailure};
 pub use grant::{Grant, LogIn, ManagementGrant};
 pub use instances::{InstanceChange, ListedInstance};
+pub use log_in_throttle::client_network;
 pub use master_keys::{KeyCheck, MasterKeyUse, Rotation, UnopenedKey};
 pub use passwords::PasswordChange;
 // Arguments and results of the lists of access tokens and audit events.

@@ -71,7 +71,15 @@ impl KnownClients {
 
 /// Returns an IPv4 address as it is, and the /64 network of an IPv6 address, which belongs to one
 /// customer as a whole.
-fn client_network(address: IpAddr) -> IpAddr {
+///
+/// ```
+/// use merchant_otp_application::client_network;
+///
+/// let client = client_network("2001:db8::1:2".parse().unwrap());
+/// assert_eq!(client.to_string(), "2001:db8::");
+/// ```
+#[must_use]
+pub fn client_network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let network = u128::from(address) & !u128::from(u64::MAX);

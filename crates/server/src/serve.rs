@@ -8,11 +8,11 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use merchant_otp_application::{KeyCheck, Service, UnopenedKey};
 use merchant_otp_ports::StorageBackend;
-use merchant_otp_transport_http::HttpSettings;
+use merchant_otp_transport_http::{HttpSettings, MonitoringSettings, bind_monitoring};
 use tokio::time::sleep;
 
 use crate::command_line::ServeOptions;
-use crate::process::file_limit::raise_file_limit;
+use crate::process::file_limit::fit_to_file_limit;
 use crate::process::signals::{ShutdownSignals, reload_on_hangup};
 use crate::process::welcome::print_first_start_help;
 use crate::process::{metrics, systemd, telemetry};
@@ -26,12 +26,10 @@ use crate::wiring;
 pub(crate) async fn serve(settings: Settings, options: ServeOptions) -> anyhow::Result<()> {
     let log = telemetry::start(settings.log.filter()?)?;
     let socket = systemd::listening_socket()?;
-    if let Some(listen) = settings.metrics_listen()? {
-        metrics::start(listen)?;
-        tracing::info!(%listen, "serving metrics");
-    }
-    let (limits, http) = (settings.limits(), settings.http()?);
-    raise_file_limit(limits.max_connections, settings.storage.connections());
+    let monitoring = settings.metrics_listen()?;
+    let metrics = monitoring.map(|_| metrics::start()).transpose().context("metrics.listen")?;
+    let limits = fit_to_file_limit(settings.limits(), settings.storage.connections());
+    let http = HttpSettings { limits, ..settings.http()? };
     let Database { backend, workers } = storage::open(&settings.storage, settings.http_workers())?;
     open(&*backend, options.no_migrate).await.context("storage.url")?;
     let (service, created) = wiring::service(&*backend, &settings.security).await?;
@@ -52,19 +50,24 @@ pub(crate) async fn serve(settings: Settings, options: ServeOptions) -> anyhow::
     };
     // Bind first: a start that fails must not create the access token, which is shown only once.
     let http = HttpSettings { workers: workers.into(), ..http };
-    let http = merchant_otp_transport_http::bind(http, service_of_worker, socket);
+    let http = merchant_otp_transport_http::bind(http, service_of_worker.clone(), socket);
     let http = Transport::from(http.context("http.listen")?);
     if backend.embedded_file().is_some() && service.bootstrap().await? {
         let is_tls = http.certificate.is_some();
         print_first_start_help(&service, &http.address, is_tls, options.print_token).await?;
     }
-    let transports = vec![http];
+    let mut transports = vec![http];
+    if let (Some(listen), Some(metrics)) = (monitoring, metrics) {
+        let settings = MonitoringSettings { listen, shutdown_grace: limits.shutdown_grace };
+        let bound = bind_monitoring(settings, service_of_worker, move || metrics.render());
+        transports.push(bound.context("metrics.listen")?.into());
+    }
     let shutdown = ShutdownSignals::listen()?;
     let certificates = transports.iter().filter_map(|transport| transport.certificate.clone());
     reload_on_hangup(certificates.collect())?;
     let heartbeats = transports.iter().map(|transport| transport.heartbeats.clone()).collect();
     let retention = settings.audit_retention();
-    for Transport { name, address, .. } in &transports {
+    for Transport { name, workers, address, .. } in &transports {
         let version = env!("CARGO_PKG_VERSION");
         tracing::info!(transport = name, listen = %address, workers, version, "serving");
     }

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow, bail, ensure};
 use config::{Config, ConfigError, Environment, File, FileFormat};
 use merchant_otp_transport_http::{CurrencySpecification, HttpSettings};
 use merchant_otp_transport_kit::Limits as ServiceLimits;
@@ -67,6 +67,7 @@ struct Audit {
 #[serde(deny_unknown_fields)]
 struct Metrics {
     listen: Option<String>,
+    allow_remote: bool,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -123,8 +124,16 @@ impl Settings {
 
     /// The address that serves metrics, if configured.
     pub(crate) fn metrics_listen(&self) -> anyhow::Result<Option<SocketAddr>> {
-        let parse = |text: &String| text.parse().context("metrics.listen: must be ADDRESS:PORT");
-        self.metrics.listen.as_ref().map(parse).transpose()
+        let Metrics { listen: Some(listen), allow_remote } = &self.metrics else { return Ok(None) };
+        let listen: SocketAddr = listen.parse().context("metrics.listen: must be ADDRESS:PORT")?;
+        ensure!(
+            *allow_remote
+                || self.http.is_behind_proxy()
+                || listen.ip().to_canonical().is_loopback(),
+            "metrics.listen: {listen} can be reached from other machines, without TLS and \
+             credentials; use 127.0.0.1, or set metrics.allow_remote = true on a trusted network"
+        );
+        Ok(Some(listen))
     }
 
     /// The number of HTTP workers; `None` means as many as the processors and the connections

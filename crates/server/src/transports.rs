@@ -23,6 +23,8 @@ type Running = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
 pub(crate) struct Transport {
     /// Name in the log.
     pub(crate) name: &'static str,
+    /// The number of its worker threads.
+    pub(crate) workers: usize,
     /// The address it listens on.
     pub(crate) address: Listen,
     /// The server certificate, if the transport uses TLS.
@@ -35,7 +37,8 @@ pub(crate) struct Transport {
 impl From<Bound> for Transport {
     fn from(bound: Bound) -> Self {
         Self {
-            name: "http",
+            name: bound.name(),
+            workers: bound.workers(),
             address: bound.listen().clone(),
             certificate: bound.certificate(),
             heartbeats: bound.heartbeats(),
@@ -138,7 +141,7 @@ mod tests {
     fn transport(name: &'static str, run: impl FnOnce(Shutdown) -> Running + 'static) -> Transport {
         let address = "127.0.0.1:1".parse().unwrap();
         let heartbeats = Heartbeats::default();
-        Transport { name, address, certificate: None, heartbeats, run: Box::new(run) }
+        Transport { name, workers: 1, address, certificate: None, heartbeats, run: Box::new(run) }
     }
 
     #[tokio::test(start_paused = true)]

@@ -16,10 +16,12 @@ mod extract;
 pub mod internals;
 mod listener;
 mod middleware;
+mod monitoring;
 mod openapi;
 mod server;
 mod state;
 
 pub use endpoints::config::wire::CurrencySpecification;
+pub use monitoring::{MonitoringSettings, bind_monitoring};
 pub use openapi::openapi;
 pub use server::{BindError, Bound, HttpSettings, bind};

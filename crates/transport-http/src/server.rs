@@ -4,12 +4,11 @@ use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
+use actix_web::App;
 use actix_web::dev::Server;
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::web::Data;
-use actix_web::{App, HttpServer};
 use futures_util::future::{Either, join, select};
 use merchant_otp_application::Service;
 use merchant_otp_transport_kit::{
@@ -20,8 +19,8 @@ use thiserror::Error;
 
 use crate::endpoints::config::wire::CurrencySpecification;
 use crate::endpoints::routes::configure;
-use crate::listener::connection;
 use crate::listener::per_worker::PerWorker;
+use crate::listener::serve::{ServeSettings, serve};
 use crate::middleware::compression::ignore_unacceptable;
 use crate::middleware::cors::allow_every_origin;
 use crate::middleware::encoded_slashes::decode_slashes;
@@ -30,12 +29,6 @@ use crate::middleware::request_log::log_request;
 use crate::middleware::security_headers::security_headers;
 use crate::middleware::unread_body::close_after_unread_body;
 use crate::state::State;
-
-/// The maximum number of TLS handshakes of a worker at a time.
-const MAX_HANDSHAKES: usize = 4096;
-
-/// How long a TLS handshake may take.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The settings of the transport.
 #[derive(Clone, Debug)]
@@ -56,13 +49,15 @@ pub struct HttpSettings {
 
 /// A server that is bound to its address and ready to run.
 pub struct Bound {
-    server: Server,
-    draining: Arc<AtomicBool>,
-    listen: Listen,
-    certificate: Option<Certificate>,
-    heartbeats: Heartbeats,
+    pub(crate) name: &'static str,
+    pub(crate) workers: usize,
+    pub(crate) server: Server,
+    pub(crate) draining: Arc<AtomicBool>,
+    pub(crate) listen: Listen,
+    pub(crate) certificate: Option<Certificate>,
+    pub(crate) heartbeats: Heartbeats,
     /// Held for as long as the server runs.
-    _socket: Option<UnixSocket>,
+    pub(crate) _socket: Option<UnixSocket>,
 }
 
 /// An error of [`bind`].
@@ -109,7 +104,7 @@ pub fn bind(
     };
     let draining = Arc::new(AtomicBool::new(false));
     let shared = Arc::clone(&draining);
-    let server = HttpServer::new(move || {
+    let app = move || {
         let state = State {
             service: services.of_this_thread(),
             limits,
@@ -127,33 +122,40 @@ pub fn bind(
             .wrap(Compress::default())
             .wrap(from_fn(ignore_unacceptable))
             .wrap(from_fn(answer_without_chunks))
-            // Outermost: its wrapper of the response body must reach the connection.
+            // Outermost: it reports to the connection when a response begins and ends.
             .wrap(from_fn(close_after_unread_body))
-    })
-    .disable_signals()
-    .workers(workers)
-    // Per worker. Further clients wait in the backlog of the operating system.
-    .max_connections(limits.max_connections.div_ceil(workers))
-    .client_request_timeout(connection::HEADER_TIMEOUT)
-    .keep_alive(connection::KEEP_ALIVE)
-    .on_connect(move |stream, data| connection::watch(stream, data, limits.stall_timeout))
-    // For TLS: connections that stall in their handshake must not keep others from starting theirs.
-    .max_connection_rate(MAX_HANDSHAKES)
-    .tls_handshake_timeout(HANDSHAKE_TIMEOUT)
-    .shutdown_timeout(limits.shutdown_grace.as_secs());
-
-    let server = match (socket, &certificate) {
-        (ListeningSocket::Unix(listener), _) => server.listen_uds(listener),
-        (ListeningSocket::Tcp(listener), None) => server.listen(listener),
-        (ListeningSocket::Tcp(listener), Some(certificate)) => {
-            server.listen_rustls_0_23(listener, certificate.server_config()?)
-        }
     };
-    let server = server.map_err(BindError::Socket)?.run();
-    Ok(Bound { server, draining: shared, listen: address, certificate, heartbeats, _socket: guard })
+    let tls = certificate.as_ref().map(Certificate::server_config).transpose()?;
+    // A proxy has the connections of all clients.
+    let limit_addresses = proxy_header.is_none();
+    let settings = ServeSettings { workers, limits, limit_addresses, max_age: None, tls };
+    let server = serve(socket, settings, app).map_err(BindError::Socket)?;
+    let (draining, listen) = (shared, address);
+    Ok(Bound {
+        name: "http",
+        workers,
+        server,
+        draining,
+        listen,
+        certificate,
+        heartbeats,
+        _socket: guard,
+    })
 }
 
 impl Bound {
+    /// Returns the name of the server in the log: `http` or `monitoring`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Returns the number of worker threads.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        self.workers
+    }
+
     /// Returns the address, with the assigned port if port 0 was requested.
     #[must_use]
     pub fn listen(&self) -> &Listen {

@@ -52,6 +52,7 @@ fn a_blocked_worker_is_noticed_while_the_other_one_serves() {
             max_body_bytes: 1024,
             body_deadline: Duration::from_secs(5),
             max_connections: 16,
+            max_connections_per_address: 16,
             request_deadline: Duration::from_secs(5),
             stall_timeout: Duration::from_secs(5),
             shutdown_grace: Duration::from_secs(1),

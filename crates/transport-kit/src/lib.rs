@@ -1,9 +1,10 @@
 //! Building blocks of network transports, independent of a framework.
 //!
 //! A transport binds its address with [`Listener::bind`], encrypts with a [`Certificate`], keeps to
-//! [`ConnectionPermits`] and to the [`Limits`] of the service, and records each request as an
+//! [`ConnectionPermits`], [`AddressPermits`] and the [`Limits`] of the service, and records each request as an
 //! [`AnsweredRequest`]. None of this depends on a wire format.
 
+mod address_permits;
 mod certificate;
 mod client_address;
 mod connection_permits;
@@ -15,6 +16,7 @@ mod request_id;
 mod request_log;
 mod unix_socket;
 
+pub use address_permits::{AddressPermit, AddressPermits};
 pub use certificate::{Certificate, TlsError, TlsFiles};
 pub use client_address::{ProxyHeader, ProxyHeaderError};
 pub use connection_permits::{ConnectionPermit, ConnectionPermits};

@@ -13,6 +13,7 @@ use std::time::Duration;
 ///     max_body_bytes: 16 * 1024,
 ///     body_deadline: Duration::from_secs(15),
 ///     max_connections: 1000,
+///     max_connections_per_address: 250,
 ///     request_deadline: Duration::from_secs(30),
 ///     stall_timeout: Duration::from_secs(60),
 ///     shutdown_grace: Duration::from_secs(10),
@@ -27,6 +28,9 @@ pub struct Limits {
     pub body_deadline: Duration,
     /// The maximum number of client connections that a transport serves at a time.
     pub max_connections: usize,
+    /// The maximum number of client connections of one address at a time, where addresses are those
+    /// of clients.
+    pub max_connections_per_address: usize,
     /// How long a request may take, from the end of its body to the head of its response.
     pub request_deadline: Duration,
     /// How long a client may read nothing of a response that is written in parts.

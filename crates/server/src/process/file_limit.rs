@@ -1,32 +1,33 @@
 //! The file-descriptor limit.
 
+use merchant_otp_transport_kit::Limits;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-/// Descriptors that do not belong to connections, such as files and the log.
-const RESERVED: u64 = 64;
-
-/// Descriptors per client connection: the HTTP transport holds each socket twice.
-const PER_CLIENT: u64 = 2;
+/// Descriptors that do not belong to connections, such as files, the log and the connections that
+/// read metrics.
+const RESERVED: u64 = 128;
 
 /// Descriptors per database connection: PostgreSQL uses a socket and those of a runtime, SQLite
 /// three files.
 const PER_DATABASE_CONNECTION: u64 = 4;
 
-/// Raises the file-descriptor limit to the hard limit. Logs a warning if that is too low for this
-/// number of client connections and database connections.
+/// Raises the file-descriptor limit to the hard limit, and lowers the limit of client connections
+/// to what it allows: each connection needs a descriptor.
 ///
 /// The low soft limit of shells and systemd exists only for programs that use `select`.
-pub(crate) fn raise_file_limit(clients: usize, database: u16) {
-    let Ok((_, limit)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
-    let _unchanged = setrlimit(Resource::RLIMIT_NOFILE, limit, limit);
-    let clients = u64::try_from(clients).unwrap_or(u64::MAX);
-    let database = u64::from(database) * PER_DATABASE_CONNECTION;
-    let needed = clients.saturating_mul(PER_CLIENT).saturating_add(database + RESERVED);
-    if limit < needed {
-        tracing::warn!(
-            allowed = limit,
-            needed,
-            "file-descriptor limit too low for limits.max_connections"
-        );
+pub(crate) fn fit_to_file_limit(limits: Limits, database_connections: u16) -> Limits {
+    let Ok((_, allowed)) = getrlimit(Resource::RLIMIT_NOFILE) else { return limits };
+    let _unchanged = setrlimit(Resource::RLIMIT_NOFILE, allowed, allowed);
+    let others = RESERVED + u64::from(database_connections) * PER_DATABASE_CONNECTION;
+    let available = usize::try_from(allowed.saturating_sub(others)).unwrap_or(usize::MAX).max(1);
+    if limits.max_connections <= available {
+        return limits;
     }
+    tracing::info!(
+        descriptors = allowed,
+        max_connections = available,
+        "lowered limits.max_connections to the file-descriptor limit"
+    );
+    let per_address = limits.max_connections_per_address.min(available.div_ceil(4));
+    Limits { max_connections: available, max_connections_per_address: per_address, ..limits }
 }

@@ -1,9 +1,9 @@
-//! The metrics exporter.
+//! The metrics of the process.
 
-use std::net::SocketAddr;
+use std::time::Duration;
 
-use anyhow::Context;
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio::time::sleep;
 
 /// Upper bounds of the buckets of durations, in seconds.
 const SECONDS: [f64; 12] =
@@ -12,14 +12,23 @@ const SECONDS: [f64; 12] =
 /// Upper bounds of the buckets of batch sizes, in requests.
 const REQUESTS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
-/// Serves metrics for Prometheus on a separate address.
-pub(crate) fn start(listen: SocketAddr) -> anyhow::Result<()> {
-    PrometheusBuilder::new()
-        .with_http_listener(listen)
+/// How often what was measured is summed up, so that it takes bounded memory.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Begins to record metrics.
+pub(crate) fn start() -> anyhow::Result<PrometheusHandle> {
+    let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
         .set_buckets_for_metric(Matcher::Suffix("batch_requests".to_owned()), &REQUESTS)?
-        .install()
-        .context("metrics.listen")?;
+        .install_recorder()?;
     metrics::gauge!("merchant_otp_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
-    Ok(())
+    tokio::spawn(keep_up(handle.clone()));
+    Ok(handle)
+}
+
+async fn keep_up(handle: PrometheusHandle) {
+    loop {
+        sleep(UPKEEP_INTERVAL).await;
+        handle.run_upkeep();
+    }
 }

@@ -1,12 +1,16 @@
 //! Logging.
 
 use std::io::{self, IsTerminal};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use anyhow::anyhow;
 use tokio::time::sleep;
+use tracing::{Level, Metadata};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::dynamic_filter_fn;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, fmt};
 
 /// The number of log lines that may wait to be written. Further lines are dropped.
 const QUEUE_LINES: usize = 8192;
@@ -31,17 +35,17 @@ pub(crate) fn start(filter: EnvFilter) -> anyhow::Result<Log> {
         .thread_name("log")
         .finish(io::stderr());
     let dropped = writer.error_counter();
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(writer)
-        // A failure to write the log would be reported on standard error, and panic there.
-        .log_internal_errors(false);
-    let started = if io::stderr().is_terminal() {
-        subscriber.try_init()
+    // A failure to write the log would be reported on standard error, and panic there.
+    let lines = fmt::layer().with_writer(writer).log_internal_errors(false);
+    let lines = if io::stderr().is_terminal() {
+        lines.boxed()
     } else {
-        subscriber.json().flatten_event(true).with_span_list(false).with_ansi(false).try_init()
+        lines.json().flatten_event(true).with_span_list(false).with_ansi(false).boxed()
     };
-    started.map_err(|error| anyhow!(error))?;
+    let accept_errors = AcceptErrors::default();
+    let limit = dynamic_filter_fn(move |metadata, _| accept_errors.is_due(metadata));
+    let subscriber = tracing_subscriber::registry().with(filter).with(lines.with_filter(limit));
+    subscriber.try_init()?;
     Ok(Log { dropped, _writer: guard })
 }
 
@@ -64,6 +68,28 @@ impl Log {
                 }
             }
         }
+    }
+}
+
+/// Limits the errors of accepting connections in the log to one a minute: as long as descriptors
+/// are exhausted, the HTTP library tries again twice a second.
+#[derive(Default)]
+struct AcceptErrors {
+    last: Mutex<Option<Instant>>,
+}
+
+impl AcceptErrors {
+    fn is_due(&self, metadata: &Metadata<'_>) -> bool {
+        const INTERVAL: Duration = Duration::from_mins(1);
+        if metadata.target() != "actix_server::accept" || *metadata.level() > Level::WARN {
+            return true;
+        }
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = last.is_none_or(|last| last.elapsed() >= INTERVAL);
+        if is_due {
+            *last = Some(Instant::now());
+        }
+        is_due
     }
 }
 

@@ -52,6 +52,11 @@ impl Http {
         })
     }
 
+    /// Whether a proxy is in front of the service.
+    pub(super) fn is_behind_proxy(&self) -> bool {
+        self.behind_proxy
+    }
+
     /// The number of workers; `None` means automatic.
     pub(super) fn workers(&self) -> Option<u16> {
         Some(self.workers.get_as()).filter(|workers| *workers > 0)

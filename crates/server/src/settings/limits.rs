@@ -15,6 +15,8 @@ pub(super) struct Limits {
     /// In seconds.
     body_deadline: Bounded<1, 3600>,
     max_connections: Bounded<1, 1_000_000>,
+    /// 0 means a quarter of `max_connections`.
+    max_connections_per_address: Bounded<0, 1_000_000>,
     /// In seconds.
     request_deadline: Bounded<1, 3600>,
     /// In seconds.
@@ -25,10 +27,16 @@ pub(super) struct Limits {
 
 impl From<&Limits> for ServiceLimits {
     fn from(limits: &Limits) -> Self {
+        let max_connections: usize = limits.max_connections.get_as();
+        let per_address = match limits.max_connections_per_address.get_as() {
+            0 => max_connections.div_ceil(4),
+            per_address => per_address,
+        };
         Self {
             max_body_bytes: limits.max_body_bytes.get_as(),
             body_deadline: Duration::from_secs(limits.body_deadline.get()),
-            max_connections: limits.max_connections.get_as(),
+            max_connections,
+            max_connections_per_address: per_address,
             request_deadline: Duration::from_secs(limits.request_deadline.get()),
             stall_timeout: Duration::from_secs(limits.stall_timeout.get()),
             shutdown_grace: Duration::from_secs(limits.shutdown_grace.get()),

@@ -1,6 +1,7 @@
 //! Log-ins, as an extractor.
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
@@ -18,6 +19,9 @@ use crate::state::State;
 /// The maximum size of the body of a log-in, in bytes. It is read before the credentials are
 /// checked.
 const MAX_BODY_BYTES: usize = 16 * 1024;
+
+/// The maximum time in which the body of a log-in arrives.
+const BODY_DEADLINE: Duration = Duration::from_secs(5);
 
 /// A log-in with the password of an instance or a refreshable access token, and the body of the
 /// request.
@@ -37,7 +41,8 @@ impl LoggedIn {
             .map_err(|_| refused()(Error::Unauthorized(Refusal::Missing)))?;
         // Read the body first: the credentials may become invalid while it arrives.
         let limit = state.limits.max_body_bytes.min(MAX_BODY_BYTES);
-        let body = body::read(request, payload, limit, state.limits.body_deadline).await?.bytes;
+        let deadline = state.limits.body_deadline.min(BODY_DEADLINE);
+        let body = body::read(request, payload, limit, deadline).await?.bytes;
         let log_in = match credentials {
             Credentials::Password { user, password } => {
                 let user = path::current_name(&user);

@@ -12,9 +12,9 @@ use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::error::PayloadError;
 use actix_web::middleware::Next;
 use actix_web::web::Bytes;
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt};
 
-use crate::listener::connection::ActiveResponse;
+use crate::listener::connection::{ActiveResponse, Connection};
 
 /// Closes the connection after a response that was sent before the end of the request body.
 ///
@@ -26,28 +26,21 @@ pub(crate) async fn close_after_unread_body(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<Answer>, actix_web::Error> {
     let active = ActiveResponse::begin(&request);
-    let payload = Rc::new(RefCell::new(request.take_payload()));
-    let shared = Box::pin(SharedPayload(Rc::clone(&payload)));
-    request.set_payload(Payload::Stream { payload: shared });
+    let connection = active.as_ref().map(ActiveResponse::connection);
+    let body = SharedBody(Rc::new((RefCell::new(request.take_payload()), connection)));
+    request.set_payload(Payload::Stream { payload: Box::pin(body.clone()) });
     let response = next.call(request).await?;
-    let unread = if has_ended(&payload).await { None } else { Some(payload) };
-    Ok(response.map_body(|_, body| Answer {
-        body: body.boxed(),
-        rest: Bytes::new(),
-        _unread: unread,
-        active,
-    }))
+    let unread = if has_ended(&mut body.clone()).await { None } else { Some(body) };
+    Ok(response.map_body(|_, body| Answer { body: body.boxed(), _unread: unread, _active: active }))
 }
 
 /// Skips the rest of a body that has arrived already. Returns whether it has ended: the connection
 /// can be kept then.
-async fn has_ended(payload: &RefCell<Payload>) -> bool {
+async fn has_ended(body: &mut SharedBody) -> bool {
     const MAX_SKIPPED: usize = 64 * 1024;
     let (mut skipped, mut yielded) = (0, false);
     while skipped <= MAX_SKIPPED {
-        let next =
-            poll_fn(|context| Poll::Ready(Pin::new(&mut *payload.borrow_mut()).poll_next(context)));
-        match next.await {
+        match poll_fn(|context| Poll::Ready(body.poll_next_unpin(context))).await {
             Poll::Ready(None) => return true,
             Poll::Ready(Some(Ok(chunk))) => skipped += chunk.len(),
             // Yield once: the connection then hands over what arrived with the head.
@@ -75,27 +68,27 @@ async fn yield_once() {
 }
 
 /// The body of a request, as the handler reads it.
-struct SharedPayload(Rc<RefCell<Payload>>);
+#[derive(Clone)]
+struct SharedBody(Rc<(RefCell<Payload>, Option<Rc<Connection>>)>);
 
-impl Stream for SharedPayload {
+impl Stream for SharedBody {
     type Item = Result<Bytes, PayloadError>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        Pin::new(&mut *self.0.borrow_mut()).poll_next(context)
+        let (payload, connection) = &*self.0;
+        let polled = payload.borrow_mut().poll_next_unpin(context);
+        if let Some(connection) = connection.as_ref().filter(|_| polled.is_pending()) {
+            connection.body_is_incomplete();
+        }
+        polled
     }
 }
 
-/// The maximum size of a response chunk, in bytes. A client that reads this much in time is not too
-/// slow.
-const CHUNK: usize = 16 * 1024;
-
-/// A response body that reports its progress, and references the request body if that was not read.
+/// A response body that references the request body if that was not read.
 pub(crate) struct Answer {
     body: BoxBody,
-    /// The rest of the last part of the body.
-    rest: Bytes,
-    _unread: Option<Rc<RefCell<Payload>>>,
-    active: Option<ActiveResponse>,
+    _unread: Option<SharedBody>,
+    _active: Option<ActiveResponse>,
 }
 
 impl MessageBody for Answer {
@@ -109,18 +102,6 @@ impl MessageBody for Answer {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        let polled = if self.rest.is_empty() {
-            Pin::new(&mut self.body).poll_next(context)
-        } else {
-            Poll::Ready(Some(Ok(std::mem::take(&mut self.rest))))
-        };
-        let polled = polled.map_ok(|mut part| {
-            self.rest = part.split_off(part.len().min(CHUNK));
-            part
-        });
-        if let Some(active) = &self.active {
-            if polled.is_pending() { active.work() } else { active.chunk_written() }
-        }
-        polled
+        Pin::new(&mut self.body).poll_next(context)
     }
 }

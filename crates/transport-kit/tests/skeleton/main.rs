@@ -36,6 +36,7 @@ const LIMITS: Limits = Limits {
     max_body_bytes: 1024,
     body_deadline: Duration::from_secs(5),
     max_connections: 2,
+    max_connections_per_address: 2,
     request_deadline: Duration::from_secs(5),
     stall_timeout: Duration::from_secs(5),
     shutdown_grace: Duration::from_secs(5),
