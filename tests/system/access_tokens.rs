@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 
 use merchant_otp_tests::{
-    ALL, DEVICES, ErrorCode, Server, Storage, TOKEN, TOKENS, basic, json, shop, token, wait_until,
+    ALL, DEVICES, ErrorCode, Server, Storage, TOKEN, TOKENS, basic, json, now, shop, token,
+    wait_until,
 };
 use serde_json::json;
 
@@ -18,6 +19,59 @@ on_both_databases! {
     a_refreshable_token_issues_tokens_within_its_scope,
     tokens_are_listed_page_by_page,
     a_token_is_revoked_by_its_serial,
+    an_exchanged_token_lives_no_longer_than_the_presented_one,
+    no_more_tokens_than_permitted_are_issued,
+}
+
+fn an_exchanged_token_lives_no_longer_than_the_presented_one(storage: &Storage) {
+    let server = shop(storage);
+    let lifetime = |credential: &str, asked: &str| {
+        let body =
+            format!(r#"{{"scope": "readonly:refreshable", "duration": {{"d_us": {asked}}}}}"#);
+        let reply = if credential.is_empty() {
+            server.log_in("shop", "right", body)
+        } else {
+            server.call("POST", TOKEN, credential, body)
+        };
+        let end = json(&reply)["expiration"]["t_s"].clone();
+        (token(&reply), end.as_u64().map(|end| end - now()))
+    };
+    let near = |seconds: Option<u64>, expected: u64| {
+        assert!(seconds.is_some_and(|s| s.abs_diff(expected) < 10), "{seconds:?} {expected}");
+    };
+    let (hour, seconds) = lifetime("", "3600000000");
+    near(seconds, 3600);
+    let (again, seconds) = lifetime(&hour, "\"forever\"");
+    near(seconds, 3600);
+    near(lifetime(&again, "7200000000").1, 3600);
+    let (minute, seconds) = lifetime(&again, "60000000");
+    near(seconds, 60);
+    near(lifetime(&minute, "3600000000").1, 60);
+    let (forever, seconds) = lifetime("", "\"forever\"");
+    assert_eq!(seconds, None);
+    assert_eq!(lifetime(&forever, "\"forever\"").1, None);
+}
+
+fn no_more_tokens_than_permitted_are_issued(storage: &Storage) {
+    drop(shop(storage));
+    let server = Server::start_with(storage, &[("SECURITY__MAX_ACCESS_TOKENS", "3")]);
+    let log_in = || server.log_in("shop", "right", r#"{"scope": "readonly:refreshable"}"#);
+    let (first, _, _) = (token(&log_in()), token(&log_in()), token(&log_in()));
+    for refused in [log_in(), server.call("POST", TOKEN, &first, r#"{"scope": "readonly"}"#)] {
+        refused.expect_error(403, ErrorCode::GenericForbidden);
+        assert_eq!(
+            refused.json()["detail"],
+            "the instance has 3 access tokens; revoke those that are not used"
+        );
+    }
+    // The operator is not limited.
+    let all = storage.token("shop", "all", "forever");
+    for serial in [1, 2] {
+        let path = format!("{TOKENS}/{serial}");
+        assert_eq!(server.call("DELETE", &path, &all, "").status, 204);
+    }
+    let _room = token(&log_in());
+    log_in().expect_error(403, ErrorCode::GenericForbidden);
 }
 
 fn a_refreshable_token_issues_tokens_within_its_scope(storage: &Storage) {

@@ -81,7 +81,14 @@ impl Service {
             let error = Error::PermissionMissing(Permission::TokenRefresh);
             return Err(self.record_refusal(self.event(caller, &instance, operation), error).await);
         }
-        let basis = LogInBasis::Token(token.serial);
+        let lifetime = match token.info.expiration {
+            Expiration::Never => Lifetime::Forever,
+            Expiration::At(end) => {
+                let created = token.info.created.seconds();
+                Lifetime::Seconds(end.seconds().saturating_sub(created))
+            }
+        };
+        let basis = LogInBasis::Token { serial: token.serial, lifetime };
         Ok(LogIn { instance, scope: scope.scope, caller, basis })
     }
 
@@ -90,7 +97,8 @@ impl Service {
     /// # Errors
     ///
     /// [`Error::ScopeExceeded`] if the scope exceeds that of the log-in, [`Error::Unauthorized`] if
-    /// what the client logged in with is no longer valid, [`Error::InstanceUnknown`] if the
+    /// what the client logged in with is no longer valid, [`Error::TooManyAccessTokens`],
+    /// [`Error::InstanceUnknown`] if the
     /// instance was removed meanwhile, [`Error::NoRandomness`] or [`Error::Storage`].
     pub async fn issue_access_token(
         &self,
@@ -125,16 +133,27 @@ impl Service {
 
         let created = self.clock.now();
         let lifetime = lifetime.unwrap_or(NewAccessToken::DEFAULT_LIFETIME);
+        let lifetime = match &log_in.basis {
+            // A chain of tokens ends when one of them is not exchanged in time (ADR 0023).
+            LogInBasis::Token { lifetime: longest, .. } => lifetime.min(*longest),
+            LogInBasis::Operator | LogInBasis::Password(_) => lifetime,
+        };
         let expiration = Expiration::after(created, lifetime);
         let info = AccessTokenInfo { scope, created, expiration, description };
         let (digest, instance) = (token.digest(), &log_in.instance);
         let basis = match &log_in.basis {
             LogInBasis::Operator => TokenBasis::Operator,
             LogInBasis::Password(hash) => TokenBasis::Password(hash.clone()),
-            LogInBasis::Token(serial) => TokenBasis::Token { serial: *serial, now: created },
+            LogInBasis::Token { serial, .. } => TokenBasis::Token { serial: *serial, now: created },
+        };
+        let limit = match basis {
+            // The operator can always issue one.
+            TokenBasis::Operator => u32::MAX,
+            TokenBasis::Password(_) | TokenBasis::Token { .. } => self.max_access_tokens,
         };
         let insert = || {
-            self.stores.access_tokens.insert(instance, digest, info.clone(), basis.clone(), event)
+            let (info, basis) = (info.clone(), basis.clone());
+            self.stores.access_tokens.insert(instance, digest, info, basis, limit, event)
         };
         match retry_contention(insert).await? {
             AccessTokenInsertion::Stored(serial) => {
@@ -142,6 +161,7 @@ impl Service {
             }
             AccessTokenInsertion::NoSuchInstance => Err(Error::InstanceUnknown),
             AccessTokenInsertion::BasisGone => Err(Error::Unauthorized(Refusal::Unknown)),
+            AccessTokenInsertion::TooMany => Err(Error::TooManyAccessTokens { limit }),
         }
     }
 

@@ -194,7 +194,9 @@ fn outcome_of(error: &Error) -> Option<Outcome> {
             Some(Outcome::Unauthorized)
         }
         Error::TooManyLogIns { .. } | Error::TooManyPasswords { .. } => Some(Outcome::Throttled),
-        Error::PermissionMissing(_) | Error::ScopeExceeded => Some(Outcome::Forbidden),
+        Error::PermissionMissing(_) | Error::ScopeExceeded | Error::TooManyAccessTokens { .. } => {
+            Some(Outcome::Forbidden)
+        }
         Error::OtpDeviceInvalid(_) | Error::InstanceSettings(_) => Some(Outcome::Invalid),
         Error::NoRandomness(_)
         | Error::KeyNotSealed(_)

@@ -52,6 +52,12 @@ pub enum Error {
     /// The requested scope exceeds that of the token that was used to log in.
     #[error("the scope asked for is not covered by that of the access token")]
     ScopeExceeded,
+    /// The instance has as many valid access tokens as it may have.
+    #[error("the instance has {limit} access tokens; revoke those that are not used")]
+    TooManyAccessTokens {
+        /// The maximum number.
+        limit: u32,
+    },
     /// The instance has no access token with the serial.
     #[error("the access token is unknown")]
     AccessTokenUnknown,

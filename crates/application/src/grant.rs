@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use merchant_otp_domain::{
-    AccessTokenDigest, AccessTokenSerial, InstanceId, PasswordHash, Permission, Scope,
+    AccessTokenDigest, AccessTokenSerial, InstanceId, Lifetime, PasswordHash, Permission, Scope,
 };
 use tokio::time::Instant;
 
@@ -110,5 +110,9 @@ pub struct LogIn {
 pub(crate) enum LogInBasis {
     Operator,
     Password(PasswordHash),
-    Token(AccessTokenSerial),
+    Token {
+        serial: AccessTokenSerial,
+        /// The lifetime with which it was issued.
+        lifetime: Lifetime,
+    },
 }

@@ -9,6 +9,9 @@ use crate::audit_rate_limiter::AuditRateLimiter;
 use crate::password_hasher::PasswordHasher;
 use crate::token_cache::TokenCache;
 
+/// The maximum number of valid access tokens of an instance, unless it is set.
+const DEFAULT_MAX_ACCESS_TOKENS: u32 = 10_000;
+
 /// The use cases, on top of stores, a sealer and a clock. Clones share everything.
 #[derive(Clone)]
 pub struct Service {
@@ -19,6 +22,7 @@ pub struct Service {
     pub(crate) audit_limiter: Arc<AuditRateLimiter>,
     pub(crate) password_use: PasswordUse,
     pub(crate) requires_old_password: bool,
+    pub(crate) max_access_tokens: u32,
     token_cache: Arc<TokenCache>,
 }
 
@@ -56,6 +60,7 @@ impl Service {
             audit_limiter: Arc::default(),
             password_use: PasswordUse::default(),
             requires_old_password: false,
+            max_access_tokens: DEFAULT_MAX_ACCESS_TOKENS,
             token_cache: Arc::new(TokenCache::new(Duration::ZERO)),
         }
     }
@@ -82,6 +87,14 @@ impl Service {
         Self { requires_old_password, ..self }
     }
 
+    /// Limits the valid access tokens of an instance, in place of 10,000.
+    ///
+    /// The limit is for clients; the operator can always issue another token.
+    #[must_use]
+    pub fn with_max_access_tokens(self, max_access_tokens: u32) -> Self {
+        Self { max_access_tokens, ..self }
+    }
+
     /// Returns a service on another set of stores of the same database, for another thread.
     ///
     /// State that must exist once per process is shared: password hashing with its permits, the
@@ -96,6 +109,7 @@ impl Service {
             audit_limiter: Arc::clone(&self.audit_limiter),
             password_use: self.password_use,
             requires_old_password: self.requires_old_password,
+            max_access_tokens: self.max_access_tokens,
             token_cache: Arc::clone(&self.token_cache),
         }
     }

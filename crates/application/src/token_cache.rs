@@ -97,9 +97,10 @@ impl AccessTokenStore for CachedStore<dyn AccessTokenStore> {
         digest: AccessTokenDigest,
         info: AccessTokenInfo,
         basis: TokenBasis,
+        max_live: u32,
         event: &AuditEvent,
     ) -> StoreResult<AccessTokenInsertion> {
-        self.store.insert(instance, digest, info, basis, event).await
+        self.store.insert(instance, digest, info, basis, max_live, event).await
     }
 
     async fn find(
@@ -268,7 +269,7 @@ mod tests {
         };
         let inserted = cached
             .access_tokens
-            .insert(&shop, digest, info, TokenBasis::Operator, &event)
+            .insert(&shop, digest, info, TokenBasis::Operator, u32::MAX, &event)
             .await
             .unwrap();
         let AccessTokenInsertion::Stored(serial) = inserted else { panic!("{inserted:?}") };

@@ -59,12 +59,21 @@ pub struct TimestampError;
 ///
 /// assert_eq!(Expiration::after(Timestamp::EPOCH, Lifetime::Forever), Expiration::Never);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// Lifetimes are ordered by their length:
+///
+/// ```
+/// use merchant_otp_domain::Lifetime;
+///
+/// assert!(Lifetime::Seconds(2) < Lifetime::Seconds(10));
+/// assert!(Lifetime::Seconds(u64::MAX) < Lifetime::Forever);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lifetime {
-    /// Until it is revoked.
-    Forever,
     /// For this many seconds.
     Seconds(u64),
+    /// Until it is revoked.
+    Forever,
 }
 
 /// When something expires.

@@ -31,6 +31,9 @@ pub trait AccessTokenStore: Send + Sync + 'static {
     /// [`InstanceStore::reset_password`](crate::InstanceStore::reset_password) therefore leave no
     /// token behind whose basis they removed, in no process.
     ///
+    /// The instance gets at most `max_live` tokens that are not expired when the new one is
+    /// created. They are counted in this transaction as well.
+    ///
     /// Serials are at least 1, increase with every token, are unique in the whole database, and are
     /// never reused, not even after the token is removed. The event is stored with the serial as
     /// its `access_token`.
@@ -45,6 +48,7 @@ pub trait AccessTokenStore: Send + Sync + 'static {
         digest: AccessTokenDigest,
         info: AccessTokenInfo,
         basis: TokenBasis,
+        max_live: u32,
         event: &AuditEvent,
     ) -> StoreResult<AccessTokenInsertion>;
 
@@ -170,6 +174,8 @@ pub enum AccessTokenInsertion {
     NoSuchInstance,
     /// The basis of the token no longer holds. Nothing was changed.
     BasisGone,
+    /// The instance has too many tokens that are not expired. Nothing was changed.
+    TooMany,
 }
 
 /// The outcome of looking up an access token.

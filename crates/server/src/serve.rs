@@ -42,7 +42,8 @@ pub(crate) async fn serve(settings: Settings, options: ServeOptions) -> anyhow::
     let service = service
         .with_token_cache(settings.storage.token_cache())
         .with_password_use(settings.security.password_use())
-        .with_required_old_password(settings.security.requires_old_password());
+        .with_required_old_password(settings.security.requires_old_password())
+        .with_max_access_tokens(settings.security.max_access_tokens());
     let service = Arc::new(service);
     let service_of_worker = {
         let (backend, service) = (Arc::clone(&backend), Arc::clone(&service));

@@ -51,7 +51,7 @@ pub async fn concurrent_token_lookups_find_their_own_tokens(fixture: &Fixture) {
         };
         let insertion = stores
             .access_tokens
-            .insert(&shop, digest(number), info.clone(), TokenBasis::Operator, &EVENT)
+            .insert(&shop, digest(number), info.clone(), TokenBasis::Operator, u32::MAX, &EVENT)
             .await
             .unwrap();
         let AccessTokenInsertion::Stored(serial) = insertion else { panic!("{insertion:?}") };
@@ -114,7 +114,7 @@ pub async fn every_detail_of_a_token_is_returned(fixture: &Fixture) {
             };
             let insertion = stores
                 .access_tokens
-                .insert(&shop, digest(number), info.clone(), TokenBasis::Operator, &EVENT)
+                .insert(&shop, digest(number), info.clone(), TokenBasis::Operator, u32::MAX, &EVENT)
                 .await
                 .unwrap();
             let AccessTokenInsertion::Stored(serial) = insertion else {
@@ -154,7 +154,7 @@ pub async fn tokens_are_listed_in_the_order_of_their_serials(fixture: &Fixture) 
     let expired = AccessTokenInfo { expiration: Expiration::At(past), ..token_info() };
     let insertion = stores
         .access_tokens
-        .insert(&shop, digest(99), expired.clone(), TokenBasis::Operator, &EVENT)
+        .insert(&shop, digest(99), expired.clone(), TokenBasis::Operator, u32::MAX, &EVENT)
         .await
         .unwrap();
     let AccessTokenInsertion::Stored(serial) = insertion else { panic!("the instance is there") };
@@ -222,7 +222,7 @@ pub async fn tokens_that_expired_are_removed(fixture: &Fixture) {
             let info = AccessTokenInfo { expiration, ..token_info() };
             stores
                 .access_tokens
-                .insert(instance, digest(number), info, TokenBasis::Operator, &EVENT)
+                .insert(instance, digest(number), info, TokenBasis::Operator, u32::MAX, &EVENT)
                 .await
                 .unwrap();
         }
@@ -245,7 +245,7 @@ pub async fn a_digest_is_stored_once_per_instance(fixture: &Fixture) {
     let serial = stored_token(stores, &shop, 1).await;
     let again = stores
         .access_tokens
-        .insert(&shop, digest(1), token_info(), TokenBasis::Operator, &EVENT)
+        .insert(&shop, digest(1), token_info(), TokenBasis::Operator, u32::MAX, &EVENT)
         .await;
     assert!(matches!(again, Err(StoreError::Write(_))));
     assert_eq!(all_tokens(stores, &shop).await.len(), 1);
@@ -264,7 +264,7 @@ pub async fn an_unknown_instance_has_no_tokens(fixture: &Fixture) {
     let nobody = instance("nobody").id;
     let insertion = stores
         .access_tokens
-        .insert(&nobody, digest(1), token_info(), TokenBasis::Operator, &EVENT)
+        .insert(&nobody, digest(1), token_info(), TokenBasis::Operator, u32::MAX, &EVENT)
         .await
         .unwrap();
     assert_eq!(insertion, AccessTokenInsertion::NoSuchInstance);
@@ -284,7 +284,7 @@ pub async fn a_token_is_stored_if_its_basis_holds(fixture: &Fixture) {
     let insert = async |basis: TokenBasis| {
         let digest = digest(next.fetch_add(1, Ordering::Relaxed));
         let info = AccessTokenInfo { expiration: Expiration::At(now(100)), ..token_info() };
-        stores.access_tokens.insert(id, digest, info, basis, &EVENT).await.unwrap()
+        stores.access_tokens.insert(id, digest, info, basis, u32::MAX, &EVENT).await.unwrap()
     };
     let parent = insert(TokenBasis::Operator).await;
     let AccessTokenInsertion::Stored(parent) = parent else { panic!("{parent:?}") };
@@ -303,7 +303,8 @@ pub async fn a_token_is_stored_if_its_basis_holds(fixture: &Fixture) {
     // The token of another instance.
     let other = stored_instance(stores, "other").await;
     let basis = TokenBasis::Token { serial: parent, now: now(0) };
-    let insertion = stores.access_tokens.insert(&other, digest(50), token_info(), basis, &EVENT);
+    let insertion =
+        stores.access_tokens.insert(&other, digest(50), token_info(), basis, u32::MAX, &EVENT);
     assert_eq!(insertion.await.unwrap(), AccessTokenInsertion::BasisGone);
 
     assert!(stores.access_tokens.remove(id, parent, &EVENT).await.unwrap());
@@ -312,6 +313,49 @@ pub async fn a_token_is_stored_if_its_basis_holds(fixture: &Fixture) {
     assert!(stores.instances.mark_deleted(id, &EVENT).await.unwrap());
     let basis = TokenBasis::Password(password);
     assert_eq!(insert(basis).await, AccessTokenInsertion::BasisGone);
+}
+
+/// An instance gets no more valid tokens than permitted, even by concurrent insertions. Expired
+/// tokens, and those of other instances, do not count.
+pub async fn valid_tokens_are_limited(fixture: &Fixture) {
+    let stores = &fixture.stores();
+    let shop = stored_instance(stores, "shop").await;
+    let other = stored_instance(stores, "other").await;
+    let at = |seconds| Timestamp::from_seconds(seconds).unwrap();
+    let insert = async |instance: &InstanceId, number, expiration, limit| {
+        let info = AccessTokenInfo { created: at(100), expiration, ..token_info() };
+        let basis = TokenBasis::Operator;
+        let insertion =
+            stores.access_tokens.insert(instance, digest(number), info, basis, limit, &EVENT);
+        insertion.await.unwrap()
+    };
+    insert(&shop, 1, Expiration::At(at(100)), u32::MAX).await;
+    insert(&shop, 2, Expiration::At(at(101)), u32::MAX).await;
+    insert(&other, 3, Expiration::Never, u32::MAX).await;
+    assert_eq!(insert(&shop, 4, Expiration::Never, 1).await, AccessTokenInsertion::TooMany);
+    let insertion = insert(&shop, 4, Expiration::Never, 2).await;
+    assert!(matches!(insertion, AccessTokenInsertion::Stored(_)), "{insertion:?}");
+    let event = event_of("shop", Operation::IssueAccessToken);
+    let before = events(stores, "shop").await.len();
+    let info = AccessTokenInfo { created: at(100), ..token_info() };
+    let basis = TokenBasis::Operator;
+    let insertion = stores.access_tokens.insert(&shop, digest(5), info, basis, 2, &event);
+    assert_eq!(insertion.await.unwrap(), AccessTokenInsertion::TooMany);
+    assert_eq!(events(stores, "shop").await.len(), before);
+
+    let mut tasks = JoinSet::new();
+    for number in 10..30 {
+        let (store, shop) = (Arc::clone(&stores.access_tokens), shop.clone());
+        let info =
+            AccessTokenInfo { created: at(100), expiration: Expiration::Never, ..token_info() };
+        tasks.spawn(async move {
+            store.insert(&shop, digest(number), info, TokenBasis::Operator, 5, &EVENT).await
+        });
+    }
+    let insertions = tasks.join_all().await.into_iter().map(Result::unwrap);
+    let is_stored = |insertion: &_| matches!(insertion, AccessTokenInsertion::Stored(_));
+    assert_eq!(insertions.filter(is_stored).count(), 3);
+    assert_eq!(all_tokens(stores, &shop).await.len(), 6);
 }
 
 /// Removing all tokens of an instance appends one event, and leaves other instances alone.
@@ -350,10 +394,16 @@ pub async fn exchanges_do_not_survive_the_removal_of_all_tokens(fixture: &Fixtur
                 for number in 1..10 {
                     let basis = TokenBasis::Token { serial, now: Timestamp::EPOCH };
                     let digest = digest(first + number);
-                    match store.insert(&id, digest, token_info(), basis, &EVENT).await.unwrap() {
+                    match store
+                        .insert(&id, digest, token_info(), basis, u32::MAX, &EVENT)
+                        .await
+                        .unwrap()
+                    {
                         AccessTokenInsertion::Stored(next) => serial = next,
                         AccessTokenInsertion::BasisGone => return,
-                        AccessTokenInsertion::NoSuchInstance => panic!("it exists"),
+                        AccessTokenInsertion::NoSuchInstance | AccessTokenInsertion::TooMany => {
+                            panic!("neither")
+                        }
                     }
                 }
             });

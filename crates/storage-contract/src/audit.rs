@@ -86,7 +86,7 @@ pub async fn a_change_appends_its_event(fixture: &Fixture) {
     let issued = event(Operation::IssueAccessToken);
     let token = stores
         .access_tokens
-        .insert(id, digest(1), token_info(), TokenBasis::Operator, &issued)
+        .insert(id, digest(1), token_info(), TokenBasis::Operator, u32::MAX, &issued)
         .await
         .unwrap();
     let AccessTokenInsertion::Stored(serial) = token else { panic!("the instance is there") };
@@ -126,7 +126,7 @@ pub async fn an_operation_without_effect_appends_no_event(fixture: &Fixture) {
     assert_eq!(insertion, OtpDeviceInsertion::NoSuchInstance);
     let insertion = stores
         .access_tokens
-        .insert(&nobody, digest(1), token_info(), TokenBasis::Operator, nothing)
+        .insert(&nobody, digest(1), token_info(), TokenBasis::Operator, u32::MAX, nothing)
         .await;
     assert_eq!(insertion.unwrap(), AccessTokenInsertion::NoSuchInstance);
     assert!(!stores.otp_devices.replace(&shop.id, &other, &other, nothing).await.unwrap());

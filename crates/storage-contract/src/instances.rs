@@ -266,6 +266,7 @@ pub async fn removing_an_instance_leaves_no_orphans_under_load(fixture: &Fixture
                     digest(number),
                     token_info(),
                     TokenBasis::Operator,
+                    u32::MAX,
                     &EVENT,
                 );
                 let _either: AccessTokenInsertion = insertion.await.unwrap();

@@ -143,6 +143,7 @@ macro_rules! storage_contract {
                 concurrent_token_lookups_find_their_own_tokens,
                 a_token_of_another_instance_is_unknown,
                 a_token_is_stored_if_its_basis_holds,
+                valid_tokens_are_limited,
                 all_tokens_of_an_instance_are_removed,
                 exchanges_do_not_survive_the_removal_of_all_tokens,
                 a_password_is_reset_with_the_removal_of_all_tokens,

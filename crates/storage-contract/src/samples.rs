@@ -87,7 +87,7 @@ pub(crate) async fn stored_token(
 ) -> AccessTokenSerial {
     let insertion = stores
         .access_tokens
-        .insert(instance, digest(number), token_info(), TokenBasis::Operator, &EVENT)
+        .insert(instance, digest(number), token_info(), TokenBasis::Operator, u32::MAX, &EVENT)
         .await;
     match insertion.unwrap() {
         AccessTokenInsertion::Stored(serial) => serial,

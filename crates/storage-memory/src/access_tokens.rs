@@ -22,6 +22,7 @@ impl AccessTokenStore for Memory {
         digest: AccessTokenDigest,
         info: AccessTokenInfo,
         basis: TokenBasis,
+        max_live: u32,
         event: &AuditEvent,
     ) -> StoreResult<AccessTokenInsertion> {
         let contents = &mut *self.lock();
@@ -30,6 +31,11 @@ impl AccessTokenStore for Memory {
         };
         if !holds(&basis, owner) {
             return Ok(AccessTokenInsertion::BasisGone);
+        }
+        let is_live = |token: &StoredAccessToken| !token.info.expiration.is_over(info.created);
+        let live = owner.access_tokens.iter().filter(|(_, token)| is_live(token)).count();
+        if u32::try_from(live).is_ok_and(|live| live >= max_live) {
+            return Ok(AccessTokenInsertion::TooMany);
         }
         if owner.access_tokens.iter().any(|(other, _)| *other == digest) {
             return Err(StoreError::Write("the digest is stored already".into()));

@@ -1,4 +1,4 @@
-//! Queries that check the basis of a new access token. They find a row if the basis holds.
+//! Queries that check whether a new access token may be stored.
 
 use diesel::dsl::auto_type;
 use diesel::prelude::*;
@@ -25,4 +25,17 @@ pub fn token<'a>(instance: &'a str, serial: i64, now: i64) -> _ {
         .filter(access_tokens::serial.eq(serial))
         .filter(access_tokens::expires_at.is_null().or(access_tokens::expires_at.gt(now)))
         .select(access_tokens::serial)
+}
+
+/// Finds a row if an instance has more than `others` access tokens that expire after `now`, in
+/// seconds since the epoch.
+#[must_use]
+#[auto_type(no_type_alias)]
+pub fn tokens<'a>(instance: &'a str, others: i64, now: i64) -> _ {
+    access_tokens::table
+        .filter(access_tokens::instance_id.eq(instance))
+        .filter(access_tokens::expires_at.is_null().or(access_tokens::expires_at.gt(now)))
+        .select(access_tokens::serial)
+        .offset(others)
+        .limit(1_i64)
 }

@@ -95,7 +95,8 @@ pub struct NewAccessTokenRow {
     pub instance_id: String,
     digest: Vec<u8>,
     scope: String,
-    created_at: i64,
+    /// When the token is created, in seconds since the epoch.
+    pub created_at: i64,
     expires_at: Option<i64>,
     description: String,
 }

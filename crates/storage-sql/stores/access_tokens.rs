@@ -22,10 +22,11 @@ impl AccessTokenStore for SqlStores {
         digest: AccessTokenDigest,
         info: AccessTokenInfo,
         basis: TokenBasis,
+        max_live: u32,
         event: &AuditEvent,
     ) -> StoreResult<AccessTokenInsertion> {
         let row = NewAccessTokenRow::new(instance, &digest, &info);
-        self.insert_access_token(row, basis, event).await
+        self.insert_access_token(row, basis, max_live, event).await
     }
 
     async fn find(

@@ -6,13 +6,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Barrier};
 
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     "20261124000000",
     "20261124060000",
     "20261124070000",
     "20261124090000",
     "20261126000000",
     "20261127000000",
+    "20261127100000",
 ];
 
 fn open(path: PathBuf) -> SqliteBackend {

@@ -105,6 +105,9 @@ impl ErrorAnswer {
                 let code = Code::GenericTokenPermissionInsufficient;
                 return Self { detail: Some(permission.to_string()), ..code.into() };
             }
+            Error::TooManyAccessTokens { .. } => {
+                return Self { detail: Some(error.to_string()), ..Code::GenericForbidden.into() };
+            }
             Error::ScopeExceeded => Code::GenericTokenPermissionInsufficient,
             Error::AccessTokenUnknown => Code::MerchantGenericAccessTokenUnknown,
             Error::OtpDeviceConflict => Code::MerchantPrivatePostOtpDevicesConflictOtpDeviceExists,

@@ -98,6 +98,8 @@ error_codes! {
         "The request body could not be decompressed.",
     GenericUploadExceedsLimit = 32 "GENERIC_UPLOAD_EXCEEDS_LIMIT" TooLarge
         "The request body is larger than allowed.",
+    GenericForbidden = 44 "GENERIC_FORBIDDEN" Forbidden
+        "The request is understood, but it is not permitted.",
     GenericDbStartFailed = 51 "GENERIC_DB_START_FAILED" Failed [Busy]
         "The database could not be reached.",
     GenericDbStoreFailed = 52 "GENERIC_DB_STORE_FAILED" Failed

@@ -100,6 +100,10 @@ fn answers_have_details_and_the_time_of_a_retry() {
     let answer = check(&missing, operation, 16, ErrorClass::Forbidden);
     assert_eq!(answer.detail.as_deref(), Some("otp-devices-write"));
 
+    let full = Error::TooManyAccessTokens { limit: 7 };
+    let answer = check(&full, Operation::LogIn, 44, ErrorClass::Forbidden);
+    assert!(answer.detail.is_some_and(|detail| detail.contains('7')));
+
     let rule = Error::OtpDeviceInvalid(OtpDeviceError::EmptyKey);
     let answer = check(&rule, Operation::ChangeOtpDevice, 22, ErrorClass::Malformed);
     assert_eq!(answer.detail, Some(OtpDeviceError::EmptyKey.to_string()));

@@ -1,8 +1,8 @@
 //! Building blocks of network transports, independent of a framework.
 //!
 //! A transport binds its address with [`Listener::bind`], encrypts with a [`Certificate`], keeps to
-//! [`ConnectionPermits`], [`AddressPermits`] and the [`Limits`] of the service, and records each request as an
-//! [`AnsweredRequest`]. None of this depends on a wire format.
+//! [`ConnectionPermits`], [`AddressPermits`] and the [`Limits`] of the service, and records each
+//! request as an [`AnsweredRequest`]. None of this depends on a wire format.
 
 mod address_permits;
 mod certificate;

@@ -36,6 +36,7 @@ pub(super) fn explain(error: Error) -> anyhow::Error {
         | Error::TooManyPasswords { .. }
         | Error::PermissionMissing(_)
         | Error::ScopeExceeded
+        | Error::TooManyAccessTokens { .. }
         | Error::OtpDeviceContended
         | Error::OtpDeviceInvalid(_)
         | Error::NoRandomness(_)

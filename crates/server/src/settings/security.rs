@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use merchant_otp_application::PasswordUse;
 use serde::{Deserialize, Serialize};
+
+use super::integer::Bounded;
 use thiserror::Error;
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -16,6 +18,8 @@ pub(crate) struct Security {
     pub(crate) master_keys: Vec<MasterKeySource>,
     password_as_token: PasswordAsToken,
     require_old_password: bool,
+    /// Of an instance.
+    max_access_tokens: Bounded<1, 1_000_000>,
 }
 
 /// Where the password of an instance is accepted in place of an access token.
@@ -35,6 +39,11 @@ impl Security {
             PasswordAsToken::LogIn => PasswordUse::LogIn,
             PasswordAsToken::Off => PasswordUse::Nowhere,
         }
+    }
+
+    /// The maximum number of valid access tokens of an instance.
+    pub(crate) fn max_access_tokens(&self) -> u32 {
+        self.max_access_tokens.get_as()
     }
 
     /// Whether a change of the password over a transport needs the old one.

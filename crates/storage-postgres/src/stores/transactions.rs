@@ -47,11 +47,12 @@ impl SqlStores {
         self.change(event, statement).await
     }
 
-    /// Stores an access token if its basis holds.
+    /// Stores an access token if its basis holds and there are not too many.
     pub(super) async fn insert_access_token(
         &self,
         row: NewAccessTokenRow,
         basis: TokenBasis,
+        max_live: u32,
         event: &AuditEvent,
     ) -> StoreResult<AccessTokenInsertion> {
         let event = event.clone();
@@ -59,11 +60,12 @@ impl SqlStores {
             connection
                 .transaction(async move |connection| {
                     // Excludes a concurrent removal of all tokens, or a change of the password:
-                    // both lock the instance before they change anything.
+                    // both lock the instance before they change anything. Excludes other
+                    // insertions as well, so that the tokens can be counted.
                     let instance = instances::table
                         .find(&row.instance_id)
                         .select(instances::id)
-                        .for_share()
+                        .for_no_key_update()
                         .get_result::<String>(connection)
                         .await
                         .optional()?;
@@ -72,6 +74,11 @@ impl SqlStores {
                     }
                     if !holds(connection, &basis, &row.instance_id).await? {
                         return Ok(AccessTokenInsertion::BasisGone);
+                    }
+                    let others = i64::from(max_live.saturating_sub(1));
+                    let full = basis::tokens(&row.instance_id, others, row.created_at);
+                    if full.get_result::<i64>(connection).await.optional()?.is_some() {
+                        return Ok(AccessTokenInsertion::TooMany);
                     }
                     let serial: i64 = diesel::insert_into(access_tokens::table)
                         .values(row)

@@ -60,11 +60,12 @@ impl SqlStores {
         self.transaction(unit).await
     }
 
-    /// Stores an access token if its basis holds.
+    /// Stores an access token if its basis holds and there are not too many.
     pub(super) async fn insert_access_token(
         &self,
         row: NewAccessTokenRow,
         basis: TokenBasis,
+        max_live: u32,
         event: &AuditEvent,
     ) -> StoreResult<AccessTokenInsertion> {
         let event = event.clone();
@@ -75,6 +76,11 @@ impl SqlStores {
             }
             if !holds(connection, &basis, &row.instance_id)? {
                 return Ok(AccessTokenInsertion::BasisGone);
+            }
+            let others = i64::from(max_live.saturating_sub(1));
+            let full = basis::tokens(&row.instance_id, others, row.created_at);
+            if full.get_result::<i64>(connection).optional()?.is_some() {
+                return Ok(AccessTokenInsertion::TooMany);
             }
             let serial = take_serials(connection, "access_tokens", 1)?;
             diesel::insert_into(access_tokens::table)

@@ -32,6 +32,12 @@ use crate::state::State;
     responses(
         (status = 200, description = "The access token.", body = LoginTokenSuccessResponse),
         (
+            status = 403,
+            description = "The scope exceeds that of the presented token (16), or the instance has \
+                           too many valid access tokens (44).",
+            body = ErrorDetail
+        ),
+        (
             status = 429,
             description = "Too many log-ins failed, or too many passwords are being hashed (2015). \
                            `Retry-After` is the time to wait.",
