@@ -1,0 +1,116 @@
+//! Errors of a file as a whole.
+
+use thiserror::Error;
+
+use crate::{Format, limits};
+
+/// A reason why a file cannot be read. It contains no value of the file.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum FileError {
+    /// More than [`limits::MAX_FILE_BYTES`].
+    #[error("the file has more than {} MiB", limits::MAX_FILE_BYTES / 1024 / 1024)]
+    TooLarge,
+    /// More than [`limits::MAX_ENTRIES`].
+    #[error("the file has more than {} entries; split it", limits::MAX_ENTRIES)]
+    TooManyEntries,
+    /// More than [`limits::MAX_COLUMNS`].
+    #[error("line {0}: more than {max} columns", max = limits::MAX_COLUMNS)]
+    TooManyColumns(u64),
+    /// Nothing but blanks.
+    #[error("the file is empty")]
+    Empty,
+    /// Text in an unknown encoding, such as Windows-1252.
+    #[error("line {0}: the file is not UTF-8; save it as UTF-8 (in Excel: CSV UTF-8)")]
+    NotUtf8(u64),
+    /// Damaged UTF-16.
+    #[error("the file is damaged UTF-16; save it as UTF-8 (in Excel: CSV UTF-8)")]
+    NotUtf16,
+    /// A format that is recognised and not read.
+    #[error("{0}")]
+    Unsupported(Unsupported),
+    /// A file of another format than the one of the options.
+    #[error("the file is not in the format {}", .0.name())]
+    OtherFormat(Format),
+    /// A first line without the names of the columns.
+    #[error(
+        "the first line does not have the names of the columns: otp_device_id, \
+         otp_device_description, otp_key; add it, or use --columns ID=A,KEY=B,DESCRIPTION=C"
+    )]
+    NoHeader,
+    /// A column that is missing.
+    #[error("the first line has no column {0}")]
+    MissingColumn(&'static str),
+    /// A column that is there twice.
+    #[error("the first line has the column {0} twice")]
+    DuplicateColumn(&'static str),
+    /// A column with an unknown name, by its number from 1.
+    #[error(
+        "column {0} of the first line is unknown; the columns are otp_device_id, \
+         otp_device_description, otp_key, otp_algorithm, otp_ctr"
+    )]
+    UnknownColumn(usize),
+    /// A column of the option `columns` that the table does not have.
+    #[error("--columns: the table does not have the column for {0}")]
+    NoSuchColumn(&'static str),
+    /// A line `sep=` with a separator that is not supported.
+    #[error("line 1: the separator is none of ; , | and tab")]
+    Separator,
+}
+
+/// A format that is recognised and not read. `Display` has its name and what to do instead.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum Unsupported {
+    /// A list of ids and keys without the names of the columns.
+    #[error(
+        "the file is a list of seeds as plain text; make a CSV file of it with the first line \
+         otp_device_id,otp_device_description,otp_key"
+    )]
+    SeedList,
+    /// A message of PGP.
+    #[error(
+        "the file is encrypted with PGP; decrypt it into the import: gpg -d FILE | merchant-otp device import -"
+    )]
+    Pgp,
+    /// An archive that is not a workbook.
+    #[error("the file is an archive; unpack it, and import the file inside")]
+    Archive,
+    /// PDF.
+    #[error("the file is a PDF document; ask the vendor for the seeds as CSV or PSKC")]
+    Pdf,
+    /// A picture.
+    #[error("the file is a picture; scan its QR code, and import the text (otpauth://…)")]
+    Picture,
+    /// A workbook in the old binary format, or with a password.
+    #[error("the file is an old or encrypted Office document; save it as .xlsx without a password")]
+    OldOffice,
+    /// A spreadsheet of `OpenDocument`.
+    #[error("the file is an OpenDocument spreadsheet; save it as .xlsx or CSV UTF-8")]
+    OpenDocument,
+    /// An encrypted vault of Aegis.
+    #[error("the file is an encrypted export of Aegis; export again, without encryption")]
+    EncryptedAegis,
+    /// An encrypted backup of andOTP.
+    #[error("the file is an encrypted backup of andOTP; make a plain-text backup (JSON)")]
+    EncryptedAndOtp,
+    /// XML of `SafeNet`.
+    #[error("the file is XML of SafeNet (eToken); ask the vendor for PSKC, or make a CSV file")]
+    SafeNet,
+    /// XML of `SafeID`.
+    #[error("the file is XML of SafeID; ask the vendor for PSKC, or make a CSV file")]
+    SafeId,
+    /// Other XML.
+    #[error(
+        "the file is XML, but not PSKC (RFC 6030); ask the vendor for PSKC, or make a CSV file"
+    )]
+    OtherXml,
+    /// Other JSON.
+    #[error(
+        "the file is JSON, but no export of Aegis or andOTP; export otpauth:// URIs, or make a CSV file"
+    )]
+    OtherJson,
+    /// Other binary data.
+    #[error(
+        "the format of the file is unknown; import CSV, an Excel workbook, PSKC or otpauth:// URIs"
+    )]
+    Binary,
+}

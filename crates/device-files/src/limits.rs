@@ -1,0 +1,16 @@
+//! The limits that bound the time and the memory of reading a file.
+
+/// The maximum size of a file, in bytes: 64 MiB.
+pub const MAX_FILE_BYTES: usize = 64 * 1024 * 1024;
+
+/// The maximum number of entries of a file.
+pub const MAX_ENTRIES: usize = 1_000_000;
+
+/// The maximum number of columns of a table.
+pub const MAX_COLUMNS: usize = 256;
+
+/// The maximum number of lines of a quoted field.
+pub const MAX_FIELD_LINES: usize = 100;
+
+/// The maximum length of a field, in bytes: twice the longest description.
+pub const MAX_FIELD_BYTES: usize = 128 * 1024;
