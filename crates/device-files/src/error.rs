@@ -52,6 +52,12 @@ pub enum FileError {
     /// A column of the option `columns` that the table does not have.
     #[error("--columns: the table does not have the column for {0}")]
     NoSuchColumn(&'static str),
+    /// A JSON document of more than [`limits::MAX_JSON_BYTES`].
+    #[error("the JSON document has more than {} MiB", limits::MAX_JSON_BYTES / 1024 / 1024)]
+    DocumentTooLarge,
+    /// A damaged JSON document, or one with too much nesting.
+    #[error("line {0}: the JSON document is damaged")]
+    Json(u64),
     /// A line `sep=` with a separator that is not supported.
     #[error("line 1: the separator is none of ; , | and tab")]
     Separator,

@@ -15,6 +15,16 @@ pub enum Format {
     Entra,
     /// The log of the Yubico personalization tool: `yubico`.
     Yubico,
+    /// `otpauth://` URIs, one on a line: `otpauth`.
+    #[strum(serialize = "otpauth")]
+    OtpAuth,
+    /// The export of Google Authenticator, `otpauth-migration://`: `google-migration`.
+    GoogleMigration,
+    /// The plain export of Aegis: `aegis`.
+    Aegis,
+    /// The plain backup of andOTP: `andotp`.
+    #[strum(serialize = "andotp")]
+    AndOtp,
 }
 
 impl Format {

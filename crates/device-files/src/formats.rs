@@ -1,14 +1,22 @@
 //! The readers, one module per format.
 
+mod aegis;
+mod andotp;
 mod csv;
 mod entra;
+mod json;
+mod migration;
 mod oath_csv;
+mod otpauth;
 mod yubico;
 
 pub(crate) use self::csv::is_column as is_csv_column;
 pub(crate) use self::yubico::is_type as is_yubico_type;
+use serde_json::Value;
+
 use crate::draft::Collector;
 use crate::table::{Row, lex};
+use crate::text::trim;
 use crate::{DeviceFile, FileError, Format, Options, recognise};
 
 pub(crate) fn read(bytes: &[u8], options: &Options) -> Result<DeviceFile, FileError> {
@@ -17,13 +25,53 @@ pub(crate) fn read(bytes: &[u8], options: &Options) -> Result<DeviceFile, FileEr
     }
     let text = recognise::decoded(bytes)?;
     recognise::text(&text)?;
-    let rows = lex(&text)?;
-    let format = match options.format {
-        Some(format) => format,
-        None => table_format(&rows, options)?,
-    };
+    let start = trim(&text);
+    match options.format {
+        Some(format) => read_text(format, &text, options),
+        None if migration::is_uri(start) => read_text(Format::GoogleMigration, &text, options),
+        None if otpauth::is_uri(start) => read_text(Format::OtpAuth, &text, options),
+        None if start.starts_with(['{', '[']) => {
+            let document = json::parse(&text)?;
+            let format = json::format(&document)?;
+            read_json(format, &document, options)
+        }
+        None => {
+            let rows = lex(&text)?;
+            let format = table_format(&rows, options)?;
+            let mut collector = Collector::new(format, options);
+            read_table(format, &rows, options, &mut collector)?;
+            Ok(collector.finish())
+        }
+    }
+}
+
+/// Reads text in a known format.
+fn read_text(format: Format, text: &str, options: &Options) -> Result<DeviceFile, FileError> {
     let mut collector = Collector::new(format, options);
-    read_table(format, &rows, options, &mut collector)?;
+    match format {
+        Format::OtpAuth | Format::GoogleMigration => otpauth::read(text, &mut collector)?,
+        Format::Aegis | Format::AndOtp => {
+            let document = json::parse(text)?;
+            // The format is checked, because an encrypted export has its own message.
+            let found = json::format(&document)?;
+            if found != format {
+                return Err(FileError::OtherFormat(format));
+            }
+            return read_json(format, &document, options);
+        }
+        Format::Csv | Format::OathCsv | Format::Entra | Format::Yubico => {
+            read_table(format, &lex(text)?, options, &mut collector)?;
+        }
+    }
+    Ok(collector.finish())
+}
+
+fn read_json(format: Format, document: &Value, options: &Options) -> Result<DeviceFile, FileError> {
+    let mut collector = Collector::new(format, options);
+    match format {
+        Format::AndOtp => andotp::read(document, &mut collector)?,
+        _ => aegis::read(document, &mut collector)?,
+    }
     Ok(collector.finish())
 }
 
@@ -43,5 +91,8 @@ fn read_table(
         Format::OathCsv => oath_csv::read(rows, options, collector),
         Format::Entra => entra::read(rows, options, collector),
         Format::Yubico => yubico::read(rows, collector),
+        Format::OtpAuth | Format::GoogleMigration | Format::Aegis | Format::AndOtp => {
+            Err(FileError::OtherFormat(format))
+        }
     }
 }

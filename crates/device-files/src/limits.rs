@@ -6,6 +6,9 @@ pub const MAX_FILE_BYTES: usize = 64 * 1024 * 1024;
 /// The maximum number of entries of a file.
 pub const MAX_ENTRIES: usize = 1_000_000;
 
+/// The maximum size of a JSON document, in bytes: 16 MiB. Its tree is several times larger.
+pub const MAX_JSON_BYTES: usize = 16 * 1024 * 1024;
+
 /// The maximum number of columns of a table.
 pub const MAX_COLUMNS: usize = 256;
 
