@@ -58,6 +58,29 @@ pub enum FileError {
     /// A damaged JSON document, or one with too much nesting.
     #[error("line {0}: the JSON document is damaged")]
     Json(u64),
+    /// A damaged XML document.
+    #[error("line {0}: the XML document is damaged")]
+    Xml(u64),
+    /// A document type, or an entity that XML does not define.
+    #[error("line {0}: the XML document has a document type or entities, which are not accepted")]
+    XmlEntity(u64),
+    /// An XML document with too much nesting, too large parts, or too many attributes.
+    #[error("line {0}: the XML document exceeds the limits of nesting or size")]
+    XmlLimits(u64),
+    /// A file that is encrypted with a pre-shared key.
+    #[error("the keys are encrypted with a key that the vendor sends separately; use --key-file")]
+    KeyNeeded,
+    /// A file that is encrypted with a passphrase.
+    #[error("the keys are encrypted with a passphrase; use --passphrase-file")]
+    PassphraseNeeded,
+    /// A secret that decrypts nothing.
+    #[error("the key or passphrase is wrong, or the file was changed")]
+    WrongSecret,
+    /// An encryption, key derivation or MAC that is not supported.
+    #[error(
+        "the encryption is not supported; ask the vendor for AES-CBC with HMAC and a key or PBKDF2"
+    )]
+    Encryption,
     /// A line `sep=` with a separator that is not supported.
     #[error("line 1: the separator is none of ; , | and tab")]
     Separator,
@@ -98,6 +121,9 @@ pub enum Unsupported {
     /// An encrypted backup of andOTP.
     #[error("the file is an encrypted backup of andOTP; make a plain-text backup (JSON)")]
     EncryptedAndOtp,
+    /// A draft of PSKC, before RFC 6030.
+    #[error("the file is an old draft of PSKC; ask the vendor for PSKC of RFC 6030")]
+    OldPskc,
     /// XML of `SafeNet`.
     #[error("the file is XML of SafeNet (eToken); ask the vendor for PSKC, or make a CSV file")]
     SafeNet,

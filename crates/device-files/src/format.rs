@@ -15,6 +15,8 @@ pub enum Format {
     Entra,
     /// The log of the Yubico personalization tool: `yubico`.
     Yubico,
+    /// PSKC (RFC 6030), plain or encrypted: `pskc`.
+    Pskc,
     /// `otpauth://` URIs, one on a line: `otpauth`.
     #[strum(serialize = "otpauth")]
     OtpAuth,

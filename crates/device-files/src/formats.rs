@@ -8,6 +8,7 @@ mod json;
 mod migration;
 mod oath_csv;
 mod otpauth;
+mod pskc;
 mod yubico;
 
 pub(crate) use self::csv::is_column as is_csv_column;
@@ -30,6 +31,7 @@ pub(crate) fn read(bytes: &[u8], options: &Options) -> Result<DeviceFile, FileEr
         Some(format) => read_text(format, &text, options),
         None if migration::is_uri(start) => read_text(Format::GoogleMigration, &text, options),
         None if otpauth::is_uri(start) => read_text(Format::OtpAuth, &text, options),
+        None if start.starts_with('<') => read_text(Format::Pskc, &text, options),
         None if start.starts_with(['{', '[']) => {
             let document = json::parse(&text)?;
             let format = json::format(&document)?;
@@ -50,6 +52,7 @@ fn read_text(format: Format, text: &str, options: &Options) -> Result<DeviceFile
     let mut collector = Collector::new(format, options);
     match format {
         Format::OtpAuth | Format::GoogleMigration => otpauth::read(text, &mut collector)?,
+        Format::Pskc => pskc::read(text, options, &mut collector)?,
         Format::Aegis | Format::AndOtp => {
             let document = json::parse(text)?;
             // The format is checked, because an encrypted export has its own message.
@@ -91,8 +94,10 @@ fn read_table(
         Format::OathCsv => oath_csv::read(rows, options, collector),
         Format::Entra => entra::read(rows, options, collector),
         Format::Yubico => yubico::read(rows, collector),
-        Format::OtpAuth | Format::GoogleMigration | Format::Aegis | Format::AndOtp => {
-            Err(FileError::OtherFormat(format))
-        }
+        Format::Pskc
+        | Format::OtpAuth
+        | Format::GoogleMigration
+        | Format::Aegis
+        | Format::AndOtp => Err(FileError::OtherFormat(format)),
     }
 }

@@ -25,6 +25,7 @@ mod recognise;
 mod table;
 mod text;
 mod token;
+mod xml;
 
 pub use device_file::{DeviceFile, Entry, Fields, RejectedRow, Warning, WarningKind};
 pub use error::{FileError, Unsupported};

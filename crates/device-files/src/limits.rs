@@ -9,6 +9,18 @@ pub const MAX_ENTRIES: usize = 1_000_000;
 /// The maximum size of a JSON document, in bytes: 16 MiB. Its tree is several times larger.
 pub const MAX_JSON_BYTES: usize = 16 * 1024 * 1024;
 
+/// The maximum depth of an XML document, below its root.
+pub const MAX_XML_DEPTH: usize = 32;
+
+/// The maximum number of tags and texts of a part of an XML document, which is one key.
+pub const MAX_XML_PART: usize = 10_000;
+
+/// The maximum number of attributes of an XML element.
+pub const MAX_XML_ATTRIBUTES: usize = 64;
+
+/// The maximum number of iterations of a key derivation: some seconds.
+pub const MAX_ITERATIONS: u32 = 5_000_000;
+
 /// The maximum number of columns of a table.
 pub const MAX_COLUMNS: usize = 256;
 

@@ -1,0 +1,193 @@
+//! PSKC (RFC 6030), plain or encrypted.
+
+mod decryption;
+
+use std::collections::HashMap;
+
+use data_encoding::BASE64;
+use zeroize::Zeroizing;
+
+use self::decryption::Decryption;
+use crate::draft::{Collector, Draft, Key};
+use crate::text::is_blank;
+use crate::token::{Digits, Hash, Kind, Number, Token};
+use crate::xml::{Document, Element};
+use crate::{Fields, FileError, Options, Place, Reason, Unsupported, limits};
+
+/// The format of an XML document, by its root.
+pub(crate) fn recognise(text: &str) -> Result<(), FileError> {
+    let document = Document::open(text)?;
+    let is_safe_id = |text: &str| text.to_ascii_lowercase().contains("safeid");
+    let start: String = text.chars().take(1024).collect();
+    Err(FileError::Unsupported(match document.root.as_str() {
+        "KeyContainer" => return Ok(()),
+        _ if is_safe_id(&start) => Unsupported::SafeId,
+        "Tokens" => Unsupported::SafeNet,
+        _ => Unsupported::OtherXml,
+    }))
+}
+
+pub(super) fn read(
+    text: &str,
+    options: &Options,
+    collector: &mut Collector<'_>,
+) -> Result<(), FileError> {
+    recognise(text)?;
+    let mut document = Document::open(text)?;
+    let mut reader = PskcReader::default();
+    while let Some(part) = document.next_child()? {
+        match part.name.as_str() {
+            "EncryptionKey" => reader.encryption_key = Some(part),
+            "MACMethod" => reader.mac_method = Some(part),
+            "KeyPackage" => {
+                for key in part.children("Key") {
+                    reader.read_key(&part, key, options)?;
+                }
+            }
+            "Device" => return Err(FileError::Unsupported(Unsupported::OldPskc)),
+            _ => {}
+        }
+    }
+    reader.finish(collector)
+}
+
+#[derive(Default)]
+struct PskcReader {
+    encryption_key: Option<Element>,
+    mac_method: Option<Element>,
+    decryption: Option<Decryption>,
+    keys: Vec<FoundKey>,
+}
+
+struct FoundKey {
+    /// The serial number of the device, which several keys may have.
+    serial: String,
+    key_id: String,
+    draft: Draft,
+}
+
+impl PskcReader {
+    fn read_key(
+        &mut self,
+        package: &Element,
+        key: &Element,
+        options: &Options,
+    ) -> Result<(), FileError> {
+        if self.keys.len() >= limits::MAX_ENTRIES {
+            return Err(FileError::TooManyEntries);
+        }
+        let of_device = |name| package.find(&["DeviceInfo", name]).map_or("", Element::text);
+        let serial = of_device("SerialNo");
+        let parts = [of_device("Manufacturer"), of_device("Model"), serial];
+        let parts = parts.into_iter().filter(|part| !part.is_empty());
+        let description = Zeroizing::new(parts.collect::<Vec<_>>().join(" "));
+        let mut reasons = Vec::new();
+        let token = token(key, &mut reasons);
+        let secret = match self.secret(key, options)? {
+            Ok(secret) => Key::Bytes(secret),
+            Err(reason) => {
+                reasons.push((None, reason));
+                Key::None
+            }
+        };
+        let place = Place::Entry(u64::try_from(self.keys.len()).unwrap_or(u64::MAX) + 1);
+        let fields = Fields { description, ..Fields::default() };
+        self.keys.push(FoundKey {
+            serial: serial.to_owned(),
+            key_id: key.attribute("Id").unwrap_or_default().to_owned(),
+            draft: Draft { place, fields, key: secret, token, reasons },
+        });
+        Ok(())
+    }
+
+    /// The secret of a key, or the reason why it has none.
+    fn secret(
+        &mut self,
+        key: &Element,
+        options: &Options,
+    ) -> Result<Result<Zeroizing<Vec<u8>>, Reason>, FileError> {
+        let Some(secret) = key.find(&["Data", "Secret"]) else { return Ok(Err(Reason::NoKey)) };
+        if let Some(plain) = secret.find(&["PlainValue"]) {
+            return Ok(base64(plain.text()).ok_or(Reason::NotBase64));
+        }
+        let Some(encrypted) = secret.find(&["EncryptedValue"]) else {
+            return Ok(Err(Reason::NoKey));
+        };
+        let decryption = match &self.decryption {
+            Some(decryption) => decryption,
+            None => self.decryption.insert(Decryption::new(
+                self.encryption_key.as_ref(),
+                self.mac_method.as_ref(),
+                options,
+            )?),
+        };
+        Ok(decryption.decrypt(encrypted, secret.find(&["ValueMAC"])))
+    }
+
+    fn finish(self, collector: &mut Collector<'_>) -> Result<(), FileError> {
+        // If nothing can be decrypted, the secret is wrong, and no row can be corrected.
+        let is_refused = |key: &FoundKey| {
+            let mut reasons = key.draft.reasons.iter();
+            reasons.any(|(_, reason)| matches!(reason, Reason::MacMismatch | Reason::Decryption))
+        };
+        if !self.keys.is_empty() && self.keys.iter().all(is_refused) {
+            return Err(FileError::WrongSecret);
+        }
+        let mut uses: HashMap<String, usize> = HashMap::new();
+        for key in &self.keys {
+            *uses.entry(key.serial.clone()).or_default() += 1;
+        }
+        for FoundKey { serial, key_id, mut draft } in self.keys {
+            let is_unique = uses.get(&serial) == Some(&1);
+            let id = match (serial.is_empty(), is_unique) {
+                (true, _) => key_id,
+                (false, true) => serial,
+                (false, false) => format!("{serial}-{key_id}"),
+            };
+            draft.fields.id = Zeroizing::new(id);
+            collector.add(draft)?;
+        }
+        Ok(())
+    }
+}
+
+/// What the parameters of a key state about the token.
+fn token(key: &Element, reasons: &mut Vec<(Option<Place>, Reason)>) -> Token {
+    let algorithm = key.attribute("Algorithm").unwrap_or_default();
+    let name = algorithm.rsplit([':', '#']).next().unwrap_or_default();
+    let format = key.find(&["AlgorithmParameters", "ResponseFormat"]);
+    let parameter = |name| format.and_then(|format| format.attribute(name));
+    if parameter("Encoding").is_some_and(|encoding| !encoding.eq_ignore_ascii_case("DECIMAL"))
+        || parameter("CheckDigits").is_some_and(|check| matches!(check, "true" | "1"))
+    {
+        reasons.push((None, Reason::Encoding));
+    }
+    let data = |name| key.find(&["Data", name]);
+    let number = |element: &Element| {
+        element.find(&["PlainValue"]).map_or(Number::Unknown, |value| Number::parse(value.text()))
+    };
+    let kind = Kind::parse(name);
+    // Only a time-based key has a start of its steps.
+    let start = data("Time").filter(|_| kind == Kind::Totp).map(number);
+    if start.is_some_and(|start| start != Number::Known(0)) {
+        reasons.push((None, Reason::StartTime));
+    }
+    let suite = key.find(&["AlgorithmParameters", "Suite"]).map(Element::text);
+    Token {
+        kind,
+        hash: suite.filter(|name| !name.is_empty()).map_or(Hash::Sha1, Hash::parse),
+        digits: parameter("Length")
+            .map_or(Digits::LeftOut, |text| Digits::Stated(Number::parse(text))),
+        period: data("TimeInterval").map(number),
+    }
+}
+
+/// Base64 in lines.
+fn base64(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let text: Zeroizing<String> =
+        Zeroizing::new(text.chars().filter(|character| !is_blank(*character)).collect());
+    BASE64.decode(text.as_bytes()).ok().map(Zeroizing::new)
+}
+
+#[cfg(test)]
+mod tests;
