@@ -17,7 +17,7 @@ const DEPENDENCIES: &[(&str, &str, &str)] = &[
         "async-trait fastrand getrandom metrics quick_cache serde serde_json thiserror tokio tracing zeroize",
     ),
     ("sealing", "domain ports", "chacha20poly1305 data-encoding getrandom sha2 thiserror zeroize"),
-    ("device-files", "domain", "aes cbc data-encoding encoding_rs hmac pbkdf2 prost quick-xml serde_json sha1 sha2 strum thiserror url zeroize"),
+    ("device-files", "domain", "aes cbc data-encoding encoding_rs hmac pbkdf2 prost quick-xml serde_json sha1 sha2 strum thiserror url zeroize zip"),
     ("taler-protocol", "application domain", ""),
     ("storage-contract", "domain ports", "data-encoding tokio"),
     ("storage-memory", "domain ports", "async-trait"),

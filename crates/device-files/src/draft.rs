@@ -22,6 +22,8 @@ pub(crate) struct Draft {
     pub(crate) token: Token,
     /// Reasons that the format found, with their places if they are more exact.
     pub(crate) reasons: Vec<(Option<Place>, Reason)>,
+    /// The cells of the id and the key, in a workbook.
+    pub(crate) cells: [Option<Place>; 2],
 }
 
 /// The key of an entry.
@@ -88,17 +90,30 @@ impl<'a> Collector<'a> {
     }
 
     fn device(&self, draft: Draft) -> Result<(OtpDevice, Option<WarningKind>), Box<RejectedRow>> {
-        let Draft { place, mut fields, key, token, mut reasons } = draft;
+        let Draft { place, mut fields, key, token, mut reasons, cells } = draft;
+        let [id_cell, key_cell] = cells;
         let digits = self.options.digits;
         reasons.extend(token.reasons(digits).into_iter().map(|reason| (None, reason)));
-        let mut or_reason = |reason: Reason| reasons.push((None, reason));
+        // A cell with a reason of its own, such as its number format, needs no other.
+        let is_known =
+            |cell: &Option<Place>| cell.is_some() && reasons.iter().any(|(place, _)| place == cell);
+        let is_id_known = is_known(&id_cell);
+        let mut or_reason = |place, reason: Reason| reasons.push((place, reason));
 
-        let id = id(&fields.id, &self.options.id_prefix).map_err(&mut or_reason).ok();
+        let id = id(&fields.id, &self.options.id_prefix);
+        let id = id.map_err(|reason| {
+            if !is_id_known {
+                or_reason(id_cell, reason);
+            }
+        });
+        let id = id.ok();
         let description = OtpDeviceDescription::parse(trim(&fields.description));
-        let description = description.map_err(|error| or_reason(Reason::Description(error))).ok();
-        let algorithm = algorithm(&fields.algorithm).map_err(&mut or_reason).ok();
+        let description =
+            description.map_err(|error| or_reason(None, Reason::Description(error))).ok();
+        let algorithm = algorithm(&fields.algorithm);
+        let algorithm = algorithm.map_err(|reason| or_reason(None, reason)).ok();
         if let Some(reason) = counter(&fields.counter) {
-            or_reason(reason);
+            or_reason(None, reason);
         }
         let key = match key {
             Key::Text(_) if trim(&fields.key).is_empty() => Err(Reason::NoKey),
@@ -108,7 +123,7 @@ impl<'a> Collector<'a> {
             }
             Key::None => Ok((OtpKey::default(), None)),
         };
-        let key = key.map_err(&mut or_reason).ok();
+        let key = key.map_err(|reason| or_reason(key_cell, reason)).ok();
         if let Some((key, _)) = &key
             && fields.key.is_empty()
         {

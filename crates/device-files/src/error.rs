@@ -81,6 +81,20 @@ pub enum FileError {
         "the encryption is not supported; ask the vendor for AES-CBC with HMAC and a key or PBKDF2"
     )]
     Encryption,
+    /// A damaged workbook.
+    #[error("the Excel workbook is damaged; save it again, or as CSV UTF-8")]
+    Workbook,
+    /// A workbook that is too large, before or after it is expanded.
+    #[error(
+        "the Excel workbook exceeds the limits of size; save the sheet of the devices as CSV UTF-8"
+    )]
+    WorkbookLimits,
+    /// A workbook without a sheet.
+    #[error("the Excel workbook has no sheet; save it again, or as CSV UTF-8")]
+    NoSheet,
+    /// A workbook without the sheet of the options, or without a visible one.
+    #[error("the Excel workbook does not have this sheet, or no visible one; use --sheet NAME")]
+    NoSuchSheet,
     /// A line `sep=` with a separator that is not supported.
     #[error("line 1: the separator is none of ; , | and tab")]
     Separator,

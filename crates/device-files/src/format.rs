@@ -9,6 +9,9 @@ use thiserror::Error;
 pub enum Format {
     /// The project's own CSV: `csv`. Its first line has the names of the columns.
     Csv,
+    /// An Excel workbook: `xlsx`. Its table is the project's own, or one of the other CSV formats.
+    #[strum(serialize = "xlsx")]
+    Workbook,
     /// OATH CSV of privacyIDEA, `LinOTP` and `NetIQ`: `oath-csv`. Serial, seed, type, digits, step.
     OathCsv,
     /// CSV of Microsoft Entra, as Token2 and other vendors send it: `entra`.
@@ -69,6 +72,6 @@ mod tests {
         }
         assert_eq!(Format::from_name("oath-csv"), Ok(Format::OathCsv));
         let error = Format::from_name("pdf").unwrap_err().to_string();
-        assert!(error.contains("csv, oath-csv, entra"), "{error}");
+        assert!(error.contains("csv, xlsx, oath-csv, entra"), "{error}");
     }
 }

@@ -9,6 +9,7 @@ mod migration;
 mod oath_csv;
 mod otpauth;
 mod pskc;
+mod workbook;
 mod yubico;
 
 pub(crate) use self::csv::is_column as is_csv_column;
@@ -23,6 +24,15 @@ use crate::{DeviceFile, FileError, Format, Options, recognise};
 pub(crate) fn read(bytes: &[u8], options: &Options) -> Result<DeviceFile, FileError> {
     if let Some(unsupported) = recognise::binary(bytes) {
         return Err(FileError::Unsupported(unsupported));
+    }
+    if workbook::is_archive(bytes) {
+        return match options.format {
+            None | Some(Format::Workbook) => workbook::read(bytes, options),
+            Some(format) => Err(FileError::OtherFormat(format)),
+        };
+    }
+    if options.format == Some(Format::Workbook) {
+        return Err(FileError::OtherFormat(Format::Workbook));
     }
     let text = recognise::decoded(bytes)?;
     recognise::text(&text)?;
@@ -52,6 +62,7 @@ fn read_text(format: Format, text: &str, options: &Options) -> Result<DeviceFile
     let mut collector = Collector::new(format, options);
     match format {
         Format::OtpAuth | Format::GoogleMigration => otpauth::read(text, &mut collector)?,
+        Format::Workbook => return Err(FileError::OtherFormat(format)),
         Format::Pskc => pskc::read(text, options, &mut collector)?,
         Format::Aegis | Format::AndOtp => {
             let document = json::parse(text)?;
@@ -94,7 +105,8 @@ fn read_table(
         Format::OathCsv => oath_csv::read(rows, options, collector),
         Format::Entra => entra::read(rows, options, collector),
         Format::Yubico => yubico::read(rows, collector),
-        Format::Pskc
+        Format::Workbook
+        | Format::Pskc
         | Format::OtpAuth
         | Format::GoogleMigration
         | Format::Aegis

@@ -21,6 +21,15 @@ pub const MAX_XML_ATTRIBUTES: usize = 64;
 /// The maximum number of iterations of a key derivation: some seconds.
 pub const MAX_ITERATIONS: u32 = 5_000_000;
 
+/// The maximum size of a workbook, in bytes: 16 MiB.
+pub const MAX_WORKBOOK_BYTES: usize = 16 * 1024 * 1024;
+
+/// The maximum size of the parts of a workbook after they are expanded, in bytes: 256 MiB.
+pub const MAX_EXPANDED_BYTES: u64 = 256 * 1024 * 1024;
+
+/// The maximum number of strings that the cells of a workbook share.
+pub const MAX_SHARED_STRINGS: usize = 2_000_000;
+
 /// The maximum number of columns of a table.
 pub const MAX_COLUMNS: usize = 256;
 

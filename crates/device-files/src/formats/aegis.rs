@@ -31,7 +31,14 @@ pub(super) fn read(document: &Value, collector: &mut Collector<'_>) -> Result<()
             ..Fields::default()
         };
         let key = Key::Text(KeyRule::Known(KeyFormat::Base32));
-        collector.add(Draft { place, fields, key, token, reasons: Vec::new() })?;
+        collector.add(Draft {
+            place,
+            fields,
+            key,
+            token,
+            reasons: Vec::new(),
+            cells: [None, None],
+        })?;
     }
     Ok(())
 }

@@ -23,7 +23,14 @@ pub(super) fn read(document: &Value, collector: &mut Collector<'_>) -> Result<()
         };
         let fields = Fields { id, description, key: text(entry, "secret"), ..Fields::default() };
         let key = Key::Text(KeyRule::Known(KeyFormat::Base32));
-        collector.add(Draft { place, fields, key, token, reasons: Vec::new() })?;
+        collector.add(Draft {
+            place,
+            fields,
+            key,
+            token,
+            reasons: Vec::new(),
+            cells: [None, None],
+        })?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 use crate::draft::{Collector, Draft, Key};
 use crate::key_text::{KeyRule, read_key};
 use crate::recognise::column_name;
-use crate::table::Row;
+use crate::table::{Row, column};
 use crate::token::{Digits, Hash, Kind, Number, Token};
 use crate::{Columns, Fields, FileError, Options, Reason, WarningKind};
 
@@ -101,10 +101,10 @@ impl Layout {
             let is_name = |cell: &crate::table::Cell| column_name(&cell.text) == column_name(name);
             let by_name = first.cells.iter().position(is_name);
             has_header |= by_name.is_some();
-            let position = by_name.or_else(|| by_letter(name));
+            let position = by_name.or_else(|| column(name));
             let position = position.ok_or(FileError::NoSuchColumn(option))?;
-            if let Some(column) = columns.get_mut(index) {
-                *column = Some(position);
+            if let Some(found) = columns.get_mut(index) {
+                *found = Some(position);
             }
         }
         // A first row without a key has the names of the columns.
@@ -144,19 +144,23 @@ impl Layout {
     fn draft(&self, row: &Row, rule: KeyRule) -> Draft {
         let mut reasons = Vec::new();
         let mut key = Key::Text(rule);
-        for column in [ID, KEY] {
-            let cell = self.columns.get(column).copied().flatten();
+        for index in [ID, KEY] {
+            let cell = self.columns.get(index).copied().flatten();
             let cell = cell.and_then(|position| row.cells.get(position));
             if let Some((place, reason)) = cell.and_then(|cell| cell.problem.clone()) {
                 reasons.push((Some(place), reason));
-                if column == KEY {
+                if index == KEY {
                     key = Key::None;
                 }
             }
         }
         let fields = self.fields(row);
         let token = token(&fields);
-        Draft { place: row.place.clone(), fields, key, token, reasons }
+        let cells = [ID, KEY].map(|index| {
+            let position = self.columns.get(index).copied().flatten();
+            position.and_then(|position| row.cell_place(position))
+        });
+        Draft { place: row.place.clone(), fields, key, token, reasons, cells }
     }
 }
 
@@ -170,19 +174,6 @@ fn token(fields: &Fields) -> Token {
         digits: stated(digits).map_or(Digits::Eight, Digits::Stated),
         period: stated(period),
     }
-}
-
-/// The position of a column that is named as in a spreadsheet: `A`, `B`, …, `IV`.
-fn by_letter(name: &str) -> Option<usize> {
-    let mut position = 0_usize;
-    for letter in name.bytes() {
-        let digit = usize::from(letter.to_ascii_uppercase().checked_sub(b'A')?);
-        if digit >= 26 || position > crate::limits::MAX_COLUMNS {
-            return None;
-        }
-        position = position * 26 + digit + 1;
-    }
-    position.checked_sub(1).filter(|position| *position < crate::limits::MAX_COLUMNS)
 }
 
 #[cfg(test)]

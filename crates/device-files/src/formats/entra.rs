@@ -63,7 +63,14 @@ pub(super) fn read(
         } else {
             Key::Text(KeyRule::Guess.or(options.key_format))
         };
-        collector.add(Draft { place: row.place.clone(), fields, key, token, reasons })?;
+        collector.add(Draft {
+            place: row.place.clone(),
+            fields,
+            key,
+            token,
+            reasons,
+            cells: [serial, secret].map(|column| row.cell_place(column)),
+        })?;
     }
     Ok(())
 }

@@ -73,7 +73,14 @@ pub(super) fn read_uri(
         };
         let key = Key::Bytes(secret);
         let fields = Fields { id, description, ..Fields::default() };
-        collector.add(Draft { place: place.clone(), fields, key, token, reasons: Vec::new() })?;
+        collector.add(Draft {
+            place: place.clone(),
+            fields,
+            key,
+            token,
+            reasons: Vec::new(),
+            cells: [None, None],
+        })?;
     }
     Ok(())
 }

@@ -37,7 +37,14 @@ pub(super) fn read(
         } else {
             Key::Text(KeyRule::Known(KeyFormat::Hex).or(options.key_format))
         };
-        collector.add(Draft { place: row.place.clone(), fields, key, token, reasons })?;
+        collector.add(Draft {
+            place: row.place.clone(),
+            fields,
+            key,
+            token,
+            reasons,
+            cells: [0, 1].map(|column| row.cell_place(column)),
+        })?;
     }
     Ok(())
 }

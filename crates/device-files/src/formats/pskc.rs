@@ -95,7 +95,7 @@ impl PskcReader {
         self.keys.push(FoundKey {
             serial: serial.to_owned(),
             key_id: key.attribute("Id").unwrap_or_default().to_owned(),
-            draft: Draft { place, fields, key: secret, token, reasons },
+            draft: Draft { place, fields, key: secret, token, reasons, cells: [None, None] },
         });
         Ok(())
     }

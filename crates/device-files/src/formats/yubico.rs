@@ -37,7 +37,14 @@ pub(super) fn read(rows: &[Row], collector: &mut Collector<'_>) -> Result<(), Fi
             collector.reject(place, reason, fields)?;
             continue;
         }
-        collector.add(Draft { place, fields, key: Key::None, token, reasons: Vec::new() })?;
+        collector.add(Draft {
+            place,
+            fields,
+            key: Key::None,
+            token,
+            reasons: Vec::new(),
+            cells: [None, None],
+        })?;
     }
     Ok(())
 }
