@@ -204,9 +204,29 @@ fn deny() -> Result<()> {
     Ok(())
 }
 
+/// The targets in `fuzz/`, those of the files of devices by their format.
+const TARGETS: [&str; 16] = [
+    "base32",
+    "amount",
+    "body",
+    "path",
+    "header",
+    "file",
+    "file_csv",
+    "file_workbook",
+    "file_oath_csv",
+    "file_entra",
+    "file_yubico",
+    "file_pskc",
+    "file_otpauth",
+    "file_migration",
+    "file_aegis",
+    "file_andotp",
+];
+
 fn fuzz(seconds: u32) -> Result<()> {
     let program = cargo_fuzz().context("building cargo-fuzz")?;
-    for target in ["base32", "amount", "body", "path", "header"] {
+    for target in TARGETS {
         let mut fuzz = Command::new(&program);
         // The targets only look for panics, so the stable compiler without a sanitizer suffices.
         fuzz.args(["run", "--sanitizer", "none", target, "--"]).env("RUSTC_BOOTSTRAP", "1");
