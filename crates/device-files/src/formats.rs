@@ -2,22 +2,18 @@
 
 mod aegis;
 mod andotp;
-mod csv;
-mod entra;
 mod json;
 mod migration;
-mod oath_csv;
 mod otpauth;
 mod pskc;
+mod tables;
+mod uri;
 mod workbook;
-mod yubico;
 
-pub(crate) use self::csv::is_column as is_csv_column;
-pub(crate) use self::yubico::is_type as is_yubico_type;
 use serde_json::Value;
 
 use crate::draft::Collector;
-use crate::table::{Row, lex};
+use crate::table::lex;
 use crate::text::trim;
 use crate::{DeviceFile, FileError, Format, Options, recognise};
 
@@ -49,9 +45,9 @@ pub(crate) fn read(bytes: &[u8], options: &Options) -> Result<DeviceFile, FileEr
         }
         None => {
             let rows = lex(&text)?;
-            let format = table_format(&rows, options)?;
+            let format = tables::format(&rows, options)?;
             let mut collector = Collector::new(format, options);
-            read_table(format, &rows, options, &mut collector)?;
+            tables::read(format, &rows, options, &mut collector)?;
             Ok(collector.finish())
         }
     }
@@ -74,7 +70,7 @@ fn read_text(format: Format, text: &str, options: &Options) -> Result<DeviceFile
             return read_json(format, &document, options);
         }
         Format::Csv | Format::OathCsv | Format::Entra | Format::Yubico => {
-            read_table(format, &lex(text)?, options, &mut collector)?;
+            tables::read(format, &lex(text)?, options, &mut collector)?;
         }
     }
     Ok(collector.finish())
@@ -87,29 +83,4 @@ fn read_json(format: Format, document: &Value, options: &Options) -> Result<Devi
         _ => aegis::read(document, &mut collector)?,
     }
     Ok(collector.finish())
-}
-
-/// The format of a table: with the option `columns`, that of the project.
-fn table_format(rows: &[Row], options: &Options) -> Result<Format, FileError> {
-    if options.columns.is_some() { Ok(Format::Csv) } else { recognise::table(rows) }
-}
-
-fn read_table(
-    format: Format,
-    rows: &[Row],
-    options: &Options,
-    collector: &mut Collector<'_>,
-) -> Result<(), FileError> {
-    match format {
-        Format::Csv => csv::read(rows, options, collector),
-        Format::OathCsv => oath_csv::read(rows, options, collector),
-        Format::Entra => entra::read(rows, options, collector),
-        Format::Yubico => yubico::read(rows, collector),
-        Format::Workbook
-        | Format::Pskc
-        | Format::OtpAuth
-        | Format::GoogleMigration
-        | Format::Aegis
-        | Format::AndOtp => Err(FileError::OtherFormat(format)),
-    }
 }

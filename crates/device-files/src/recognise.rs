@@ -1,8 +1,7 @@
 //! The format of a file, by its content.
 
-use crate::table::Row;
 use crate::text::{decode, trim};
-use crate::{FileError, Format, Unsupported};
+use crate::{FileError, Unsupported};
 
 /// Formats that are recognised by their first bytes and not read.
 pub(crate) fn binary(bytes: &[u8]) -> Option<Unsupported> {
@@ -68,47 +67,6 @@ pub(crate) fn decoded(bytes: &[u8]) -> Result<zeroize::Zeroizing<String>, FileEr
             error => error,
         }
     })
-}
-
-/// The format of a table, by its first row.
-pub(crate) fn table(rows: &[Row]) -> Result<Format, FileError> {
-    let first = rows.iter().find(|row| !row.text(0).starts_with('#'));
-    let first = first.ok_or(FileError::Empty)?;
-    let names: Vec<_> = first.cells.iter().map(|cell| column_name(&cell.text)).collect();
-    let has = |name: &str| names.iter().any(|found| found == name);
-    if names.iter().any(|name| name.starts_with("otp") && crate::formats::is_csv_column(name)) {
-        return Ok(Format::Csv);
-    }
-    if has("secretkey") && has("serialnumber") {
-        return Ok(Format::Entra);
-    }
-    if crate::formats::is_yubico_type(first.text(0)) {
-        return Ok(Format::Yubico);
-    }
-    if matches!(first.text(2).to_ascii_lowercase().as_str(), "totp" | "hotp" | "ocra") {
-        return Ok(Format::OathCsv);
-    }
-    let mut words = first.text(0).split_whitespace();
-    let is_list = first.cells.len() == 1 && words.next_back().is_some_and(is_like_a_key);
-    let is_pair = first.cells.len() == 2 && is_like_a_key(first.text(1));
-    if is_list || is_pair {
-        return Err(FileError::Unsupported(Unsupported::SeedList));
-    }
-    Err(FileError::NoHeader)
-}
-
-/// The name of a column for comparison: lower case, without blanks and `_`.
-pub(crate) fn column_name(text: &str) -> String {
-    let is_kept = |character: &char| !crate::text::is_blank(*character) && *character != '_';
-    text.chars().filter(is_kept).flat_map(char::to_lowercase).collect()
-}
-
-/// At least 80 bits in hexadecimal or Base32.
-fn is_like_a_key(word: &str) -> bool {
-    let is_hex = word.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let is_base32 =
-        word.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'2'..=b'7'));
-    word.len() >= 16 && (is_hex || is_base32)
 }
 
 #[cfg(test)]

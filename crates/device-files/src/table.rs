@@ -5,7 +5,7 @@ mod lexer;
 use zeroize::Zeroizing;
 
 pub(crate) use self::lexer::lex;
-use crate::text::trim;
+use crate::text::{is_blank, trim};
 use crate::{Place, Reason, limits};
 
 /// A row of a table that has a cell with a value.
@@ -48,6 +48,12 @@ pub(crate) fn column(name: &str) -> Option<usize> {
         position = position * 26 + digit + 1;
     }
     position.checked_sub(1).filter(|position| *position < limits::MAX_COLUMNS)
+}
+
+/// The name of a column for comparison: lower case, without blanks and `_`.
+pub(crate) fn column_name(text: &str) -> String {
+    let is_kept = |character: &char| !is_blank(*character) && *character != '_';
+    text.chars().filter(is_kept).flat_map(char::to_lowercase).collect()
 }
 
 impl Row {

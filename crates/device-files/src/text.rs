@@ -1,5 +1,6 @@
 //! The text of a file: byte order marks, UTF-8 and UTF-16.
 
+use data_encoding::BASE64;
 use encoding_rs::{UTF_16BE, UTF_16LE};
 use zeroize::Zeroizing;
 
@@ -45,6 +46,13 @@ pub(crate) fn trim(text: &str) -> &str {
 pub(crate) fn is_blank(character: char) -> bool {
     character.is_whitespace()
         || matches!(character, '\u{200B}'..='\u{200D}' | '\u{2060}' | '\u{FEFF}')
+}
+
+/// Base64 in lines.
+pub(crate) fn base64(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let text: Zeroizing<String> =
+        Zeroizing::new(text.chars().filter(|character| !is_blank(*character)).collect());
+    BASE64.decode(text.as_bytes()).ok().map(Zeroizing::new)
 }
 
 #[cfg(test)]

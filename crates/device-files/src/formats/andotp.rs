@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::json::{number, text};
-use super::otpauth::id_and_description;
+use super::uri::id_and_description;
 use crate::draft::{Collector, Draft, Key};
 use crate::key_text::KeyRule;
 use crate::token::{Digits, Hash, Kind, Token};

@@ -6,7 +6,7 @@ use prost::Message;
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::otpauth::{id_and_description, starts_with};
+use super::uri::{id_and_description, starts_with};
 use crate::draft::{Collector, Draft, Key};
 use crate::token::{Digits, Hash, Kind, Number, Token};
 use crate::{Fields, FileError, Place, Reason, limits};

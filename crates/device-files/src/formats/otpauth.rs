@@ -4,6 +4,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::migration;
+use super::uri::{id_and_description, starts_with};
 use crate::draft::{Collector, Draft, Key};
 use crate::key_text::KeyRule;
 use crate::text::trim;
@@ -32,11 +33,6 @@ pub(super) fn read(text: &str, collector: &mut Collector<'_>) -> Result<(), File
 
 pub(crate) fn is_uri(text: &str) -> bool {
     starts_with(text, "otpauth://")
-}
-
-/// Whether a text begins with a scheme, in upper or lower case.
-pub(super) fn starts_with(text: &str, scheme: &str) -> bool {
-    text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
 }
 
 fn draft(text: &str, place: Place) -> Option<Draft> {
@@ -85,22 +81,6 @@ impl Parameters {
         let value = Zeroizing::new(trim(value).to_owned());
         parameter.replace(value).is_none().then_some(())
     }
-}
-
-/// The name of the account without its issuer, and both for people.
-pub(super) fn id_and_description(
-    label: &str,
-    issuer: &str,
-) -> (Zeroizing<String>, Zeroizing<String>) {
-    let (issuer, account) = match label.split_once(':') {
-        Some((prefix, account)) if issuer.is_empty() || trim(prefix) == issuer => {
-            (trim(prefix), trim(account))
-        }
-        _ => (issuer, trim(label)),
-    };
-    let description =
-        if issuer.is_empty() { account.to_owned() } else { format!("{issuer}: {account}") };
-    (Zeroizing::new(account.to_owned()), Zeroizing::new(description))
 }
 
 fn percent_decoded(text: &str) -> Option<Zeroizing<String>> {
@@ -176,19 +156,5 @@ mod tests {
         let file = read(text.as_bytes(), &options).unwrap();
         let rejected = file.entries[0].outcome.as_ref().unwrap_err();
         assert_eq!(rejected.reasons, [Reason::DigitsDefault]);
-    }
-
-    #[test]
-    fn the_issuer_is_no_part_of_the_id() {
-        for (label, issuer, id, description) in [
-            ("Shop:till", "Shop", "till", "Shop: till"),
-            ("Shop: till", "", "till", "Shop: till"),
-            ("till", "Shop", "till", "Shop: till"),
-            ("a:b", "Shop", "a:b", "Shop: a:b"),
-            ("till", "", "till", "till"),
-        ] {
-            let (found, text) = super::id_and_description(label, issuer);
-            assert_eq!((found.as_str(), text.as_str()), (id, description));
-        }
     }
 }

@@ -4,12 +4,11 @@ mod decryption;
 
 use std::collections::HashMap;
 
-use data_encoding::BASE64;
 use zeroize::Zeroizing;
 
 use self::decryption::Decryption;
 use crate::draft::{Collector, Draft, Key};
-use crate::text::is_blank;
+use crate::text::base64;
 use crate::token::{Digits, Hash, Kind, Number, Token};
 use crate::xml::{Document, Element};
 use crate::{Fields, FileError, Options, Place, Reason, Unsupported, limits};
@@ -180,13 +179,6 @@ fn token(key: &Element, reasons: &mut Vec<(Option<Place>, Reason)>) -> Token {
             .map_or(Digits::LeftOut, |text| Digits::Stated(Number::parse(text))),
         period: data("TimeInterval").map(number),
     }
-}
-
-/// Base64 in lines.
-fn base64(text: &str) -> Option<Zeroizing<Vec<u8>>> {
-    let text: Zeroizing<String> =
-        Zeroizing::new(text.chars().filter(|character| !is_blank(*character)).collect());
-    BASE64.decode(text.as_bytes()).ok().map(Zeroizing::new)
 }
 
 #[cfg(test)]

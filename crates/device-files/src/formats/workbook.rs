@@ -10,8 +10,8 @@ mod styles;
 use quick_xml::events::Event;
 
 use self::package::{Package, attribute};
+use super::tables;
 use crate::draft::Collector;
-use crate::table::Row;
 use crate::{DeviceFile, FileError, Format, Options, Unsupported, limits};
 
 /// Whether the bytes are an archive, which a workbook is.
@@ -23,7 +23,7 @@ pub(super) fn read(bytes: &[u8], options: &Options) -> Result<DeviceFile, FileEr
     read_within(limits::MAX_EXPANDED_BYTES, bytes, options)
 }
 
-/// Reads a workbook whose parts expand to at most so many bytes.
+/// Reads a workbook whose parts expand to at most `budget` bytes.
 fn read_within(budget: u64, bytes: &[u8], options: &Options) -> Result<DeviceFile, FileError> {
     if bytes.len() > limits::MAX_WORKBOOK_BYTES {
         return Err(FileError::WorkbookLimits);
@@ -45,8 +45,8 @@ fn read_within(budget: u64, bytes: &[u8], options: &Options) -> Result<DeviceFil
     let strings = sheet::shared_strings(&mut package)?;
     let rows = sheet::read(&mut package, &path, &name, &styles, &strings)?;
     let mut collector = Collector::new(Format::Workbook, options);
-    let format = super::table_format(&rows, options)?;
-    super::read_table(format, &rows, options, &mut collector)?;
+    let format = tables::format(&rows, options)?;
+    tables::read(format, &rows, options, &mut collector)?;
     Ok(collector.finish())
 }
 
@@ -92,17 +92,6 @@ fn find_sheet(
     };
     // A name of Excel has at most 31 characters; it is shown in places.
     Ok((name.chars().take(31).collect(), path))
-}
-
-/// A row of a table whose cells are all blank is left out.
-fn push(rows: &mut Vec<Row>, row: Row) -> Result<(), FileError> {
-    if rows.len() >= limits::MAX_ENTRIES {
-        return Err(FileError::TooManyEntries);
-    }
-    if !row.is_blank() {
-        rows.push(row);
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use sha1::Sha1;
 use sha2::{Sha256, Sha512};
 use zeroize::Zeroizing;
 
-use super::base64;
+use crate::text::base64;
 use crate::xml::Element;
 use crate::{FileError, Options, Reason, Secret, limits};
 

@@ -4,7 +4,6 @@ use quick_xml::events::{BytesRef, BytesStart, Event};
 use zeroize::Zeroizing;
 
 use super::package::{Package, attribute};
-use super::push;
 use super::styles::{NumberFormat, show};
 use crate::table::{Cell, Row, cell_name};
 use crate::{FileError, Place, Reason, limits};
@@ -234,4 +233,15 @@ impl SheetReader<'_> {
             *found = cell;
         }
     }
+}
+
+/// A row of a table whose cells are all blank is left out.
+fn push(rows: &mut Vec<Row>, row: Row) -> Result<(), FileError> {
+    if rows.len() >= limits::MAX_ENTRIES {
+        return Err(FileError::TooManyEntries);
+    }
+    if !row.is_blank() {
+        rows.push(row);
+    }
+    Ok(())
 }

@@ -12,7 +12,7 @@ use crate::{FileError, Reason};
 pub(super) enum NumberFormat {
     /// General or text: the digits as they are.
     Plain,
-    /// Zeros: at least so many digits.
+    /// Zeros: the minimum number of digits.
     Zeros(usize),
     Other,
 }

@@ -4,8 +4,7 @@ use zeroize::Zeroizing;
 
 use crate::draft::{Collector, Draft, Key};
 use crate::key_text::KeyRule;
-use crate::recognise::column_name;
-use crate::table::Row;
+use crate::table::{Row, column_name};
 use crate::token::{Digits, Hash, Number, Token};
 use crate::{Fields, FileError, Format, Options, Reason};
 

@@ -4,8 +4,7 @@ use zeroize::Zeroizing;
 
 use crate::draft::{Collector, Draft, Key};
 use crate::key_text::{KeyRule, read_key};
-use crate::recognise::column_name;
-use crate::table::{Row, column};
+use crate::table::{Row, column, column_name};
 use crate::token::{Digits, Hash, Kind, Number, Token};
 use crate::{Columns, Fields, FileError, Options, Reason, WarningKind};
 
