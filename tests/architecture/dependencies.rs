@@ -17,7 +17,11 @@ const DEPENDENCIES: &[(&str, &str, &str)] = &[
         "async-trait fastrand getrandom metrics quick_cache serde serde_json thiserror tokio tracing zeroize",
     ),
     ("sealing", "domain ports", "chacha20poly1305 data-encoding getrandom sha2 thiserror zeroize"),
-    ("device-files", "domain", "aes cbc data-encoding encoding_rs hmac pbkdf2 prost quick-xml serde_json sha1 sha2 strum thiserror url zeroize zip"),
+    (
+        "device-files",
+        "domain",
+        "aes cbc data-encoding encoding_rs hmac pbkdf2 prost quick-xml serde_json sha1 sha2 strum thiserror url zeroize zip",
+    ),
     ("taler-protocol", "application domain", ""),
     ("storage-contract", "domain ports", "data-encoding tokio"),
     ("storage-memory", "domain ports", "async-trait"),
@@ -48,7 +52,7 @@ const DEPENDENCIES: &[(&str, &str, &str)] = &[
     ),
     (
         "server",
-        "application domain ports sealing storage-postgres storage-sqlite transport-http \
+        "application device-files domain ports sealing storage-postgres storage-sqlite transport-http \
          transport-kit",
         "anyhow clap clap_complete clap_mangen config csv getrandom humantime listenfd metrics \
          metrics-exporter-prometheus nix percent-encoding qrcode rpassword sd-notify serde \

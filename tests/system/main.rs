@@ -20,6 +20,7 @@ mod connections;
 mod contract;
 mod credentials;
 mod damaged_keys;
+mod device_files;
 mod devices;
 mod disk_full;
 mod durability;

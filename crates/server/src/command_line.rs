@@ -1,5 +1,7 @@
 //! The command line, parsed with clap.
 
+mod import;
+
 use std::path::PathBuf;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -10,6 +12,8 @@ use merchant_otp_domain::{
     InstanceName, Lifetime, OtpAlgorithm, OtpDeviceDescription, OtpDeviceId, Timestamp, TokenScope,
 };
 use zeroize::Zeroizing;
+
+pub(crate) use self::import::ImportArgs;
 
 /// OTP device service for GNU Taler merchants
 ///
@@ -238,25 +242,15 @@ pub(crate) enum DeviceCommand {
         #[command(flatten)]
         device: DeviceArgs,
     },
-    /// Register the devices of a CSV file
+    /// Register the devices of a file
     ///
-    /// The first line names the columns: `otp_device_id`, `otp_device_description` and `otp_key`;
-    /// optional are `otp_algorithm` (default `TOTP_WITHOUT_PRICE`) and `otp_ctr` (default 0). Rows
-    /// that cannot be registered are written to a reject file with the reason. Rows that are
-    /// registered already are skipped, so an interrupted import can be run again.
-    Import {
-        /// CSV file
-        file: PathBuf,
-        #[command(flatten)]
-        instance: InstanceArgs,
-        /// New file for rejected rows, which contains their keys; default FILE.rejects.csv, with a
-        /// number if that exists
-        #[arg(long, value_name = "REJECTS")]
-        rejects: Option<PathBuf>,
-        /// Check every row without registering any, and without writing a file
-        #[arg(long)]
-        dry_run: bool,
-    },
+    /// Reads CSV, Excel workbooks (.xlsx), OATH CSV, CSV of Entra, PSKC, otpauth:// URIs, and the
+    /// plain exports of Google Authenticator, Aegis and andOTP; the format is recognised. Tokens
+    /// must be TOTP with SHA-1, 8 digits and 30 s. A CSV file has the columns `otp_device_id`,
+    /// `otp_device_description` and `otp_key`, and optionally `otp_algorithm`. Rows that cannot be
+    /// registered are written to a reject file with the reason. Rows that are registered already
+    /// are skipped, so an interrupted import can be run again.
+    Import(Box<ImportArgs>),
     /// Compute the five codes of a device, and how long each is shown
     Code {
         #[command(flatten)]

@@ -37,6 +37,8 @@ pub(crate) enum Missing {
     Create,
     /// Refuse: the command only reads.
     Refuse,
+    /// Generate one in memory: the command checks what another one would do.
+    Generate,
 }
 
 /// The master keys of a database, and the file of the one that was just created, if any.
@@ -82,6 +84,10 @@ impl MasterKeys {
                          restore it from its backup",
                         path.display()
                     );
+                }
+                if missing == Missing::Generate && !path.exists() {
+                    let keyring = Keyring::new(vec![MasterKey::generate()?])?;
+                    return Ok(Self { keyring, created: None });
                 }
                 if missing == Missing::Refuse && !path.exists() {
                     bail!("there is no master key yet; the first start creates {}", path.display());

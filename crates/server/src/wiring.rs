@@ -32,6 +32,15 @@ pub(crate) async fn opening_service(
     Ok(with_master_keys(backend, security, Missing::Refuse).await?.0)
 }
 
+/// Creates the service over a migrated database, for a dry run: it opens keys, and creates no
+/// master key if there is none yet.
+pub(crate) async fn checking_service(
+    backend: &dyn StorageBackend,
+    security: &Security,
+) -> anyhow::Result<Service> {
+    Ok(with_master_keys(backend, security, Missing::Generate).await?.0)
+}
+
 /// Creates the service over a migrated database, without its master keys: for use cases that
 /// neither seal nor open a key.
 pub(crate) fn keyless_service(backend: &dyn StorageBackend) -> Service {

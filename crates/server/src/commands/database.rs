@@ -64,6 +64,13 @@ pub(super) async fn opening_service(settings: &Settings, to: Use) -> anyhow::Res
     wiring::opening_service(&*backend, &settings.security).await
 }
 
+/// Creates the service over the database, for a dry run of a command that seals keys. It creates
+/// nothing.
+pub(super) async fn checking_service(settings: &Settings) -> anyhow::Result<Service> {
+    let backend = migrated(settings, Use::Read).await?;
+    wiring::checking_service(&*backend, &settings.security).await
+}
+
 /// Creates the service over the database, for a command that seals keys. Creates the master key of
 /// an embedded database that has none yet.
 pub(super) async fn sealing_service(settings: &Settings) -> anyhow::Result<Service> {

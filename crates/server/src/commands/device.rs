@@ -15,7 +15,6 @@ use merchant_otp_domain::{
 };
 use zeroize::Zeroizing;
 
-use self::import::Import;
 use crate::command_line::{DeviceArgs, DeviceCommand, KeyArgument};
 use crate::commands::database::{Use, opening_service, sealing_service, service};
 use crate::commands::explain::explain;
@@ -41,14 +40,7 @@ pub(crate) async fn device(settings: &Settings, command: DeviceCommand) -> anyho
                 Operator::of(&service).grant(&device.of.instance, write).await.map_err(explain)?;
             service.remove_otp_device(&grant, &device.id).await.map_err(explain)
         }
-        DeviceCommand::Import { file, instance, rejects, dry_run } => {
-            let service = if dry_run {
-                opening_service(settings, Use::Read).await?
-            } else {
-                sealing_service(settings).await?
-            };
-            Import::new(&service, &instance.instance, dry_run).await?.run(&file, rejects).await
-        }
+        DeviceCommand::Import(arguments) => import::import(settings, &arguments).await,
         DeviceCommand::Code { device, at, price } => {
             let service = opening_service(settings, Use::Read).await?;
             code(&service, &device, at, price.as_ref()).await

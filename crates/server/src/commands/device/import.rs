@@ -1,255 +1,193 @@
 //! `device import`: register the devices of a file.
 
-use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
+mod input;
+mod registration;
+mod rejects;
+
 use std::io::{self, IsTerminal, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, bail};
-use csv::{ByteRecord, ReaderBuilder, Writer};
-use merchant_otp_application::operator::Operator;
-use merchant_otp_application::{Error, Grant, Service};
-use merchant_otp_domain::{
-    InstanceId, OtpAlgorithm, OtpCounter, OtpDevice, OtpDeviceDescription, OtpDeviceId, OtpKey,
-    Permission,
-};
+use anyhow::bail;
+use merchant_otp_device_files::{Entry, Fields, KeyFormat, Place};
+use merchant_otp_domain::OtpDevice;
+use zeroize::Zeroizing;
 
-use crate::commands::explain::explain;
+use self::registration::{BATCH, Registration};
+use self::rejects::Rejects;
+use crate::command_line::ImportArgs;
+use crate::commands::database::{checking_service, sealing_service};
+use crate::settings::Settings;
+use crate::text::one_line;
 
-const ID: &str = "otp_device_id";
-const DESCRIPTION: &str = "otp_device_description";
-const KEY: &str = "otp_key";
-const ALGORITHM: &str = "otp_algorithm";
-const COUNTER: &str = "otp_ctr";
+/// The number of rejected rows and of warnings that are shown. The reject file has all rows.
+const MAX_SHOWN: u64 = 100;
 
-/// The columns that a file may have, and whether each is required.
-const COLUMNS: [(&str, bool); 5] =
-    [(ID, true), (DESCRIPTION, true), (KEY, true), (ALGORITHM, false), (COUNTER, false)];
+const CONFLICT: &str = "a device with this id and other details exists";
 
-/// The number of rows between two updates of the progress.
-const PROGRESS: u64 = 1000;
-
-/// Registers the devices of a file, through the same use case as an HTTP request.
-pub(super) struct Import<'a> {
-    service: &'a Service,
-    read: Grant,
-    write: Grant,
-    dry_run: bool,
-}
-
-/// The outcome of a row.
-enum Outcome {
-    Accepted,
-    /// The row is not registered; the reason does not contain its key.
-    Rejected(String),
-}
-
-impl<'a> Import<'a> {
-    pub(super) async fn new(
-        service: &'a Service,
-        instance: &InstanceId,
-        dry_run: bool,
-    ) -> anyhow::Result<Self> {
-        let grant = async |permission| {
-            Operator::of(service).grant(instance, permission).await.map_err(explain)
-        };
-        let read = grant(Permission::OtpDevicesRead).await?;
-        let write = grant(Permission::OtpDevicesWrite).await?;
-        Ok(Self { service, read, write, dry_run })
+/// Imports a file. A dry run has the counts, the messages and the status of a run, and writes
+/// nothing.
+///
+/// # Errors
+///
+/// If the file cannot be read, if the file for rejected rows exists or cannot be created, or if a
+/// row was rejected.
+pub(super) async fn import(settings: &Settings, arguments: &ImportArgs) -> anyhow::Result<()> {
+    let file = input::devices(arguments)?;
+    let name = input::name(&arguments.file);
+    let rejects = Rejects::open(arguments)?;
+    for warning in file.warnings.iter().take(usize::try_from(MAX_SHOWN)?) {
+        writeln!(io::stderr(), "{name}: warning: {}", one_line(&warning.to_string()))?;
     }
+    if !confirm(arguments, &file.entries)? {
+        bail!("nothing is registered");
+    }
+    let service = if arguments.dry_run {
+        checking_service(settings).await?
+    } else {
+        sealing_service(settings).await?
+    };
+    let instance = &arguments.instance.instance;
+    let registration = Registration::new(service, instance, arguments.dry_run).await?;
+    let (accepted, rejected) = (0, 0);
+    let mut import = Import { arguments, name, registration, rejects, accepted, rejected };
+    let result = import.run(&file.entries).await;
+    import.finish(file.entries.len(), result)
+}
 
-    /// Imports a file. A dry run writes nothing: it reports the rejected rows on standard error.
-    ///
-    /// # Errors
-    ///
-    /// If the file cannot be read, if the file for rejected rows exists, or if a row was rejected.
-    pub(super) async fn run(&self, file: &Path, rejects: Option<PathBuf>) -> anyhow::Result<()> {
-        let rejects_path = rejects.unwrap_or_else(|| default_rejects(file));
-        if rejects_path.symlink_metadata().is_ok() {
-            bail!("{}: the file already exists and was not changed", rejects_path.display());
-        }
-        let mut reader = ReaderBuilder::new()
-            .flexible(true)
-            .from_path(file)
-            .with_context(|| file.display().to_string())?;
-        let header = reader.byte_headers().context("cannot read the first line")?.clone();
-        let columns = Columns::of(&header)?;
-        let mut rejects: Option<Writer<File>> = None;
-        let (mut accepted, mut rejected) = (0_u64, 0_u64);
+/// Asks on a terminal whether the devices are to be registered.
+fn confirm(arguments: &ImportArgs, entries: &[Entry]) -> anyhow::Result<bool> {
+    let can_ask = io::stdin().is_terminal() && io::stderr().is_terminal();
+    if arguments.yes || arguments.dry_run || !can_ask {
+        return Ok(true);
+    }
+    let devices = entries.iter().filter(|entry| entry.outcome.is_ok()).count();
+    let instance = &arguments.instance.instance;
+    write!(
+        io::stderr(),
+        "Register {devices} of {} entries with the instance {instance}? [y/N] ",
+        entries.len()
+    )?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
 
-        let mut record = ByteRecord::new();
-        while reader.read_byte_record(&mut record).context("cannot read the file")? {
-            match self.import(&columns, &header, &record).await? {
-                Outcome::Accepted => accepted += 1,
-                Outcome::Rejected(reason) if self.dry_run => {
-                    rejected += 1;
-                    let line = record.position().map_or(0, csv::Position::line);
-                    writeln!(io::stderr(), "line {line}: {reason}")?;
-                }
-                Outcome::Rejected(reason) => {
-                    rejected += 1;
-                    let writer = match &mut rejects {
-                        Some(writer) => writer,
-                        none => none.insert(create_rejects(&rejects_path, &header)?),
-                    };
-                    // The reason of an earlier import is dropped.
-                    let fields = record.iter().enumerate();
-                    let fields = fields.filter(|(n, _)| header.get(*n) != Some(REASON.as_bytes()));
-                    let row = fields.map(|(_, field)| field).chain([reason.as_bytes()]);
-                    writer.write_record(row).context("cannot write the reject file")?;
-                }
+struct Import<'a> {
+    arguments: &'a ImportArgs,
+    /// The name of the input in messages.
+    name: String,
+    registration: Registration,
+    rejects: Rejects,
+    accepted: u64,
+    rejected: u64,
+}
+
+impl Import<'_> {
+    async fn run(&mut self, entries: &[Entry]) -> anyhow::Result<()> {
+        let interrupted = Arc::new(AtomicBool::new(false));
+        let flag = interrupted.clone();
+        tokio::spawn(async move {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                flag.store(true, Ordering::Relaxed);
             }
-            if (accepted + rejected) % PROGRESS == 0 && io::stderr().is_terminal() {
-                write!(io::stderr(), "\r{} rows, {rejected} rejected", accepted + rejected)?;
+        });
+        let shows_progress = io::stderr().is_terminal() && entries.len() > BATCH;
+        for batch in entries.chunks(BATCH) {
+            if interrupted.load(Ordering::Relaxed) {
+                bail!("interrupted");
+            }
+            self.batch(batch).await?;
+            if shows_progress {
+                let done = self.accepted + self.rejected;
+                write!(io::stderr(), "\r{done} of {} rows", entries.len())?;
             }
         }
-        if io::stderr().is_terminal() && accepted + rejected >= PROGRESS {
+        if shows_progress {
             writeln!(io::stderr())?;
         }
-        if let Some(writer) = &mut rejects {
-            writer.flush().context("cannot write the reject file")?;
+        Ok(())
+    }
+
+    async fn batch(&mut self, batch: &[Entry]) -> anyhow::Result<()> {
+        let devices: Vec<&OtpDevice> =
+            batch.iter().filter_map(|entry| entry.outcome.as_ref().ok()).collect();
+        let mut outcomes = Vec::with_capacity(devices.len());
+        let registered = self.registration.register(&devices, &mut outcomes).await;
+        if let Err(error) = registered {
+            self.accepted +=
+                outcomes.iter().filter(|registered| **registered).map(|_| 1).sum::<u64>();
+            return Err(error);
         }
-        let done = if self.dry_run { "can be registered" } else { "are registered" };
+        let mut outcomes = outcomes.into_iter();
+        for entry in batch {
+            match &entry.outcome {
+                Ok(device) => match outcomes.next() {
+                    Some(false) => {
+                        let fields = self.fields(device);
+                        self.reject(&fields, &entry.place, &entry.place, CONFLICT)?;
+                    }
+                    _ => self.accepted += 1,
+                },
+                Err(row) => {
+                    self.reject(&row.fields, &entry.place, &row.place, &row.to_string())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn reject(
+        &mut self,
+        fields: &Fields,
+        entry: &Place,
+        place: &Place,
+        reason: &str,
+    ) -> anyhow::Result<()> {
+        self.rejected += 1;
+        if self.rejected <= MAX_SHOWN {
+            let place = one_line(&place.to_string());
+            writeln!(io::stderr(), "{}: {place}: {reason}", self.name)?;
+        }
+        self.rejects.add(fields, entry, reason)
+    }
+
+    /// The fields of a device as the options of this import read them: without the prefix of ids,
+    /// and with the key in the format of the options.
+    fn fields(&self, device: &OtpDevice) -> Fields {
+        let mut fields = Fields::of(device);
+        let id = device.id().as_str();
+        let id = id.strip_prefix(&self.arguments.id_prefix).unwrap_or(id);
+        fields.id = Zeroizing::new(id.to_owned());
+        if self.arguments.key_format.map(KeyFormat::from) == Some(KeyFormat::Hex) {
+            let digits = device.key().expose_bytes().iter().map(|byte| format!("{byte:02x}"));
+            fields.key = Zeroizing::new(digits.collect());
+        }
+        fields
+    }
+
+    /// Reports the counts, also of an import that failed or was interrupted.
+    fn finish(self, entries: usize, result: anyhow::Result<()>) -> anyhow::Result<()> {
+        let Self { accepted, rejected, arguments, .. } = self;
+        let path = self.rejects.finish(rejected > 0)?;
+        let done = if arguments.dry_run { "can be registered" } else { "are registered" };
         writeln!(io::stdout(), "{accepted} rows {done}, {rejected} are rejected")?;
-        match rejects {
-            Some(_) => {
-                bail!(
-                    "{rejected} rows are rejected; see {} for the reasons",
-                    rejects_path.display()
-                )
+        if let Err(error) = result {
+            let rest = u64::try_from(entries)?.saturating_sub(accepted + rejected);
+            return Err(error.context(format!("{rest} rows are not done; import the file again")));
+        }
+        if accepted > 0 {
+            writeln!(
+                io::stderr(),
+                "The devices must show 8 digits, new every 30 s (SHA-1). Compare a code."
+            )?;
+        }
+        match path {
+            _ if rejected == 0 => Ok(()),
+            Some(path) => {
+                bail!("{rejected} rows are rejected; see {} for the reasons", path.display())
             }
-            None if rejected > 0 => bail!("{rejected} rows would be rejected"),
-            None => Ok(()),
+            None => bail!("{rejected} rows are rejected"),
         }
     }
-
-    async fn import(
-        &self,
-        columns: &Columns,
-        header: &ByteRecord,
-        record: &ByteRecord,
-    ) -> anyhow::Result<Outcome> {
-        if record.len() != header.len() {
-            let (has, expected) = (record.len(), header.len());
-            return Ok(Outcome::Rejected(format!("{has} fields, expected {expected}")));
-        }
-        let device = match columns.device(record) {
-            Ok(device) => device,
-            Err(reason) => return Ok(Outcome::Rejected(reason)),
-        };
-        let registered = if self.dry_run {
-            self.check_device(device).await
-        } else {
-            self.service.add_otp_device(&self.write, device).await
-        };
-        match registered {
-            Ok(()) => Ok(Outcome::Accepted),
-            Err(Error::OtpDeviceConflict) => Ok(Outcome::Rejected(format!(
-                "{ID}: a device with this id and other details exists"
-            ))),
-            Err(error) => Err(explain(error)),
-        }
-    }
-
-    async fn check_device(&self, device: OtpDevice) -> Result<(), Error> {
-        match self.service.otp_device(&self.read, device.id(), None, None).await {
-            Ok(existing) if existing.device != device => Err(Error::OtpDeviceConflict),
-            Ok(_) | Err(Error::OtpDeviceUnknown) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-}
-
-/// The first name of these that no file has: `FILE.rejects.csv`, `FILE.rejects-2.csv`, …
-fn default_rejects(file: &Path) -> PathBuf {
-    let mut number = 1_u32;
-    loop {
-        let mut path = OsString::from(file);
-        path.push(if number == 1 {
-            ".rejects.csv".to_owned()
-        } else {
-            format!(".rejects-{number}.csv")
-        });
-        let path = PathBuf::from(path);
-        if path.symlink_metadata().is_err() {
-            return path;
-        }
-        number += 1;
-    }
-}
-
-/// Creates the reject file. Only its owner can read it, because it contains keys.
-fn create_rejects(path: &Path, header: &ByteRecord) -> anyhow::Result<Writer<File>> {
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    let file = file.with_context(|| path.display().to_string())?;
-    let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(file);
-    let header = header.iter().filter(|name| *name != REASON.as_bytes());
-    writer
-        .write_record(header.chain([REASON.as_bytes()]))
-        .context("cannot write the reject file")?;
-    Ok(writer)
-}
-
-/// The column that a reject file adds. It is ignored when the file is imported again.
-const REASON: &str = "reason";
-
-/// Positions of the columns in a row.
-struct Columns([Option<usize>; COLUMNS.len()]);
-
-impl Columns {
-    fn of(header: &ByteRecord) -> anyhow::Result<Self> {
-        let position = |name: &str| header.iter().position(|column| column == name.as_bytes());
-        for (number, column) in (1_u32..).zip(header) {
-            let known = COLUMNS.iter().any(|(name, _)| name.as_bytes() == column);
-            if !known && column != REASON.as_bytes() {
-                // Not quoted: in a file without a header, it may be a key.
-                bail!(
-                    "column {number} of the first line is unknown; the first line must name the \
-                     columns: {}",
-                    COLUMNS.map(|(name, _)| name).join(", ")
-                );
-            }
-        }
-        for (name, needed) in COLUMNS {
-            if needed && position(name).is_none() {
-                bail!("the first line has no column {name}");
-            }
-        }
-        Ok(Self(COLUMNS.map(|(name, _)| position(name))))
-    }
-
-    /// Parses the device of a row; the error names the invalid column and the reason.
-    fn device(&self, record: &ByteRecord) -> Result<OtpDevice, String> {
-        let [id, description, key, algorithm, counter] = self.0;
-        let id = parse(record, ID, id, |text| OtpDeviceId::parse(text))?;
-        let description =
-            parse(record, DESCRIPTION, description, |text| OtpDeviceDescription::parse(text))?;
-        let key = parse(record, KEY, key, OtpKey::from_base32)?;
-        let algorithm = parse(record, ALGORITHM, algorithm, |text| match text {
-            "" => Ok(OtpAlgorithm::TotpWithoutPrice),
-            _ => match text.parse() {
-                Ok(number) => OtpAlgorithm::from_number(number),
-                Err(_) => OtpAlgorithm::from_name(text),
-            },
-        })?;
-        let counter = parse(record, COUNTER, counter, |text| match text {
-            "" => Ok(OtpCounter::default()),
-            // Text that is not a number becomes -1, which is not a valid counter.
-            _ => OtpCounter::new(text.parse().unwrap_or(-1)),
-        })?;
-        OtpDevice::new(id, description, key, algorithm, counter)
-            .map_err(|error| format!("{KEY}: {error}"))
-    }
-}
-
-fn parse<T, E: std::error::Error>(
-    record: &ByteRecord,
-    name: &str,
-    column: Option<usize>,
-    parse: impl Fn(&str) -> Result<T, E>,
-) -> Result<T, String> {
-    let bytes = column.and_then(|column| record.get(column)).unwrap_or_default();
-    let text = str::from_utf8(bytes).map_err(|_| format!("{name}: must be UTF-8"))?;
-    parse(text).map_err(|error| format!("{name}: {error}"))
 }
