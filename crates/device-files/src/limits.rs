@@ -33,6 +33,9 @@ pub const MAX_SHARED_STRINGS: usize = 2_000_000;
 /// The maximum number of columns of a table.
 pub const MAX_COLUMNS: usize = 256;
 
+/// The maximum number of cells of a table: [`MAX_ENTRIES`] rows of all columns of the project.
+pub const MAX_CELLS: usize = 10_000_000;
+
 /// The maximum number of lines of a quoted field.
 pub const MAX_FIELD_LINES: usize = 100;
 

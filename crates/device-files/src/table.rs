@@ -21,7 +21,7 @@ pub(crate) struct Row {
 pub(crate) struct Cell {
     pub(crate) text: Zeroizing<String>,
     /// The reason why the text is not what a person entered.
-    pub(crate) problem: Option<(Place, Reason)>,
+    pub(crate) problem: Option<Box<(Place, Reason)>>,
 }
 
 /// The name of a cell as in a spreadsheet: column 0 of row 3 is `A3`.

@@ -20,7 +20,7 @@ pub(crate) fn lex(text: &str) -> Result<Vec<Row>, FileError> {
         Some(separator) => separator,
         None => lexer.guess_separator(),
     };
-    let mut rows = Vec::new();
+    let (mut rows, mut cells) = (Vec::new(), 0);
     while lexer.position < lexer.text.len() {
         let row = lexer.row(separator);
         if row.cells.len() > limits::MAX_COLUMNS {
@@ -28,7 +28,8 @@ pub(crate) fn lex(text: &str) -> Result<Vec<Row>, FileError> {
             return Err(FileError::TooManyColumns(line));
         }
         if !row.is_blank() || row.is_malformed {
-            if rows.len() >= limits::MAX_ENTRIES {
+            cells += row.cells.len();
+            if rows.len() >= limits::MAX_ENTRIES || cells > limits::MAX_CELLS {
                 return Err(FileError::TooManyEntries);
             }
             rows.push(row);
@@ -290,6 +291,8 @@ mod tests {
         assert!(lex(&long).unwrap()[0].is_malformed);
         let lines = format!("a,\"{}\"\nb,c", "\n".repeat(limits::MAX_FIELD_LINES));
         assert!(lex(&lines).unwrap()[0].is_malformed);
+        let wide = format!("a{}\n", ",".repeat(250));
+        assert_eq!(lex(&wide.repeat(41_000)).err(), Some(FileError::TooManyEntries));
         assert_eq!(lex(&",".repeat(300)).err(), Some(FileError::TooManyColumns(1)));
     }
 }

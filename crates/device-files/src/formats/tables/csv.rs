@@ -146,8 +146,8 @@ impl Layout {
         for index in [ID, KEY] {
             let cell = self.columns.get(index).copied().flatten();
             let cell = cell.and_then(|position| row.cells.get(position));
-            if let Some((place, reason)) = cell.and_then(|cell| cell.problem.clone()) {
-                reasons.push((Some(place), reason));
+            if let Some(problem) = cell.and_then(|cell| cell.problem.clone()) {
+                reasons.push((Some(problem.0), problem.1));
                 if index == KEY {
                     key = Key::None;
                 }

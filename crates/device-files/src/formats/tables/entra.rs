@@ -56,7 +56,7 @@ pub(super) fn read(
         };
         let cell = |column: usize| row.cells.get(column).and_then(|cell| cell.problem.clone());
         let problems = [cell(serial), cell(secret)].into_iter().flatten();
-        let reasons = problems.map(|(place, reason)| (Some(place), reason)).collect();
+        let reasons = problems.map(|problem| (Some(problem.0), problem.1)).collect();
         let key = if cell(secret).is_some() {
             Key::None
         } else {

@@ -31,7 +31,7 @@ pub(super) fn read(
         };
         let cell = |column: usize| row.cells.get(column).and_then(|cell| cell.problem.clone());
         let problems = [cell(0), cell(1)].into_iter().flatten();
-        let reasons = problems.map(|(place, reason)| (Some(place), reason)).collect();
+        let reasons = problems.map(|problem| (Some(problem.0), problem.1)).collect();
         let key = if cell(1).is_some() {
             Key::None
         } else {

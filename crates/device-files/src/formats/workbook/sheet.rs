@@ -99,6 +99,7 @@ pub(super) fn read(
         cell: None,
         text: Text::default(),
         shown_bytes: 0,
+        cell_count: 0,
     };
     package.read(path, |event| reader.take(event))?;
     let mut rows = reader.rows;
@@ -124,6 +125,8 @@ struct SheetReader<'a> {
     text: Text,
     /// The size of all texts, because many cells can share a long one.
     shown_bytes: u64,
+    /// The number of cells of all rows.
+    cell_count: usize,
 }
 
 struct OpenCell {
@@ -153,6 +156,10 @@ impl SheetReader<'_> {
                 "row" => {
                     let place = Place::Row { sheet: self.sheet.to_owned(), row: self.row };
                     let cells = std::mem::take(&mut self.cells);
+                    self.cell_count += cells.len();
+                    if self.cell_count > limits::MAX_CELLS {
+                        return Err(FileError::TooManyEntries);
+                    }
                     push(&mut self.rows, Row { place, cells, is_malformed: false })?;
                 }
                 _ => {}
@@ -196,12 +203,13 @@ impl SheetReader<'_> {
         let value = std::mem::take(&mut self.text.value);
         let mut problem = None;
         let text = match open.kind.as_str() {
+            "" | "n" | "s" if value.trim().is_empty() => Zeroizing::default(),
             "s" => {
                 let index: usize = value.trim().parse().map_err(|_| FileError::Workbook)?;
                 self.strings.get(index).cloned().ok_or(FileError::Workbook)?
             }
             "inlineStr" | "str" => value,
-            "" | "n" if value.trim().is_empty() => Zeroizing::default(),
+
             "" | "n" => match show(value.trim(), open.format) {
                 Ok(text) => Zeroizing::new(text),
                 Err(reason) => {
@@ -220,7 +228,7 @@ impl SheetReader<'_> {
         }
         let place =
             || Place::Cell { sheet: self.sheet.to_owned(), cell: cell_name(open.column, self.row) };
-        let problem = problem.map(|reason| (place(), reason));
+        let problem = problem.map(|reason| Box::new((place(), reason)));
         self.put(open.column, Cell { text, problem });
         Ok(())
     }

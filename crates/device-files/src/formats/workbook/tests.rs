@@ -72,7 +72,10 @@ fn texts_of_all_kinds_are_read_from_the_first_visible_sheet() {
         "<c r=\"A2\" t=\"inlineStr\"><is><t>till-1</t></is></c>",
         "<c t=\"str\"><f>A1</f><v>till-1</v></c>",
     ] {
-        let rows = format!("{}<row r=\"3\"/><row r=\"4\"><c r=\"A4\"/></row>", row(id));
+        let rows = format!(
+            "{}<row r=\"3\"/><row r=\"4\"><c r=\"A4\"/><c r=\"B4\" t=\"s\"></c></row>",
+            row(id)
+        );
         let file = file(&rows);
         assert_eq!(file.entries.len(), 1);
         let device = file.entries[0].outcome.as_ref().unwrap();
