@@ -16,11 +16,12 @@ use crate::{Fields, FileError, Options, Place, Reason, Unsupported, limits};
 /// The format of an XML document, by its root.
 pub(crate) fn recognise(text: &str) -> Result<(), FileError> {
     let document = Document::open(text)?;
-    let is_safe_id = |text: &str| text.to_ascii_lowercase().contains("safeid");
     let start: String = text.chars().take(1024).collect();
+    // The documented root is `data`, with a header that names the manufacturer by a code.
+    let is_safe_id = start.contains("manufacturerCode") || start.contains("SafeID");
     Err(FileError::Unsupported(match document.root.as_str() {
         "KeyContainer" => return Ok(()),
-        _ if is_safe_id(&start) => Unsupported::SafeId,
+        _ if is_safe_id => Unsupported::SafeId,
         "Tokens" => Unsupported::SafeNet,
         _ => Unsupported::OtherXml,
     }))

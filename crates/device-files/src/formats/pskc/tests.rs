@@ -241,7 +241,11 @@ fn keys_of_one_device_get_different_ids() {
 fn other_documents_are_named_with_a_remedy() {
     for (text, error) in [
         ("<Tokens><Token serial=\"1\"/></Tokens>", Unsupported::SafeNet),
-        ("<?xml version=\"1.0\"?><SafeIDTokens/>", Unsupported::SafeId),
+        (
+            "<?xml version=\"1.0\"?>\n<data><header><manufacturerCode>DN</manufacturerCode>\
+             </header><tokens/></data>",
+            Unsupported::SafeId,
+        ),
         ("<html><body/></html>", Unsupported::OtherXml),
         ("<KeyContainer><Device/></KeyContainer>", Unsupported::OldPskc),
     ] {
