@@ -6,7 +6,7 @@ use aes::{Aes128, Aes192, Aes256};
 use hmac::{Hmac, KeyInit, Mac};
 use pbkdf2::pbkdf2_hmac;
 use sha1::Sha1;
-use sha2::{Sha256, Sha512};
+use sha2::{Sha256, Sha384, Sha512};
 use zeroize::Zeroizing;
 
 use crate::text::base64;
@@ -29,6 +29,7 @@ struct MacMethod {
 enum MacHash {
     Sha1,
     Sha256,
+    Sha384,
     Sha512,
 }
 
@@ -93,6 +94,7 @@ fn derive(derived: &Element, passphrase: &str) -> Option<Zeroizing<Vec<u8>>> {
     match function.map_or(Some(MacHash::Sha1), mac_hash)? {
         MacHash::Sha1 => pbkdf2_hmac::<Sha1>(password, salt, iterations, &mut key),
         MacHash::Sha256 => pbkdf2_hmac::<Sha256>(password, salt, iterations, &mut key),
+        MacHash::Sha384 => pbkdf2_hmac::<Sha384>(password, salt, iterations, &mut key),
         MacHash::Sha512 => pbkdf2_hmac::<Sha512>(password, salt, iterations, &mut key),
     }
     Some(key)
@@ -103,6 +105,7 @@ fn mac_hash(algorithm: &str) -> Option<MacHash> {
     match name.as_str() {
         "hmac-sha1" | "hmacsha1" => Some(MacHash::Sha1),
         "hmac-sha256" | "hmacsha256" => Some(MacHash::Sha256),
+        "hmac-sha384" | "hmacsha384" => Some(MacHash::Sha384),
         "hmac-sha512" | "hmacsha512" => Some(MacHash::Sha512),
         _ => None,
     }
@@ -131,6 +134,8 @@ impl MacMethod {
             MacHash::Sha1 => Hmac::<Sha1>::new_from_slice(&self.key)
                 .is_ok_and(|mac| mac.chain_update(value).verify_slice(tag).is_ok()),
             MacHash::Sha256 => Hmac::<Sha256>::new_from_slice(&self.key)
+                .is_ok_and(|mac| mac.chain_update(value).verify_slice(tag).is_ok()),
+            MacHash::Sha384 => Hmac::<Sha384>::new_from_slice(&self.key)
                 .is_ok_and(|mac| mac.chain_update(value).verify_slice(tag).is_ok()),
             MacHash::Sha512 => Hmac::<Sha512>::new_from_slice(&self.key)
                 .is_ok_and(|mac| mac.chain_update(value).verify_slice(tag).is_ok()),
