@@ -51,6 +51,9 @@ pub(super) fn read(
     reader.finish(collector)
 }
 
+/// A value, or the reason why it cannot be decrypted.
+type Decrypted = Result<Zeroizing<Vec<u8>>, Reason>;
+
 #[derive(Default)]
 struct PskcReader {
     encryption_key: Option<Element>,
@@ -82,7 +85,7 @@ impl PskcReader {
         let parts = parts.into_iter().filter(|part| !part.is_empty());
         let description = Zeroizing::new(parts.collect::<Vec<_>>().join(" "));
         let mut reasons = Vec::new();
-        let token = token(key, &mut reasons);
+        let token = self.token(key, options, &mut reasons)?;
         let secret = match self.secret(key, options)? {
             Ok(secret) => Key::Bytes(secret),
             Err(reason) => {
@@ -101,18 +104,22 @@ impl PskcReader {
     }
 
     /// The secret of a key, or the reason why it has none.
-    fn secret(
-        &mut self,
-        key: &Element,
-        options: &Options,
-    ) -> Result<Result<Zeroizing<Vec<u8>>, Reason>, FileError> {
+    fn secret(&mut self, key: &Element, options: &Options) -> Result<Decrypted, FileError> {
         let Some(secret) = key.find(&["Data", "Secret"]) else { return Ok(Err(Reason::NoKey)) };
         if let Some(plain) = secret.find(&["PlainValue"]) {
             return Ok(base64(plain.text()).ok_or(Reason::NotBase64));
         }
-        let Some(encrypted) = secret.find(&["EncryptedValue"]) else {
-            return Ok(Err(Reason::NoKey));
-        };
+        let decrypted = self.decrypted(secret, options)?;
+        Ok(decrypted.unwrap_or(Err(Reason::NoKey)))
+    }
+
+    /// The decrypted value of an element; `None` if it has no encrypted value.
+    fn decrypted(
+        &mut self,
+        element: &Element,
+        options: &Options,
+    ) -> Result<Option<Decrypted>, FileError> {
+        let Some(encrypted) = element.find(&["EncryptedValue"]) else { return Ok(None) };
         let decryption = match &self.decryption {
             Some(decryption) => decryption,
             None => self.decryption.insert(Decryption::new(
@@ -121,7 +128,61 @@ impl PskcReader {
                 options,
             )?),
         };
-        Ok(decryption.decrypt(encrypted, secret.find(&["ValueMAC"])))
+        Ok(Some(decryption.decrypt(encrypted, element.find(&["ValueMAC"]))))
+    }
+
+    /// A number of the data of a key, plain or encrypted; `None` if it is left out.
+    fn number(
+        &mut self,
+        key: &Element,
+        name: &str,
+        options: &Options,
+    ) -> Result<Option<Result<Number, Reason>>, FileError> {
+        let Some(element) = key.find(&["Data", name]) else { return Ok(None) };
+        if let Some(plain) = element.find(&["PlainValue"]) {
+            return Ok(Some(Ok(Number::parse(plain.text()))));
+        }
+        let decrypted = self.decrypted(element, options)?;
+        Ok(Some(match decrypted {
+            Some(value) => value.map(|value| number(&value)),
+            None => Ok(Number::Unknown),
+        }))
+    }
+
+    /// What the parameters of a key state about the token.
+    fn token(
+        &mut self,
+        key: &Element,
+        options: &Options,
+        reasons: &mut Vec<(Option<Place>, Reason)>,
+    ) -> Result<Token, FileError> {
+        let algorithm = key.attribute("Algorithm").unwrap_or_default();
+        let name = algorithm.rsplit([':', '#']).next().unwrap_or_default();
+        let format = key.find(&["AlgorithmParameters", "ResponseFormat"]);
+        let parameter = |name| format.and_then(|format| format.attribute(name));
+        if parameter("Encoding").is_some_and(|encoding| !encoding.eq_ignore_ascii_case("DECIMAL"))
+            || parameter("CheckDigits").is_some_and(|check| matches!(check, "true" | "1"))
+        {
+            reasons.push((None, Reason::Encoding));
+        }
+        let kind = Kind::parse(name);
+        let mut or_reason = |number: Result<Number, Reason>| {
+            number.map_err(|reason| reasons.push((None, reason))).ok()
+        };
+        let start = self.number(key, "Time", options)?.and_then(&mut or_reason);
+        let period = self.number(key, "TimeInterval", options)?.and_then(&mut or_reason);
+        // Only a time-based key has a start of its steps.
+        if kind == Kind::Totp && start.is_some_and(|start| start != Number::Known(0)) {
+            reasons.push((None, Reason::StartTime));
+        }
+        let suite = key.find(&["AlgorithmParameters", "Suite"]).map(Element::text);
+        Ok(Token {
+            kind,
+            hash: suite.filter(|name| !name.is_empty()).map_or(Hash::Sha1, Hash::parse),
+            digits: parameter("Length")
+                .map_or(Digits::LeftOut, |text| Digits::Stated(Number::parse(text))),
+            period,
+        })
     }
 
     fn finish(self, collector: &mut Collector<'_>) -> Result<(), FileError> {
@@ -151,34 +212,14 @@ impl PskcReader {
     }
 }
 
-/// What the parameters of a key state about the token.
-fn token(key: &Element, reasons: &mut Vec<(Option<Place>, Reason)>) -> Token {
-    let algorithm = key.attribute("Algorithm").unwrap_or_default();
-    let name = algorithm.rsplit([':', '#']).next().unwrap_or_default();
-    let format = key.find(&["AlgorithmParameters", "ResponseFormat"]);
-    let parameter = |name| format.and_then(|format| format.attribute(name));
-    if parameter("Encoding").is_some_and(|encoding| !encoding.eq_ignore_ascii_case("DECIMAL"))
-        || parameter("CheckDigits").is_some_and(|check| matches!(check, "true" | "1"))
-    {
-        reasons.push((None, Reason::Encoding));
-    }
-    let data = |name| key.find(&["Data", name]);
-    let number = |element: &Element| {
-        element.find(&["PlainValue"]).map_or(Number::Unknown, |value| Number::parse(value.text()))
-    };
-    let kind = Kind::parse(name);
-    // Only a time-based key has a start of its steps.
-    let start = data("Time").filter(|_| kind == Kind::Totp).map(number);
-    if start.is_some_and(|start| start != Number::Known(0)) {
-        reasons.push((None, Reason::StartTime));
-    }
-    let suite = key.find(&["AlgorithmParameters", "Suite"]).map(Element::text);
-    Token {
-        kind,
-        hash: suite.filter(|name| !name.is_empty()).map_or(Hash::Sha1, Hash::parse),
-        digits: parameter("Length")
-            .map_or(Digits::LeftOut, |text| Digits::Stated(Number::parse(text))),
-        period: data("TimeInterval").map(number),
+/// A decrypted number: decimal digits, or else big-endian bytes, of which vendors write 4 or 8.
+fn number(value: &[u8]) -> Number {
+    match str::from_utf8(value) {
+        Ok(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => Number::parse(text),
+        _ if value.len() <= 8 => {
+            Number::of(value.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
+        }
+        _ => Number::Unknown,
     }
 }
 

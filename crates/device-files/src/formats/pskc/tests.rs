@@ -168,6 +168,39 @@ fn a_mac_is_checked_and_a_missing_one_is_refused() {
 }
 
 #[test]
+fn encrypted_numbers_are_decrypted() {
+    // Encrypted with the keys of figure 6 by another implementation: 0 and 60 in 4 bytes, 30 in 8
+    // bytes and in decimal digits.
+    let zero = "AAECAwQFBgcICQoLDA0OD4my//gOBecEw/7ureuSaXY= kcj+UEY/xJ6LFzCtCLcUjXpxY8I=";
+    let sixty = "AAECAwQFBgcICQoLDA0ODzzyJCXG6JSlKnmbgiTK2s0= pvmt91YDo05FH3ZXjDPxwU9BFYg=";
+    let thirty = "AAECAwQFBgcICQoLDA0OD9JzXjKKanCB7YDdAUvb8rM= 0yGAm2Lh4JAwz93+K6r2sAwao/Y=";
+    let digits = "AAECAwQFBgcICQoLDA0ODyvj35LS4wxJUxxBq2kroRE= ZfNp0Bh8xKX/6nMKC3blBrPD11M=";
+    let element = |name: &str, value: &str| {
+        let (value, mac) = value.split_once(' ').unwrap();
+        format!(
+            "<{name}><EncryptedValue><EncryptionMethod Algorithm=\"x#aes128-cbc\"/><CipherData>\
+             <CipherValue>{value}</CipherValue></CipherData></EncryptedValue>\
+             <ValueMAC>{mac}</ValueMAC></{name}>"
+        )
+    };
+    let changed = thirty.replace("0yGA", "1yGA");
+    for (start, period, expected) in [
+        (zero, thirty, None),
+        (zero, digits, None),
+        (zero, sixty, Some(Reason::Period(60))),
+        (thirty, thirty, Some(Reason::StartTime)),
+    ] {
+        let numbers = element("Time", start) + &element("TimeInterval", period);
+        let text = time_based(FIGURE_6).replace("<Counter>", &format!("{numbers}<Counter>"));
+        let file = read(text.as_bytes(), &pre_shared()).unwrap();
+        assert_eq!(reasons(&file).concat().first().copied(), expected);
+    }
+    let text = time_based(FIGURE_6)
+        .replace("<Counter>", &(element("TimeInterval", &changed) + "<Counter>"));
+    assert_eq!(read(text.as_bytes(), &pre_shared()).err(), Some(FileError::WrongSecret));
+}
+
+#[test]
 fn other_encryptions_are_refused() {
     let text = FIGURE_6.replace("#aes128-cbc", "#tripledes-cbc");
     assert_eq!(read(text.as_bytes(), &pre_shared()).err(), Some(FileError::Encryption));
