@@ -18,6 +18,33 @@ on_both_databases! {
     tokens_are_added_listed_and_revoked,
     errors_suggest_what_to_do,
     pending_migrations_are_applied_or_refused,
+    invisible_characters_are_escaped,
+}
+
+/// In all output for people, JSON and the log included: a terminal must not interpret them.
+fn invisible_characters_are_escaped(storage: &Storage) {
+    const INVISIBLE: [char; 3] = ['\u{202e}', '\u{2066}', '\u{2028}'];
+    let text: String = ['a'].into_iter().chain(INVISIBLE).collect();
+    succeeds(storage.run(&["instance", "add", "shop", "--name", &text]));
+    let server = Server::start(storage);
+    let token = succeeds(storage.run(&["token", "add", "--instance", "shop", "--scope", "all"]));
+    server.post("shop", token.trim(), device(&text).to_string()).expect_stored();
+    let mut outputs = vec![
+        succeeds(storage.run(&["instance", "list"])),
+        succeeds(storage.run(&["device", "list", "--instance", "shop"])),
+        succeeds(storage.run(&["device", "show", "--instance", "shop", "--id", &text])),
+        succeeds(storage.run(&["audit", "list", "--instance", "shop"])),
+    ];
+    for output in &outputs {
+        assert!(output.contains("a\\u{202e}\\u{2066}\\u{2028}"), "{output}");
+    }
+    let json = succeeds(storage.run(&["audit", "list", "--instance", "shop", "--json"]));
+    let (_, log) = server.stop();
+    for output in [&json, &log] {
+        assert!(output.contains("a\\u202e\\u2066\\u2028"), "{output}");
+    }
+    outputs.extend([json, log]);
+    assert!(!outputs.iter().any(|output| output.contains(INVISIBLE)), "{outputs:?}");
 }
 
 fn instances_are_added_listed_and_removed(storage: &Storage) {

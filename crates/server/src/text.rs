@@ -1,5 +1,8 @@
 //! Text for people.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
 use std::time::{Duration, UNIX_EPOCH};
 
 use merchant_otp_domain::Timestamp;
@@ -25,9 +28,43 @@ pub(crate) fn one_line(text: &str) -> String {
     text.chars().map(escape).collect()
 }
 
+/// Escapes invisible characters in JSON, where they occur in strings only. JSON does not need it,
+/// but a terminal that shows the text must not interpret them.
+pub(crate) fn escaped_json(json: &str) -> Cow<'_, str> {
+    let is_shown = |c: char| c.is_ascii() || c.escape_debug().count() == 1;
+    if json.chars().all(is_shown) {
+        return Cow::Borrowed(json);
+    }
+    let mut escaped = String::with_capacity(json.len() + 16);
+    for c in json.chars() {
+        if is_shown(c) {
+            escaped.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _infallible = write!(escaped, "\\u{unit:04x}");
+            }
+        }
+    }
+    Cow::Owned(escaped)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_with_invisible_characters_has_the_same_value() {
+        let text = "a\u{7f}\u{9b}\u{202e}b\u{2066}\u{2028}c\u{e0001}\u{feff}Bäckerei ☕ 東京";
+        let json = serde_json::to_string(text).unwrap();
+        let escaped = escaped_json(&json);
+        assert_eq!(serde_json::from_str::<String>(&escaped).unwrap(), text);
+        for c in ['\u{9b}', '\u{202e}', '\u{2066}', '\u{2028}', '\u{e0001}', '\u{feff}'] {
+            assert!(!escaped.contains(c), "{escaped}");
+        }
+        assert!(escaped.contains("\\u202eb\\u2066\\u2028c\\udb40\\udc01"), "{escaped}");
+        assert!(escaped.contains("Bäckerei ☕ 東京"), "{escaped}");
+        assert!(matches!(escaped_json("{\"plain\": 1}\n"), Cow::Borrowed(_)));
+    }
 
     #[test]
     fn dates_are_those_of_rfc_3339() {

@@ -8,7 +8,9 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// The verification of the server's certificate.
@@ -61,9 +63,25 @@ fn not_empty(roots: RootCertStore) -> Result<RootCertStore, Cause> {
 }
 
 /// Accepts every certificate, like libpq's `sslmode=require`. This protects against eavesdropping
-/// but not against impersonation. The signatures of the handshake are verified nevertheless.
+/// but not against impersonation. The signatures of the handshake are verified if the certificate
+/// can be read.
 #[derive(Debug)]
 struct NoVerification(Arc<CryptoProvider>);
+
+/// Accepts a certificate that rustls cannot read, such as one of X.509 version 1: as nothing is
+/// known about the server, its signature shows nothing.
+fn accept_unreadable(
+    verified: Result<HandshakeSignatureValid, rustls::Error>,
+) -> Result<HandshakeSignatureValid, rustls::Error> {
+    match verified {
+        Err(rustls::Error::InvalidCertificate(error))
+            if error != CertificateError::BadSignature =>
+        {
+            Ok(HandshakeSignatureValid::assertion())
+        }
+        verified => verified,
+    }
+}
 
 impl ServerCertVerifier for NoVerification {
     fn verify_server_cert(
@@ -84,7 +102,7 @@ impl ServerCertVerifier for NoVerification {
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
+        accept_unreadable(verify_tls12_signature(message, certificate, signature, algorithms))
     }
 
     fn verify_tls13_signature(
@@ -94,7 +112,7 @@ impl ServerCertVerifier for NoVerification {
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
+        accept_unreadable(verify_tls13_signature(message, certificate, signature, algorithms))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

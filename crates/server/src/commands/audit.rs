@@ -15,7 +15,7 @@ use crate::commands::database::{Use, service};
 use crate::commands::explain::explain;
 use crate::process::clock::SystemClock;
 use crate::settings::Settings;
-use crate::text::{one_line, rfc_3339};
+use crate::text::{escaped_json, one_line, rfc_3339};
 
 /// The number of events held in memory at a time.
 const PAGE: u16 = 1000;
@@ -50,7 +50,8 @@ async fn list(
         after = last.position();
         for stored in &page {
             if json {
-                serde_json::to_writer(&mut output, &Line::from(stored))?;
+                let line = serde_json::to_string(&Line::from(stored))?;
+                output.write_all(escaped_json(&line).as_bytes())?;
                 writeln!(output)?;
             } else {
                 write_row(&mut output, stored)?;

@@ -12,6 +12,7 @@ use crate::command_line::InstanceCommand;
 use crate::commands::database::{Use, service};
 use crate::commands::explain::explain;
 use crate::settings::Settings;
+use crate::text::one_line;
 
 /// Adds, lists, changes and removes instances.
 pub(crate) async fn instance(settings: &Settings, command: InstanceCommand) -> anyhow::Result<()> {
@@ -42,7 +43,8 @@ pub(crate) async fn instance(settings: &Settings, command: InstanceCommand) -> a
             for listed in all.map_err(explain)? {
                 let deleted = if listed.deleted { "\tdeleted" } else { "" };
                 let (id, name) = (listed.instance.id, listed.instance.name);
-                writeln!(output, "{id}\t{}{deleted}", name.as_str())?;
+                let (id, name) = (one_line(id.as_str()), one_line(name.as_str()));
+                writeln!(output, "{id}\t{name}{deleted}")?;
             }
             Ok(())
         }

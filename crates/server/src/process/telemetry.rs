@@ -1,6 +1,7 @@
 //! Logging.
 
-use std::io::{self, IsTerminal};
+use std::borrow::Cow;
+use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,8 @@ use tracing_subscriber::filter::dynamic_filter_fn;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt};
+
+use crate::text::escaped_json;
 
 /// The number of log lines that may wait to be written. Further lines are dropped.
 const QUEUE_LINES: usize = 8192;
@@ -36,11 +39,12 @@ pub(crate) fn start(filter: EnvFilter) -> anyhow::Result<Log> {
         .finish(io::stderr());
     let dropped = writer.error_counter();
     // A failure to write the log would be reported on standard error, and panic there.
-    let lines = fmt::layer().with_writer(writer).log_internal_errors(false);
+    let lines = fmt::layer().log_internal_errors(false);
     let lines = if io::stderr().is_terminal() {
-        lines.boxed()
+        lines.with_writer(writer).boxed()
     } else {
-        lines.json().flatten_event(true).with_span_list(false).with_ansi(false).boxed()
+        let lines = lines.json().flatten_event(true).with_span_list(false).with_ansi(false);
+        lines.with_writer(move || EscapedJson(writer.clone())).boxed()
     };
     let accept_errors = AcceptErrors::default();
     let limit = dynamic_filter_fn(move |metadata, _| accept_errors.is_due(metadata));
@@ -68,6 +72,24 @@ impl Log {
                 }
             }
         }
+    }
+}
+
+/// Escapes invisible characters in lines of JSON.
+struct EscapedJson<W>(W);
+
+impl<W: Write> Write for EscapedJson<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        // Each event is written at once.
+        match str::from_utf8(line).map(escaped_json) {
+            Ok(Cow::Owned(escaped)) => self.0.write_all(escaped.as_bytes())?,
+            Ok(Cow::Borrowed(_)) | Err(_) => self.0.write_all(line)?,
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
 }
 
