@@ -1,0 +1,307 @@
+// Import of a file with devices: what would happen, then the report.
+//
+// `POST [/instances/$INSTANCE]/private/otp-devices-import` with the file as its body and
+// `dry_run=yes` or `no` answers
+// `{"added": 4, "present": 1, "rejected": 3, "rows": [Row]}`. A dry run equals the run.
+
+import { Left, Refused } from "../lib/api.js";
+import { save, toCsv } from "../lib/csv.js";
+import { fill, h } from "../lib/dom.js";
+import { t } from "../lib/i18n.js";
+import * as parts from "../lib/parts.js";
+import { icon } from "../lib/pictures.js";
+
+/**
+ * @typedef {import("../app.js").App} App
+ * @typedef {import("../lib/i18n.js").Key} Key
+ *
+ * `place` is where the row is, such as `4` or `B4`. `outcome` is `added`, `present` or `rejected`.
+ * `reason` names why a row was rejected, and `detail` says it in English.
+ *
+ * @typedef {{
+ *   place: string,
+ *   otp_device_id: string | null,
+ *   otp_device_description: string | null,
+ *   outcome: "added" | "present" | "rejected",
+ *   reason?: string,
+ *   detail?: string,
+ * }} Row
+ * @typedef {{ added: number, present: number, rejected: number, rows: Row[] }} Report
+ */
+
+/** The largest file that the service takes, in bytes. */
+const MAX_BYTES = 4 * 1024 * 1024;
+
+/** How many rows are shown; the saved report has all. */
+const SHOWN = 500;
+
+const STEPS = /** @type {const} */ (["import.step.file", "import.step.preview", "import.step.report"]);
+
+/** @type {Record<string, Key>} */
+const REASONS = {
+  digits: "import.why.digits",
+  period: "import.why.period",
+  algorithm: "import.why.algorithm",
+  counter: "import.why.counter",
+  key: "import.why.key",
+  id: "import.why.id",
+  duplicate: "import.why.duplicate",
+  conflict: "import.why.conflict",
+};
+
+/**
+ * The view.
+ *
+ * @param {App} app
+ * @returns {import("../app.js").View}
+ */
+export function importFile(app) {
+  const place = h("div");
+  choose(app, place);
+  return { title: t("import.title"), content: [place] };
+}
+
+/**
+ * @param {HTMLElement} place
+ * @param {number} step
+ * @param {...import("../lib/dom.js").Child} content
+ */
+function showStep(place, step, ...content) {
+  const isMoved = place.children.length > 0;
+  const heading = h("h1", { tabindex: "-1" }, t("import.title"));
+  fill(place, heading, parts.steps([...STEPS], step), ...content);
+  if (isMoved) {
+    scrollTo(0, 0);
+    heading.focus();
+  }
+}
+
+/**
+ * @param {App} app
+ * @param {File} file
+ * @param {string} digits
+ * @param {boolean} dry
+ * @returns {Promise<Report>}
+ */
+function send(app, file, digits, dry) {
+  const query = new URLSearchParams({ dry_run: dry ? "yes" : "no" });
+  if (digits !== "") {
+    query.set("digits", digits);
+  }
+  return app.api(`/otp-devices-import?${query}`, { method: "POST", body: file });
+}
+
+/**
+ * @param {App} app
+ * @param {HTMLElement} place
+ */
+function choose(app, place) {
+  const said = parts.status();
+  const input = h("input", { type: "file", required: true });
+  const digits = h("input", { type: "checkbox" });
+  const submit = async () => {
+    fill(said);
+    const file = input.files?.[0];
+    if (file === undefined) {
+      return;
+    }
+    if (file.size > MAX_BYTES) {
+      parts.mistake(input, t("import.large"));
+      return;
+    }
+    const wanted = digits.checked ? "8" : "";
+    try {
+      preview(app, place, file, wanted, await send(app, file, wanted, true));
+    } catch (error) {
+      showFailure(error, said);
+    }
+  };
+  showStep(
+    place,
+    1,
+    said,
+    parts.form(
+      { class: "panel", submit },
+      parts.field(t("import.file"), input, { hint: t("import.file.hint") }),
+      h("details", {}, h("summary", {}, t("import.options")), option(digits)),
+      parts.actions(
+        h("button", { class: "primary", type: "submit" }, t("import.look")),
+        parts.linkButton("#/devices", t("cancel"), { plain: true }),
+      ),
+    ),
+    parts.message("info", null, [t("import.keys")]),
+  );
+}
+
+/**
+ * @param {HTMLInputElement} digits
+ * @returns {HTMLElement}
+ */
+function option(digits) {
+  const text = h("b", {}, t("import.digits"));
+  const what = h("span", { class: "quiet" }, t("import.digits.what"));
+  return h("label", { class: "choice" }, digits, h("span", {}, text, " ", what));
+}
+
+/**
+ * @param {unknown} error
+ * @param {HTMLElement} said
+ */
+function showFailure(error, said) {
+  if (error instanceof Left) {
+    throw error;
+  }
+  if (error instanceof Refused && error.status === 400) {
+    const hint = h("p", {}, h("q", { lang: "en" }, error.hint));
+    fill(said, parts.message("bad", t("import.unreadable"), [t("import.unreadable.do"), hint]));
+  } else {
+    fill(said, parts.failure(error));
+  }
+}
+
+/**
+ * @param {App} app
+ * @param {HTMLElement} place
+ * @param {File} file
+ * @param {string} digits
+ * @param {Report} report
+ */
+function preview(app, place, file, digits, report) {
+  const said = parts.status();
+  const add = async () => {
+    fill(said);
+    try {
+      finished(app, place, await send(app, file, digits, false));
+    } catch (error) {
+      showFailure(error, said);
+    }
+  };
+  const submit = h("button", { class: "primary", type: "submit" });
+  submit.textContent = t("import.add", { n: report.added });
+  const again = h("button", { type: "button", click: () => choose(app, place) });
+  again.textContent = t("import.another");
+  const buttons = [
+    report.added > 0 ? submit : null,
+    again,
+    parts.linkButton("#/devices", t("cancel"), { plain: true }),
+  ];
+  const { rows } = report;
+  const first = [...rows.filter(isRejected), ...rows.filter((row) => !isRejected(row))];
+  showStep(
+    place,
+    2,
+    h("p", {}, t("import.lines", { name: file.name, n: rows.length }), " ", h("strong", {}, t("import.nothing"))),
+    parts.status(sums(report)),
+    said,
+    parts.form({ submit: add }, parts.actions(...buttons)),
+    report.rejected > 0 && h("p", { class: "quiet small" }, t("import.left", { n: report.rejected })),
+    rowTable(t("import.caption"), first, t("import.would")),
+  );
+}
+
+/**
+ * @param {Row} row
+ * @returns {boolean}
+ */
+function isRejected(row) {
+  return row.outcome === "rejected";
+}
+
+/**
+ * @param {Report} report
+ * @returns {HTMLElement}
+ */
+function sums(report) {
+  const items = /** @type {const} */ ([
+    [report.added, "import.sum.added"],
+    [report.present, "import.sum.present"],
+    [report.rejected, "import.sum.rejected"],
+  ]);
+  return h(
+    "ul",
+    { class: "sums" },
+    ...items.map(([n, key]) => h("li", {}, h("b", {}, String(n)), " ", t(key, { n }))),
+  );
+}
+
+/**
+ * @param {Row} row
+ * @returns {string}
+ */
+function why(row) {
+  const key = REASONS[row.reason ?? ""];
+  return key === undefined ? (row.detail ?? "") : t(key, { short: row.otp_device_id ?? "" });
+}
+
+/**
+ * @param {Row} row
+ * @returns {HTMLElement}
+ */
+function state(row) {
+  const [kind, sign, key] = /** @type {const} */ ({
+    added: ["is-good", "good", "import.added"],
+    present: ["is-same", "same", "import.present"],
+    rejected: ["is-bad", "bad", "import.rejected"],
+  })[row.outcome];
+  return h("span", { class: `state ${kind}` }, icon(sign), t(key));
+}
+
+/**
+ * @param {string} caption
+ * @param {Row[]} rows
+ * @param {string} last
+ * @returns {HTMLElement}
+ */
+function rowTable(caption, rows, last) {
+  const head = [t("import.line"), t("import.device"), last];
+  const shown = rows.slice(0, SHOWN).map((row) => {
+    const id = row.otp_device_id ?? "";
+    const reason = row.outcome === "rejected" ? why(row) : "";
+    const name = row.otp_device_description || id || "–";
+    return h(
+      "tr",
+      { role: "row" },
+      parts.cell(row.place, { label: t("import.line") }),
+      parts.cell([name, id !== "" && h("span", { class: "quiet small" }, id)], { head: true }),
+      parts.cell([state(row), reason !== "" && h("span", { class: "why" }, reason)]),
+    );
+  });
+  const made = parts.table({ caption, captionHidden: false, class: "stack", head }, shown);
+  const more = rows.length > SHOWN && h("p", { class: "quiet" }, t("import.more", { n: SHOWN }));
+  return h("div", {}, made.table, more);
+}
+
+/**
+ * @param {App} app
+ * @param {HTMLElement} place
+ * @param {Report} report
+ */
+function finished(app, place, report) {
+  const rejected = report.rows.filter(isRejected);
+  const store = () => {
+    const head = [t("import.line"), t("devices.short"), t("devices.name"), t("import.why")];
+    const rows = report.rows.map((row) => [
+      row.place,
+      row.otp_device_id ?? "",
+      row.otp_device_description ?? "",
+      state(row).textContent + (isRejected(row) ? `: ${why(row)}` : ""),
+    ]);
+    save(`import-${app.session.shop}.csv`, toCsv([head, ...rows]));
+  };
+  const left = t("import.done.left", { n: report.rejected });
+  const button = h("button", { class: "primary", type: "button", click: store });
+  button.append(icon("save"), t("import.save"));
+  const texts = [t("import.done.present", { n: report.present }), report.rejected > 0 && left];
+  showStep(
+    place,
+    4,
+    parts.status(
+      parts.message(report.rejected > 0 ? "warn" : "good", t("import.done", { n: report.added }), [
+        texts.filter(Boolean).join(" "),
+      ]),
+    ),
+    rejected.length > 0 && rowTable(t("import.left.caption"), rejected, t("import.why")),
+    parts.message("info", null, [t("import.nokeys")]),
+    parts.actions(button, parts.linkButton("#/devices", t("import.devices"))),
+  );
+}
