@@ -368,7 +368,7 @@ const texts = {
   "shops.password.hint":
     "Mindestens {n} Zeichen. Geben Sie es dem Inhaber, der es nach der ersten Anmeldung ändert.",
   "shops.suggest": "Eines vorschlagen",
-  "shops.rename": "Ändern",
+  "shops.rename": "Umbenennen",
   "shops.rename.name": "{name} umbenennen",
   "shops.new.name": "Wie heißt das Geschäft?",
   "shops.forgotten": "Passwort vergessen?",

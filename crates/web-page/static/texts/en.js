@@ -352,7 +352,7 @@ const texts = {
   "shops.password.hint":
     "At least {n} characters. Give it to the owner, who changes it after the first log-in.",
   "shops.suggest": "Suggest one",
-  "shops.rename": "Change",
+  "shops.rename": "Rename",
   "shops.rename.name": "Rename {name}",
   "shops.new.name": "What is the shop called?",
   "shops.forgotten": "Password forgotten?",

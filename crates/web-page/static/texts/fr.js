@@ -370,7 +370,7 @@ const texts = {
   "shops.password.hint":
     "Au moins {n} caractères. Donnez-le au propriétaire, qui le changera après la première connexion.",
   "shops.suggest": "En proposer un",
-  "shops.rename": "Modifier",
+  "shops.rename": "Renommer",
   "shops.rename.name": "Renommer {name}",
   "shops.new.name": "Comment s’appelle le commerce ?",
   "shops.forgotten": "Mot de passe oublié ?",
