@@ -22,7 +22,8 @@ import { logIn, logInAgain } from "./views/log-in.js";
  *
  * What a view gets. `api` sends a request below the path of the shop, and `manage` one that only
  * the administrator may send; both ask for the password again if the log-in has ended. `signal` is
- * aborted when the view is left. `flash` is shown by the next view.
+ * aborted when the view is left. `flash` is shown by the next view. `before` is the address before
+ * the help.
  *
  * @typedef {{
  *   session: Session,
@@ -35,7 +36,7 @@ import { logIn, logInAgain } from "./views/log-in.js";
  *   go: (address: string) => void,
  *   flash: (message: HTMLElement | null) => void,
  *   takeFlash: () => HTMLElement | null,
- *   rename: (name: string) => void,
+ *   before: string,
  * }} App
  *
  * What a view returns: its title, its content, and what gets the focus instead of the heading.
@@ -66,6 +67,14 @@ let leaving = new AbortController();
 let present = null;
 /** @type {Promise<void> | null} */
 let again = null;
+/**
+ * What to do when the views of a group are left. The help does not leave them.
+ *
+ * @type {Route | null}
+ */
+let unfinished = null;
+/** The address before the help. */
+let before = "#/devices";
 
 const addition = () => import("./views/add.js");
 const clearAddition = async () => (await addition()).clear();
@@ -175,10 +184,7 @@ function appFor(parameter, signal, of) {
       flash = null;
       return taken;
     },
-    rename: (name) => {
-      shopName = name;
-      showFrame();
-    },
+    before,
   };
 }
 
@@ -318,9 +324,15 @@ async function show({ keep = false } = {}) {
   leaving = new AbortController();
   const { signal } = leaving;
   const { route, parameter } = address();
-  if (present?.leave !== undefined && (route.group !== present.group || session === null)) {
-    await present.leave();
+  if (route.group !== "help") {
+    before = location.hash;
   }
+  const stays = session !== null && ["help", unfinished?.group].includes(route.group);
+  if (!stays) {
+    await unfinished?.leave?.();
+    unfinished = null;
+  }
+  unfinished = route.leave === undefined ? unfinished : route;
   present = route;
   showFrame();
   frame.main.setAttribute("aria-busy", "true");
@@ -405,8 +417,9 @@ function showFailure(error, signal) {
 addEventListener("hashchange", () => void show());
 // What is kept in memory when the page is left could be shown again by "back".
 addEventListener("pagehide", () => {
-  void present?.leave?.();
+  void unfinished?.leave?.();
   leaving.abort();
+  fill(frame.main);
 });
 addEventListener("pageshow", (event) => {
   if (event.persisted) {

@@ -3,6 +3,12 @@
 /** The difference from which the clock of this computer is wrong, in seconds. */
 const TOLERATED = 20;
 
+/**
+ * The bounds of how far the clock of the service is ahead of this computer's, in seconds. Each
+ * answer narrows them.
+ */
+let bounds = { low: -Infinity, high: Infinity };
+
 /** How far the clock of the service is ahead of this computer's, in seconds. */
 let ahead = 0;
 
@@ -11,13 +17,20 @@ let ahead = 0;
  *
  * @param {string | null} date
  * @param {number} sent when the request was sent, in milliseconds
+ * @param {number} [received] when the answer came, in milliseconds
  */
-export function note(date, sent) {
+export function note(date, sent, received = Date.now()) {
   const reported = date === null ? Number.NaN : Date.parse(date);
-  if (!Number.isNaN(reported)) {
-    // The header has whole seconds: on the average, half a second has passed.
-    ahead = (reported + 500 - (sent + Date.now()) / 2) / 1000;
+  if (Number.isNaN(reported)) {
+    return;
   }
+  // The header has whole seconds, and was written between the request and the answer.
+  const [low, high] = [(reported - received) / 1000, (reported + 1000 - sent) / 1000];
+  const narrowed = { low: Math.max(bounds.low, low), high: Math.min(bounds.high, high) };
+  // Contradictory bounds: a clock was set meanwhile.
+  bounds = narrowed.low <= narrowed.high ? narrowed : { low, high };
+  const agree = bounds.low <= 0 && bounds.high >= 0;
+  ahead = agree ? 0 : (bounds.low + bounds.high) / 2;
 }
 
 /**

@@ -180,6 +180,23 @@ export function moment(seconds, { time = true } = {}) {
 }
 
 /**
+ * An amount of money, such as €12.50.
+ *
+ * @param {string} value
+ * @param {string} currency
+ * @returns {string}
+ */
+export function money(value, currency) {
+  try {
+    const options = /** @type {const} */ ({ style: "currency", currency });
+    return new Intl.NumberFormat(language, options).format(Number(value));
+  } catch {
+    // Not a code of ISO 4217, such as KUDOS.
+    return `${value} ${currency}`;
+  }
+}
+
+/**
  * The name of a currency in a sentence, such as "euros", or its code.
  *
  * @param {string} code

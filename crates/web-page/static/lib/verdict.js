@@ -63,7 +63,7 @@ function fits(offset, level, extra) {
   const time = duration(Math.abs(offset) * STEP);
   if (Math.abs(offset) > 1) {
     const title = t(offset < 0 ? "check.slow" : "check.fast", { time });
-    return message("warn", title, [t("check.clock.do"), ...extra], { level, sign: "clock" });
+    return message("warn", title, [...extra, t("check.clock.do")], { level, sign: "clock" });
   }
   const near = offset < 0 ? t("check.past", { time }) : t("check.future", { time });
   const text = offset === 0 ? t("check.right") : near;

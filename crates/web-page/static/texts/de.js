@@ -101,6 +101,7 @@ const texts = {
 
   "device.now": "Code jetzt",
   "device.show": "Code zeigen",
+  "device.for": "Code für {price}",
   "device.left": "Verbleibende Zeit für diesen Code",
   "device.seconds": {
     one: "Noch {n} Sekunde, dann kommt ein neuer",
@@ -388,7 +389,7 @@ const texts = {
   "shops.keep": "Geschäft behalten",
 
   "help.title": "Die Codes stimmen nicht",
-  "help.use": "So ist es gedacht",
+  "help.use": "So funktioniert es",
   "help.use.do":
     "Hat ein Kunde bezahlt, zeigt sein Wallet fünf Codes. Ihr Gerät zeigt einen Code. *Einer der fünf muss derselbe sein wie Ihrer.* Ist es keiner, ist die Zahlung nicht angekommen, oder es liegt an etwas, das unten steht.",
   "help.six": "Die App zeigt 6 Ziffern",

@@ -98,6 +98,7 @@ const texts = {
 
   "device.now": "Code now",
   "device.show": "Show the code",
+  "device.for": "Code for {price}",
   "device.left": "Time left for this code",
   "device.seconds": {
     one: "{n} second left, then a new one",
@@ -372,7 +373,7 @@ const texts = {
   "shops.keep": "Keep the shop",
 
   "help.title": "The codes do not match",
-  "help.use": "How it is meant",
+  "help.use": "How it works",
   "help.use.do":
     "When a customer has paid, their wallet shows five codes. Your device shows one code. *One of the five must be the same as yours.* If none is, the payment has not arrived, or something below is the matter.",
   "help.six": "The app shows 6 digits",

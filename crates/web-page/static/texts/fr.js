@@ -101,6 +101,7 @@ const texts = {
 
   "device.now": "Code actuel",
   "device.show": "Afficher le code",
+  "device.for": "Code pour {price}",
   "device.left": "Temps restant pour ce code",
   "device.seconds": {
     one: "Encore {n} seconde, puis un nouveau code",

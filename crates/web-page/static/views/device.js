@@ -4,7 +4,7 @@ import { Left } from "../lib/api.js";
 import { inGroups, readCode, stepOf } from "../lib/check.js";
 import { now } from "../lib/clock.js";
 import { fill, h } from "../lib/dom.js";
-import { duration, t } from "../lib/i18n.js";
+import { duration, money, t } from "../lib/i18n.js";
 import { STEP } from "../lib/otp.js";
 import { ask, back, failure, field, form, message, mistake, status } from "../lib/parts.js";
 import { verdictMessage } from "../lib/verdict.js";
@@ -17,6 +17,9 @@ import { priceField } from "./price.js";
  * @typedef {import("../lib/verdict.js").Verdict} Verdict
  * @typedef {{ description: string, algorithm: number, codes: string[], step: number }} Shown
  */
+
+/** How often the time that is left is drawn, in milliseconds. */
+const TICK = 250;
 
 /** The number of codes that an answer has. */
 const CODES = 5;
@@ -147,11 +150,12 @@ function codesPanel(app, id, first, price) {
     }
   };
   const { parts, draw: drawParts } = codeParts();
+  const about = h("p", { class: "quiet small" });
   const draw = () => {
     if (shown.codes.length === CODES) {
       const left = drawParts(shown);
       if (place.children.length === 0) {
-        fill(place, ...parts);
+        fill(place, price !== null && about, ...parts);
       }
       return left;
     }
@@ -163,11 +167,13 @@ function codesPanel(app, id, first, price) {
     } else if (shown.codes.length === CODES && !draw() && !fetching) {
       void refresh();
     }
-  }, 1000);
+  }, TICK);
   draw();
   const submit = async () => {
     amount = price?.read() ?? null;
     if (amount !== null) {
+      const [currency = "", value = ""] = amount.split(":");
+      about.textContent = t("device.for", { price: money(value, currency) });
       await refresh();
     }
   };
@@ -262,13 +268,18 @@ function checkPanel(app, id, shown, price) {
  * @returns {HTMLInputElement}
  */
 export function codeInput() {
-  return h("input", {
+  const input = h("input", {
     class: "code",
     inputmode: "numeric",
     autocomplete: "off",
     maxlength: 14,
     required: true,
   });
+  input.addEventListener("change", () => {
+    const typed = readCode(input.value);
+    input.value = "code" in typed ? typed.code.replace(/^.{4}/, "$& ") : input.value;
+  });
+  return input;
 }
 
 /**

@@ -9,9 +9,10 @@ const TOPICS = /** @type {const} */ (["use", "six", "entry", "clock", "price", "
 /**
  * The view.
  *
+ * @param {import("../app.js").App} app
  * @returns {import("../app.js").View}
  */
-export function help() {
+export function help(app) {
   const topics = TOPICS.map((topic) =>
     h(
       "section",
@@ -21,7 +22,7 @@ export function help() {
     ),
   );
   const content = [
-    back("#/devices", t("devices.back")),
+    back(app.before || "#/devices", t("back")),
     h("h1", {}, t("help.title")),
     ...topics,
   ];

@@ -78,7 +78,7 @@ export async function shops(app) {
     addition.scrollIntoView();
     addition.querySelector("input")?.focus();
   };
-  const link = parts.linkButton("#/shops", t("shops.add"), { primary: true, sign: "add" });
+  const link = parts.linkButton("#/shops", t("shops.add"), { sign: "add" });
   link.addEventListener("click", jump);
   const content = [
     h(
