@@ -49,6 +49,14 @@ for (const language of languages) {
   });
 }
 
+test("no line of French begins with a sign", async () => {
+  for (const [key, text] of Object.entries(await load("fr"))) {
+    for (const form of forms(text)) {
+      assert.doesNotMatch(form, / [?!:;»]|« /, key);
+    }
+  }
+});
+
 test("the page uses every text", () => {
   const composed = /^help\.\w+(\.do)?$/;
   const isUsed = (key) => code.includes(`"${key}"`) || composed.test(key);

@@ -8,7 +8,7 @@ const texts = {
   "frame.title": "Gestion du commerce",
   "frame.skip": "Aller au contenu",
   "frame.language": "Langue",
-  "frame.help": "Aide : les codes ne correspondent pas",
+  "frame.help": "Aide : les codes ne correspondent pas",
   "menu.button": "Menu",
   "menu.main": "Menu principal",
   "menu.devices": "Appareils",
@@ -27,7 +27,7 @@ const texts = {
 
   "away.title": "Le service ne répond pas",
   "away.do":
-    "Cet appareil est-il connecté à Internet ou au réseau du commerce ? Quand c’est possible, la page réessaie toutes les 10 secondes ; sinon, appuyez encore une fois sur le bouton.",
+    "Cet appareil est-il connecté à Internet ou au réseau du commerce ? Quand c’est possible, la page réessaie toutes les 10 secondes ; sinon, appuyez encore une fois sur le bouton.",
   "throttled.title": "Trop de tentatives. Attendez {wait}.",
   "throttled.do":
     "Ensuite le bouton fonctionnera de nouveau. Si ce n’est pas vous qui avez essayé si souvent, prévenez votre administrateur.",
@@ -39,7 +39,7 @@ const texts = {
   "failed.heading": "Un problème est survenu",
   "failed.title": "Cela n’a pas fonctionné",
   "failed.do": "Réessayez. Si cela se reproduit, montrez cette page à votre administrateur.",
-  "failed.said": "Le service dit :",
+  "failed.said": "Le service dit :",
   "failed.again": "Réessayer",
 
   "login.title": "Se connecter",
@@ -50,22 +50,22 @@ const texts = {
   "login.button": "Se connecter",
   "login.stay":
     "Vous restez connecté pendant 8 heures, ou jusqu’à la fermeture de cette fenêtre.",
-  "login.forgotten": "Mot de passe oublié ? Votre administrateur peut en définir un nouveau.",
+  "login.forgotten": "Mot de passe oublié ? Votre administrateur peut en définir un nouveau.",
   "login.wrong": "Le commerce ou le mot de passe n’est pas correct",
   "login.wrong.do":
     "Vérifiez que les majuscules ne sont pas verrouillées, puis retapez le mot de passe.",
   "login.retype": "Retapez le mot de passe.",
-  "login.unknown": "Il n’y a pas de commerce « {shop} » ici",
+  "login.unknown": "Il n’y a pas de commerce « {shop} » ici",
   "login.unknown.do":
     "Vérifiez l’orthographe du nom court, ou demandez-le à votre administrateur.",
   "again.title": "Vous avez été déconnecté",
   "again.do":
-    "Une connexion se termine après 8 heures. Reconnectez-vous à « {shop} » : ce que vous avez tapé est encore là.",
+    "Une connexion se termine après 8 heures. Reconnectez-vous à « {shop} » : ce que vous avez tapé est encore là.",
   "again.leave": "Quitter la page",
   "clock.fast": "L’horloge de cet ordinateur avance de {difference}",
   "clock.slow": "L’horloge de cet ordinateur retarde de {difference}",
   "clock.do":
-    "La page fonctionne, mais les codes d’une application sur cet ordinateur ou ce téléphone ne correspondront pas. Activez « régler l’heure automatiquement » dans ses réglages.",
+    "La page fonctionne, mais les codes d’une application sur cet ordinateur ou ce téléphone ne correspondront pas. Activez « régler l’heure automatiquement » dans ses réglages.",
   "insecure.title": "Cette connexion n’est pas chiffrée",
   "insecure.do":
     "D’autres personnes sur le réseau pourraient lire votre mot de passe. Ouvrez la page avec une adresse qui commence par https://, ou demandez-la à votre administrateur.",
@@ -112,30 +112,30 @@ const texts = {
   "device.ago": "il y a {time}",
   "device.in": "dans {time}",
   "device.check": "Vérifier un code",
-  "device.check.what": "L’appareil affiche-t-il toujours les bons codes ?",
+  "device.check.what": "L’appareil affiche-t-il toujours les bons codes ?",
   "device.check.price":
-    "L’appareil affiche-t-il toujours les bons codes ? Tapez d’abord le prix sous « Code actuel » et sur l’appareil.",
+    "L’appareil affiche-t-il toujours les bons codes ? Tapez d’abord le prix sous « Code actuel » et sur l’appareil.",
   "device.name": "Nom",
   "device.save": "Enregistrer le nom",
   "device.saved": "Le nom est enregistré.",
-  "device.lost": "Perdu, cassé ou plus utilisé ?",
+  "device.lost": "Perdu, cassé ou plus utilisé ?",
   "device.lost.what": "Supprimez l’appareil. Sa clé ne vaudra alors plus rien.",
   "device.delete": "Supprimer cet appareil …",
-  "device.delete.ask": "Supprimer « {name} » ?",
+  "device.delete.ask": "Supprimer « {name} » ?",
   "device.delete.then":
-    "Dès lors, cet appareil ne permettra plus de vérifier les paiements : les codes qu’il affiche ne correspondront à rien.",
+    "Dès lors, cet appareil ne permettra plus de vérifier les paiements : les codes qu’il affiche ne correspondront à rien.",
   "device.delete.undo":
     "Cela ne peut pas être annulé. Pour réutiliser l’appareil, ajoutez-le de nouveau. Les paiements reçus restent tels quels.",
   "device.keep": "Garder l’appareil",
-  "device.delete.yes": "Supprimer « {name} »",
-  "device.deleted": "« {name} » est supprimé.",
+  "device.delete.yes": "Supprimer « {name} »",
+  "device.deleted": "« {name} » est supprimé.",
 
   "price.label": "Prix en {currency}",
   "price.label.several": "Prix",
   "price.currency": "Monnaie",
   "price.euros": "euros",
   "price.hint": "Le même prix que sur l’appareil, par exemple 12,50",
-  "price.wrong": "Ce n’est pas un prix. Tapez-le ainsi : 12,50.",
+  "price.wrong": "Ce n’est pas un prix. Tapez-le ainsi : 12,50.",
 
   "check.label": "Code affiché par l’appareil",
   "check.hint": "8 chiffres. S’il est sur le point de changer, attendez le suivant.",
@@ -149,27 +149,27 @@ const texts = {
   "check.slow": "Le code est bon, mais l’horloge de l’appareil retarde de {time}",
   "check.fast": "Le code est bon, mais l’horloge de l’appareil avance de {time}",
   "check.clock.do":
-    "Sur un téléphone, activez « régler l’heure automatiquement » dans les réglages. L’horloge d’un générateur de codes ne se règle pas. Attendez ensuite un nouveau code et tapez-le ici.",
+    "Sur un téléphone, activez « régler l’heure automatiquement » dans les réglages. L’horloge d’un générateur de codes ne se règle pas. Attendez ensuite un nouveau code et tapez-le ici.",
   "check.old": "Ce code date d’il y a {time}",
   "check.old.do":
-    "Soit il a été noté plus tôt, soit l’horloge de l’appareil retarde de {time}. Tapez le code affiché maintenant ; si ce message revient, réglez l’horloge.",
+    "Soit il a été noté plus tôt, soit l’horloge de l’appareil retarde de {time}. Tapez le code affiché maintenant ; si ce message revient, réglez l’horloge.",
   "check.early": "Ce code arrive {time} trop tôt",
   "check.early.do":
     "L’horloge de l’appareil avance de {time}. Réglez-la, puis tapez le code affiché ensuite.",
   "check.none": "Ce code ne correspond pas à l’appareil",
   "check.none.do":
-    "Le plus souvent, c’est une autre entrée de l’application, ou le code a changé pendant la saisie. Cherchez l’entrée « {shop} », attendez un nouveau code et tapez celui-là.",
+    "Le plus souvent, c’est une autre entrée de l’application, ou le code a changé pendant la saisie. Cherchez l’entrée « {shop} », attendez un nouveau code et tapez celui-là.",
   "check.hash": "L’appareil utilise une autre méthode",
   "check.period": "L’appareil change de code toutes les 60 secondes",
   "check.setting.do":
-    "La clé est bonne, mais les réglages doivent être : basé sur le temps, 8 chiffres, 30 secondes, SHA-1. Supprimez l’entrée et configurez-la de nouveau ; si les réglages ne se changent pas, utilisez une autre application ou un autre appareil.",
+    "La clé est bonne, mais les réglages doivent être : basé sur le temps, 8 chiffres, 30 secondes, SHA-1. Supprimez l’entrée et configurez-la de nouveau ; si les réglages ne se changent pas, utilisez une autre application ou un autre appareil.",
   "check.six": "Ce code a 6 chiffres. Il doit en avoir 8.",
   "check.six.do":
     "L’entrée de l’application est réglée sur 6 chiffres. De tels codes ne correspondent jamais, même en réessayant.",
   "check.six.1": "Dans l’application, supprimez la nouvelle entrée.",
   "check.six.2":
-    "Scannez de nouveau l’image. Si l’application affiche encore 6 chiffres, elle ne peut pas en afficher 8 : utilisez une autre application.",
-  "check.six.which": "Quelles applications affichent 8 chiffres ?",
+    "Scannez de nouveau l’image. Si l’application affiche encore 6 chiffres, elle ne peut pas en afficher 8 : utilisez une autre application.",
+  "check.six.which": "Quelles applications affichent 8 chiffres ?",
   "check.seven": "Ce code a 7 chiffres. Il en manque un.",
   "check.digits": {
     one: "Ce code a {n} chiffre. Il doit en avoir 8.",
@@ -182,40 +182,40 @@ const texts = {
   "add.step.device": "Appareil",
   "add.step.key": "Clé",
   "add.step.check": "Vérification",
-  "add.kind": "Quel genre d’appareil est-ce ?",
+  "add.kind": "Quel genre d’appareil est-ce ?",
   "add.kind.app": "Une application ou un générateur de codes",
   "add.kind.app.what":
     "Affiche 8 chiffres, renouvelés toutes les 30 secondes. C’est le cas habituel.",
   "add.kind.price": "Un appareil qui demande le prix",
   "add.kind.price.what":
     "Vous tapez le prix, puis il affiche un code. Ce sont des appareils particuliers.",
-  "add.name": "Comment l’appelez-vous ?",
+  "add.name": "Comment l’appelez-vous ?",
   "add.name.hint": "Pour que vous et votre personnel le reconnaissiez.",
   "add.short": "Nom court",
   "add.short.hint":
-    "Proposé d’après le nom. Les logiciels l’utilisent. Lettres, chiffres, points et tirets ; il ne pourra plus être changé.",
+    "Proposé d’après le nom. Les logiciels l’utilisent. Lettres, chiffres, points et tirets ; il ne pourra plus être changé.",
   "add.short.wrong": "Un nom court n’a pas de barre oblique et n’est pas fait que de points.",
   "add.taken":
-    "Le nom court « {short} » est pris : « {other} » le porte. Choisissez-en un autre, par exemple {free}.",
+    "Le nom court « {short} » est pris : « {other} » le porte. Choisissez-en un autre, par exemple {free}.",
   "add.continue": "Continuer",
-  "add.check.which": "Quel code l’appareil affiche-t-il maintenant ?",
+  "add.check.which": "Quel code l’appareil affiche-t-il maintenant ?",
   "add.skip": "Enregistrer sans vérification",
   "add.skip.what":
-    "L’appareil n’est pas là ? Vous pouvez l’enregistrer sans vérification. Vous ne verrez alors si ses codes sont bons que quand le premier client paiera.",
-  "add.skipped": "« {name} » est enregistré sans vérification",
+    "L’appareil n’est pas là ? Vous pouvez l’enregistrer sans vérification. Vous ne verrez alors si ses codes sont bons que quand le premier client paiera.",
+  "add.skipped": "« {name} » est enregistré sans vérification",
   "add.skipped.do": "Vérifiez un code ici dès que l’appareil est à portée de main.",
-  "add.ready": "Le code est bon. « {name} » est prêt.",
+  "add.ready": "Le code est bon. « {name} » est prêt.",
   "add.ready.what": "L’appareil est enregistré, et son horloge est juste.",
   "add.clock.works":
-    "« {name} » est enregistré et fonctionne aujourd’hui. Si son horloge dérive encore un peu, ses codes ne correspondront plus.",
+    "« {name} » est enregistré et fonctionne aujourd’hui. Si son horloge dérive encore un peu, ses codes ne correspondront plus.",
   "add.leave": "Laisser ainsi",
-  "add.conflict": "Le nom court « {short} » est pris",
+  "add.conflict": "Le nom court « {short} » est pris",
   "add.conflict.do":
-    "Un autre appareil l’a pris entre-temps. Rien n’a été enregistré. Choisissez un autre nom court : la clé reste la même.",
+    "Un autre appareil l’a pris entre-temps. Rien n’a été enregistré. Choisissez un autre nom court : la clé reste la même.",
   "add.conflict.change": "Changer le nom court",
   "add.unknown": "La connexion a été coupée. On ne sait pas si l’appareil a été enregistré.",
   "add.uncompared": "L’appareil est enregistré, mais la connexion a été coupée.",
-  "add.unknown.do": "Appuyez encore une fois sur le bouton : rien n’est enregistré deux fois.",
+  "add.unknown.do": "Appuyez encore une fois sur le bouton : rien n’est enregistré deux fois.",
   "add.pay": "Quand un client paie",
   "add.pay.1": "Le portefeuille du client affiche cinq codes.",
   "add.pay.2": "Regardez le code de votre appareil.",
@@ -226,17 +226,17 @@ const texts = {
   "key.scan": "Scannez cette image avec l’application",
   "key.scan.1":
     "Ouvrez l’application qui doit afficher les codes. Elle doit pouvoir afficher *8 chiffres*.",
-  "key.scan.2": "Dans l’application, choisissez « ajouter » ou « + », puis « scanner ».",
+  "key.scan.2": "Dans l’application, choisissez « ajouter » ou « + », puis « scanner ».",
   "key.scan.3":
     "Tenez le téléphone devant cette image. Une nouvelle entrée avec 8 chiffres apparaît.",
-  "key.picture": "Code QR avec la clé de l’appareil « {name} »",
-  "key.continue": "Continuer : vérifier le code",
+  "key.picture": "Code QR avec la clé de l’appareil « {name} »",
+  "key.continue": "Continuer : vérifier le code",
   "key.print": "Imprimer une carte",
-  "key.open": "L’application est sur ce téléphone : l’ouvrir",
+  "key.open": "L’application est sur ce téléphone : l’ouvrir",
   "key.once":
-    "La clé n’est affichée qu’ici et que maintenant. Rien n’est enregistré avant l’étape 3 : si vous fermez la page, recommencez simplement.",
-  "key.type": "Impossible de scanner ? Tapez la clé",
-  "key.type.what": "Dans l’application, choisissez « saisir la clé », avec ces réglages :",
+    "La clé n’est affichée qu’ici et que maintenant. Rien n’est enregistré avant l’étape 3 : si vous fermez la page, recommencez simplement.",
+  "key.type": "Impossible de scanner ? Tapez la clé",
+  "key.type.what": "Dans l’application, choisissez « saisir la clé », avec ces réglages :",
   "key.kind": "Type",
   "key.kind.totp": "basé sur le temps (TOTP)",
   "key.digits": "Chiffres",
@@ -244,7 +244,7 @@ const texts = {
   "key.method": "Méthode",
   "key.groups": "Clé par groupes de quatre",
   "key.copy": "Copier la clé",
-  "key.link": "Pour un logiciel : le lien de configuration",
+  "key.link": "Pour un logiciel : le lien de configuration",
   "key.link.label": "Lien de configuration",
   "key.link.copy": "Copier le lien",
   "key.price": "Saisissez cette clé dans l’appareil",
@@ -259,10 +259,10 @@ const texts = {
   "key.own.used":
     "La clé de l’appareil est utilisée maintenant. Elle remplace celle qui a été créée ici.",
   "key.own.incomplete":
-    "La clé est utilisée, mais sa longueur est inhabituelle : il manque peut-être un caractère. Si le code ne correspond pas, comparez-la avec la notice.",
+    "La clé est utilisée, mais sa longueur est inhabituelle : il manque peut-être un caractère. Si le code ne correspond pas, comparez-la avec la notice.",
   "key.own.which": "Cette clé peut se lire de deux façons",
   "key.own.which.do":
-    "La notice dit laquelle est la bonne. Sinon, essayez-en une : la vérification montre si c’était la bonne.",
+    "La notice dit laquelle est la bonne. Sinon, essayez-en une : la vérification montre si c’était la bonne.",
   "key.own.base32": "Lettres et chiffres (Base32)",
   "key.own.hex": "Chiffres hexadécimaux",
   "key.wrong.empty": "Il n’y a pas de clé ici. Tapez-la en entier.",
@@ -272,11 +272,11 @@ const texts = {
   "key.wrong.hotp":
     "Le lien est pour un appareil qui compte. Seuls les appareils avec une horloge conviennent.",
   "key.wrong.digits":
-    "La clé est pour {value} chiffres : le lien le dit. Demandez à votre fournisseur une clé pour 8 chiffres.",
+    "La clé est pour {value} chiffres : le lien le dit. Demandez à votre fournisseur une clé pour 8 chiffres.",
   "key.wrong.period":
-    "La clé est pour un code toutes les {value} secondes : le lien le dit. Demandez à votre fournisseur une clé pour 30 secondes.",
+    "La clé est pour un code toutes les {value} secondes : le lien le dit. Demandez à votre fournisseur une clé pour 30 secondes.",
   "key.wrong.hash":
-    "La clé est pour la méthode {value} : le lien le dit. Demandez à votre fournisseur une clé pour SHA-1.",
+    "La clé est pour la méthode {value} : le lien le dit. Demandez à votre fournisseur une clé pour SHA-1.",
   "key.wrong.link":
     "Ce lien n’a pas de clé utilisable. Copiez-le en entier, ou tapez la clé seule.",
   "card.keep":
@@ -286,7 +286,7 @@ const texts = {
 
   "access.title": "Caisses et logiciels",
   "access.each":
-    "Chacun a son propre jeton d’accès. Si une tablette est perdue, coupez-la ici : les autres continuent de fonctionner.",
+    "Chacun a son propre jeton d’accès. Si une tablette est perdue, coupez-la ici : les autres continuent de fonctionner.",
   "access.caption": "Caisses et logiciels reliés",
   "access.connect": "Relier une caisse ou un logiciel",
   "access.what": "Caisse ou logiciel",
@@ -311,36 +311,36 @@ const texts = {
   "access.orders": "Rien ici (commandes seulement)",
   "access.disconnect": "Couper …",
   "access.disconnect.name": "Couper {name} …",
-  "access.ask": "Couper « {name} » ?",
+  "access.ask": "Couper « {name} » ?",
   "access.ask.then":
     "Dès cet instant, l’accès ne fonctionne plus. Pour l’utiliser de nouveau, reliez-le encore une fois.",
   "access.ask.others": "Tous les autres continuent de fonctionner.",
   "access.keep": "Laisser relié",
-  "access.yes": "Couper « {name} »",
-  "access.gone": "« {name} » est coupé.",
-  "access.which": "Quelle caisse ou quel logiciel ?",
+  "access.yes": "Couper « {name} »",
+  "access.gone": "« {name} » est coupé.",
+  "access.which": "Quelle caisse ou quel logiciel ?",
   "access.which.hint": "Pour le retrouver quand vous voudrez le couper.",
-  "access.rights": "Que peut-il faire ?",
-  "access.long": "Pour combien de temps ?",
+  "access.rights": "Que peut-il faire ?",
+  "access.long": "Pour combien de temps ?",
   "access.month": "30 jours",
   "access.year": "1 an",
   "access.forever": "Jusqu’à ce que je le coupe",
   "access.password": "Votre mot de passe",
   "access.password.hint": "Pour être sûr que c’est bien vous.",
   "access.go": "Relier",
-  "access.created": "« {name} » peut être relié",
+  "access.created": "« {name} » peut être relié",
   "access.once": "Le jeton d’accès n’est affiché que maintenant",
   "access.once.do":
     "Utilisez-le de l’une des deux façons avant de quitter cette page. S’il est perdu, coupez la caisse et reliez-la de nouveau.",
-  "access.copy": "Pour un logiciel : copier",
-  "access.copy.what": "Collez-le là où le logiciel demande le « jeton d’accès ».",
+  "access.copy": "Pour un logiciel : copier",
+  "access.copy.what": "Collez-le là où le logiciel demande le « jeton d’accès ».",
   "access.copy.button": "Copier le jeton d’accès",
   "access.token": "Jeton d’accès",
-  "access.address": "Si le logiciel demande aussi l’adresse du service :",
-  "access.scan": "Pour l’application de caisse : scanner",
-  "access.scan.what": "Dans l’application, choisissez « scanner » sur la première page.",
-  "access.picture": "Code QR qui configure l’application de caisse pour « {name} »",
-  "access.done": "Terminé : je l’ai utilisé",
+  "access.address": "Si le logiciel demande aussi l’adresse du service :",
+  "access.scan": "Pour l’application de caisse : scanner",
+  "access.scan.what": "Dans l’application, choisissez « scanner » sur la première page.",
+  "access.picture": "Code QR qui configure l’application de caisse pour « {name} »",
+  "access.done": "Terminé : je l’ai utilisé",
 
   "password.title": "Mot de passe",
   "password.old": "Mot de passe actuel",
@@ -352,7 +352,7 @@ const texts = {
   "password.change": "Changer le mot de passe",
   "password.changed": "Le mot de passe est changé",
   "password.changed.do": "Utilisez le nouveau à la prochaine connexion.",
-  "password.stay": "Les caisses et logiciels restent reliés. Pour les couper aussi, allez à :",
+  "password.stay": "Les caisses et logiciels restent reliés. Pour les couper aussi, allez à :",
 
   "shops.title": "Commerces",
   "shops.admin": "Administrateur",
@@ -361,32 +361,32 @@ const texts = {
   "shops.name": "Nom",
   "shops.short": "Nom court",
   "shops.short.wrong":
-    "Un nom court commence par une lettre ou un chiffre et n’a que A à Z, des chiffres, des points, des tirets, _ et @ ; au moins deux.",
-  "shops.taken": "Le nom court « {short} » est pris. Choisissez-en un autre.",
+    "Un nom court commence par une lettre ou un chiffre et n’a que A à Z, des chiffres, des points, des tirets, _ et @ ; au moins deux.",
+  "shops.taken": "Le nom court « {short} » est pris. Choisissez-en un autre.",
   "shops.add": "Ajouter un commerce",
   "shops.add.button": "Ajouter le commerce",
-  "shops.added": "« {name} » est ajouté",
-  "shops.added.do": "Donnez au propriétaire le mot de passe et cette adresse :",
+  "shops.added": "« {name} » est ajouté",
+  "shops.added.do": "Donnez au propriétaire le mot de passe et cette adresse :",
   "shops.password": "Premier mot de passe",
   "shops.password.hint":
     "Au moins {n} caractères. Donnez-le au propriétaire, qui le changera après la première connexion.",
   "shops.suggest": "En proposer un",
   "shops.rename": "Renommer",
   "shops.rename.name": "Renommer {name}",
-  "shops.new.name": "Comment s’appelle le commerce ?",
-  "shops.forgotten": "Mot de passe oublié ?",
+  "shops.new.name": "Comment s’appelle le commerce ?",
+  "shops.forgotten": "Mot de passe oublié ?",
   "shops.password.button": "Définir le mot de passe",
   "shops.password.set": "Le nouveau mot de passe est défini.",
   "shops.delete": "Supprimer …",
   "shops.delete.name": "Supprimer {name} …",
-  "shops.deleted": "(supprimé ; les données sont encore là)",
-  "shops.ask": "Supprimer « {name} » et tout ce qui s’y rattache ?",
-  "shops.goes": "Ceci disparaît avec, pour toujours :",
+  "shops.deleted": "(supprimé ; les données sont encore là)",
+  "shops.ask": "Supprimer « {name} » et tout ce qui s’y rattache ?",
+  "shops.goes": "Ceci disparaît avec, pour toujours :",
   "shops.goes.1": "tous ses appareils et leurs clés",
   "shops.goes.2": "toutes les caisses et tous les logiciels reliés",
   "shops.goes.3": "son mot de passe",
   "shops.stays": "L’historique reste. Rien ici ne fait revenir les appareils.",
-  "shops.sure": "Pour être sûr, tapez le nom court : {short}",
+  "shops.sure": "Pour être sûr, tapez le nom court : {short}",
   "shops.sure.wrong": "Ce n’est pas le nom court.",
   "shops.keep": "Garder le commerce",
 
@@ -396,22 +396,22 @@ const texts = {
     "Quand un client a payé, son portefeuille affiche cinq codes. Votre appareil affiche un code. *L’un des cinq doit être le même que le vôtre.* Sinon, le paiement n’est pas arrivé, ou la cause est ci-dessous.",
   "help.six": "L’application affiche 6 chiffres",
   "help.six.do":
-    "Les codes ont 8 chiffres. Une application qui en affiche 6 ignore le réglage de l’image et ne correspond jamais. Supprimez l’entrée et scannez l’image avec une autre application : cherchez *8 chiffres* et *TOTP* dans sa description. Puis ajoutez l’appareil de nouveau.",
+    "Les codes ont 8 chiffres. Une application qui en affiche 6 ignore le réglage de l’image et ne correspond jamais. Supprimez l’entrée et scannez l’image avec une autre application : cherchez *8 chiffres* et *TOTP* dans sa description. Puis ajoutez l’appareil de nouveau.",
   "help.entry": "Ce n’est pas la bonne entrée",
   "help.entry.do":
-    "Une application peut avoir plusieurs entrées. La vôtre porte le nom du commerce et le nom court de l’appareil. Sous « Appareils », vous voyez quel code elle doit afficher maintenant.",
+    "Une application peut avoir plusieurs entrées. La vôtre porte le nom du commerce et le nom court de l’appareil. Sous « Appareils », vous voyez quel code elle doit afficher maintenant.",
   "help.clock": "L’horloge de l’appareil n’est pas juste",
   "help.clock.do":
-    "Les codes dépendent de l’heure ; une minute de plus ou de moins ne compte pas. Sur un téléphone, activez « régler l’heure automatiquement ». Un générateur de codes dont l’horloge n’est pas juste doit être remplacé. « Vérifier un code » sur la page de l’appareil dit de combien elle diffère.",
+    "Les codes dépendent de l’heure ; une minute de plus ou de moins ne compte pas. Sur un téléphone, activez « régler l’heure automatiquement ». Un générateur de codes dont l’horloge n’est pas juste doit être remplacé. « Vérifier un code » sur la page de l’appareil dit de combien elle diffère.",
   "help.price": "L’appareil demande le prix",
   "help.price.do":
     "Tapez exactement le prix que paie le client, avec toutes les décimales. Avec un autre prix, le code est différent.",
   "help.lost": "L’appareil est perdu ou cassé",
   "help.lost.do":
-    "Supprimez-le sous « Appareils », pour que ses codes ne vaillent plus rien. Puis ajoutez-en un nouveau.",
+    "Supprimez-le sous « Appareils », pour que ses codes ne vaillent plus rien. Puis ajoutez-en un nouveau.",
   "help.logout": "J’ai été déconnecté",
   "help.logout.do":
-    "Une connexion dure 8 heures et se termine quand la fenêtre est fermée. Rien n’est perdu : reconnectez-vous. Si vous avez oublié le mot de passe, votre administrateur peut en définir un nouveau.",
+    "Une connexion dure 8 heures et se termine quand la fenêtre est fermée. Rien n’est perdu : reconnectez-vous. Si vous avez oublié le mot de passe, votre administrateur peut en définir un nouveau.",
 
   "history.title": "Historique",
   "history.about":
@@ -441,7 +441,7 @@ const texts = {
   "history.shop.change": "Commerce modifié",
   "history.shop.delete": "Commerce supprimé",
   "history.password": "Mot de passe changé",
-  "history.other": "Utilisation de « {name} »",
+  "history.other": "Utilisation de « {name} »",
   "history.unchanged": "c’était déjà le cas",
   "history.refused": "refusé",
   "history.missing": "refusé, cela n’existe pas",
@@ -460,7 +460,7 @@ const texts = {
   "import.step.report": "Rapport",
   "import.file": "Fichier avec des appareils et leurs clés",
   "import.file.hint":
-    "De votre fournisseur, d’un autre système, ou un tableau Excel ou CSV à vous. Vous voyez d’abord ce qui se passerait ; rien n’est encore enregistré.",
+    "De votre fournisseur, d’un autre système, ou un tableau Excel ou CSV à vous. Vous voyez d’abord ce qui se passerait ; rien n’est encore enregistré.",
   "import.look": "Montrer ce qui se passerait",
   "import.keys":
     "Un tel fichier vaut un trousseau de clés. Supprimez-le quand l’importation est faite.",
@@ -472,7 +472,7 @@ const texts = {
   "import.unreadable": "Ce fichier ne peut pas être lu",
   "import.unreadable.do":
     "Rien n’a été enregistré. Choisissez un autre fichier, ou enregistrez celui-ci dans un autre format.",
-  "import.lines": { one: "{name} : {n} ligne.", other: "{name} : {n} lignes." },
+  "import.lines": { one: "{name} : {n} ligne.", other: "{name} : {n} lignes." },
   "import.nothing": "Rien n’est encore enregistré.",
   "import.sum.added": { one: "sera ajouté", other: "seront ajoutés" },
   "import.sum.present": { one: "déjà là", other: "déjà là" },
@@ -480,9 +480,9 @@ const texts = {
   "import.add": { one: "Ajouter {n} appareil", other: "Ajouter {n} appareils" },
   "import.another": "Choisir un autre fichier",
   "import.left": {
-    one: "La ligne avec une erreur est laissée de côté. Vous pouvez la corriger et importer de nouveau le fichier : ce qui est déjà là reste tel quel.",
+    one: "La ligne avec une erreur est laissée de côté. Vous pouvez la corriger et importer de nouveau le fichier : ce qui est déjà là reste tel quel.",
     other:
-      "Les {n} lignes avec une erreur sont laissées de côté. Vous pouvez les corriger et importer de nouveau le fichier : ce qui est déjà là reste tel quel.",
+      "Les {n} lignes avec une erreur sont laissées de côté. Vous pouvez les corriger et importer de nouveau le fichier : ce qui est déjà là reste tel quel.",
   },
   "import.caption": "Ligne par ligne, celles avec une erreur d’abord",
   "import.left.caption": "Lignes laissées de côté",
@@ -490,12 +490,12 @@ const texts = {
   "import.device": "Appareil",
   "import.would": "Ce qui se passerait",
   "import.why": "Pourquoi",
-  "import.more": "Seules les {n} premières lignes sont affichées ; le rapport les a toutes.",
+  "import.more": "Seules les {n} premières lignes sont affichées ; le rapport les a toutes.",
   "import.added": "Sera ajouté",
   "import.present": "Déjà là",
   "import.rejected": "Ne peut pas être ajouté",
   "import.why.digits":
-    "Ses codes ont 6 chiffres. Seuls 8 chiffres conviennent : commandez-en au fournisseur.",
+    "Ses codes ont 6 chiffres. Seuls 8 chiffres conviennent : commandez-en au fournisseur.",
   "import.why.period":
     "Ses codes changent trop lentement ou trop vite. Seules 30 secondes conviennent.",
   "import.why.algorithm": "Il utilise une autre méthode. Seul SHA-1 convient.",
@@ -505,13 +505,13 @@ const texts = {
     "La clé a un caractère qui n’en fait pas partie. Recopiez-la depuis la notice.",
   "import.why.id": "Le nom court ne convient pas. Donnez-lui-en un autre.",
   "import.why.duplicate":
-    "Le nom court « {short} » figure deux fois dans le fichier. Donnez-lui-en un autre.",
-  "import.why.conflict": "Un autre appareil a le nom court « {short} ». Donnez-lui-en un autre.",
+    "Le nom court « {short} » figure deux fois dans le fichier. Donnez-lui-en un autre.",
+  "import.why.conflict": "Un autre appareil a le nom court « {short} ». Donnez-lui-en un autre.",
   "import.done": { one: "{n} appareil a été ajouté", other: "{n} appareils ont été ajoutés" },
   "import.done.present": { one: "{n} était déjà là.", other: "{n} étaient déjà là." },
   "import.done.left": {
-    one: "{n} ligne a été laissée de côté ; elle est ci-dessous.",
-    other: "{n} lignes ont été laissées de côté ; elles sont ci-dessous.",
+    one: "{n} ligne a été laissée de côté ; elle est ci-dessous.",
+    other: "{n} lignes ont été laissées de côté ; elles sont ci-dessous.",
   },
   "import.nokeys":
     "Le rapport ne contient pas de clés. Vous pouvez l’envoyer à votre fournisseur.",
