@@ -492,6 +492,8 @@ const texts = {
   "import.added": "Wird hinzugefügt",
   "import.present": "Schon da",
   "import.rejected": "Geht nicht",
+  "import.was.added": "Hinzugefügt",
+  "import.was.rejected": "Ausgelassen",
   "import.why.digits":
     "Seine Codes haben 6 Ziffern. Nur 8 Ziffern gehen: Bestellen Sie solche mit 8 beim Lieferanten.",
   "import.why.period": "Seine Codes wechseln zu langsam oder zu schnell. Nur 30 Sekunden gehen.",

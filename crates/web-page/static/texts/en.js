@@ -472,6 +472,8 @@ const texts = {
   "import.added": "Will be added",
   "import.present": "Already there",
   "import.rejected": "Cannot be added",
+  "import.was.added": "Added",
+  "import.was.rejected": "Left out",
   "import.why.digits":
     "Its codes have 6 digits. Only 8 digits can be used: order 8-digit ones from the supplier.",
   "import.why.period": "Its codes change too slowly or too fast. Only 30 seconds can be used.",

@@ -494,6 +494,8 @@ const texts = {
   "import.added": "Sera ajouté",
   "import.present": "Déjà là",
   "import.rejected": "Ne peut pas être ajouté",
+  "import.was.added": "Ajouté",
+  "import.was.rejected": "Laissé de côté",
   "import.why.digits":
     "Ses codes ont 6 chiffres. Seuls 8 chiffres conviennent : commandez-en au fournisseur.",
   "import.why.period":

@@ -190,12 +190,18 @@ function preview(app, place, file, digits, report) {
   showStep(
     place,
     2,
-    h("p", {}, t("import.lines", { name: file.name, n: rows.length }), " ", h("strong", {}, t("import.nothing"))),
+    h(
+      "p",
+      {},
+      t("import.lines", { name: file.name, n: rows.length }),
+      " ",
+      h("strong", {}, t("import.nothing")),
+    ),
     parts.status(sums(report)),
     said,
     parts.form({ submit: add }, parts.actions(...buttons)),
     report.rejected > 0 && h("p", { class: "quiet small" }, t("import.left", { n: report.rejected })),
-    rowTable(t("import.caption"), first, t("import.would")),
+    rowTable(t("import.caption"), first, false),
   );
 }
 
@@ -235,13 +241,14 @@ function why(row) {
 
 /**
  * @param {Row} row
+ * @param {boolean} done
  * @returns {HTMLElement}
  */
-function state(row) {
+function state(row, done) {
   const [kind, sign, key] = /** @type {const} */ ({
-    added: ["is-good", "good", "import.added"],
+    added: ["is-good", "good", done ? "import.was.added" : "import.added"],
     present: ["is-same", "same", "import.present"],
-    rejected: ["is-bad", "bad", "import.rejected"],
+    rejected: ["is-bad", "bad", done ? "import.was.rejected" : "import.rejected"],
   })[row.outcome];
   return h("span", { class: `state ${kind}` }, icon(sign), t(key));
 }
@@ -249,10 +256,11 @@ function state(row) {
 /**
  * @param {string} caption
  * @param {Row[]} rows
- * @param {string} last
+ * @param {boolean} done whether the rows are those of a report
  * @returns {HTMLElement}
  */
-function rowTable(caption, rows, last) {
+function rowTable(caption, rows, done) {
+  const last = t(done ? "import.why" : "import.would");
   const head = [t("import.line"), t("import.device"), last];
   const shown = rows.slice(0, SHOWN).map((row) => {
     const id = row.otp_device_id ?? "";
@@ -263,7 +271,7 @@ function rowTable(caption, rows, last) {
       { role: "row" },
       parts.cell(row.place, { label: t("import.line") }),
       parts.cell([name, id !== "" && h("span", { class: "quiet small" }, id)], { head: true }),
-      parts.cell([state(row), reason !== "" && h("span", { class: "why" }, reason)]),
+      parts.cell([state(row, done), reason !== "" && h("span", { class: "why" }, reason)]),
     );
   });
   const made = parts.table({ caption, captionHidden: false, class: "stack", head }, shown);
@@ -284,7 +292,7 @@ function finished(app, place, report) {
       row.place,
       row.otp_device_id ?? "",
       row.otp_device_description ?? "",
-      state(row).textContent + (isRejected(row) ? `: ${why(row)}` : ""),
+      state(row, true).textContent + (isRejected(row) ? `: ${why(row)}` : ""),
     ]);
     save(`import-${app.session.shop}.csv`, toCsv([head, ...rows]));
   };
@@ -300,7 +308,7 @@ function finished(app, place, report) {
         texts.filter(Boolean).join(" "),
       ]),
     ),
-    rejected.length > 0 && rowTable(t("import.left.caption"), rejected, t("import.why")),
+    rejected.length > 0 && rowTable(t("import.left.caption"), rejected, true),
     parts.message("info", null, [t("import.nokeys")]),
     parts.actions(button, parts.linkButton("#/devices", t("import.devices"))),
   );
