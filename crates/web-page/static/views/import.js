@@ -302,7 +302,7 @@ function finished(app, place, report) {
   const texts = [t("import.done.present", { n: report.present }), report.rejected > 0 && left];
   showStep(
     place,
-    4,
+    3,
     parts.status(
       parts.message(report.rejected > 0 ? "warn" : "good", t("import.done", { n: report.added }), [
         texts.filter(Boolean).join(" "),
