@@ -240,7 +240,8 @@ function showFrame() {
  * @returns {Child[]}
  */
 function menu(of) {
-  const group = present?.group === "add" || present?.group === "import" ? "devices" : present?.group;
+  const isOfDevices = ["add", "device", "import"].includes(present?.group ?? "");
+  const group = isOfDevices ? "devices" : present?.group;
   const entry = (/** @type {string} */ name, /** @type {string} */ text) =>
     h(
       "li",

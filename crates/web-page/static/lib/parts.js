@@ -154,7 +154,7 @@ export function mistake(input, text) {
  * A field for a password, with a button that shows what is typed.
  *
  * @param {string} label
- * @param {{ autocomplete: string, hint?: string, extra?: HTMLElement }} options
+ * @param {{ autocomplete: string, hint?: string }} options
  * @returns {{ input: HTMLInputElement, element: HTMLElement }}
  */
 export function passwordField(label, { autocomplete, hint }) {
@@ -166,7 +166,6 @@ export function passwordField(label, { autocomplete, hint }) {
     input.type = shown ? "text" : "password";
     button.setAttribute("aria-pressed", String(shown));
   });
-  input.form?.addEventListener("submit", () => (input.type = "password"));
   const options = hint === undefined ? { button } : { button, hint };
   return { input, element: field(label, input, options) };
 }

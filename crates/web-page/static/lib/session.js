@@ -12,7 +12,7 @@ export const ADMIN = "admin";
  */
 
 /**
- * The path of the service, without a slash at its end, and the shop in the address, if it names one.
+ * The path of the service, without a slash at its end, and the shop, if the address names one.
  *
  * @param {string} path
  * @returns {{ root: string, shop: string | null }}

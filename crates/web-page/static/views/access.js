@@ -51,7 +51,8 @@ export async function access(app) {
     /** @type {Token[]} */
     const tokens = found?.tokens ?? [];
     last = tokens.at(-1)?.serial ?? last;
-    made.body.append(...tokens.map((token) => row(app, token)));
+    const shown = tokens.filter((token) => !isOver(token) || !isOfBrowser(token));
+    made.body.append(...shown.map((token) => row(app, token)));
     below.hidden = tokens.length < PAGE;
   };
   const press = () => {
@@ -84,6 +85,24 @@ export async function access(app) {
 }
 
 /**
+ * @param {Token} token
+ * @returns {boolean}
+ */
+function isOver({ expiration }) {
+  return expiration.t_s !== "never" && expiration.t_s <= now();
+}
+
+/**
+ * Whether an access token is of a log-in to this page.
+ *
+ * @param {{ description?: string }} token
+ * @returns {boolean}
+ */
+export function isOfBrowser({ description }) {
+  return description?.startsWith(`${DESCRIPTION} (`) ?? false;
+}
+
+/**
  * The name of an access token for people.
  *
  * @param {App} app
@@ -91,7 +110,7 @@ export async function access(app) {
  * @returns {{ name: string, mine: boolean }}
  */
 function nameOf(app, { description, serial }) {
-  const isBrowser = description?.startsWith(`${DESCRIPTION} (`) ?? false;
+  const isBrowser = isOfBrowser(description === undefined ? {} : { description });
   const mine = isBrowser && description === `${DESCRIPTION} (${app.session.mark})`;
   const other = isBrowser ? t("access.browser") : description;
   return { name: mine ? t("access.this") : other || t("access.unnamed", { serial }), mine };
@@ -135,7 +154,6 @@ function ends(end) {
 function row(app, token) {
   const { name, mine } = nameOf(app, token);
   const end = token.expiration.t_s;
-  const over = end !== "never" && end <= now();
   const revoke = () =>
     parts.ask({
       title: t("access.ask", { name }),
@@ -164,7 +182,7 @@ function row(app, token) {
     parts.cell(may(token.scope), { label: t("access.may") }),
     parts.cell(moment(token.creation_time.t_s, { time: false }), { label: t("access.since") }),
     parts.cell(ends(end), { label: t("access.ends") }),
-    parts.cell(over ? null : state, { class: "act" }),
+    parts.cell(isOver(token) ? null : state, { class: "act" }),
   );
 }
 

@@ -9,6 +9,7 @@ import { h } from "../lib/dom.js";
 import { moment, t } from "../lib/i18n.js";
 import * as parts from "../lib/parts.js";
 import { icon } from "../lib/pictures.js";
+import { isOfBrowser } from "./access.js";
 import { addressOf, list } from "./devices.js";
 
 /**
@@ -147,7 +148,7 @@ function who(app, event, programs) {
     case "token": {
       const description = programs.get(event.actor_serial ?? 0);
       const isHere = description?.includes(`(${app.session.mark})`) ?? false;
-      const isBrowser = description?.startsWith("Back office, in a browser (") ?? false;
+      const isBrowser = isOfBrowser(description === undefined ? {} : { description });
       const program = description || t("access.unnamed", { serial: event.actor_serial ?? 0 });
       return isHere ? t("history.here") : isBrowser ? t("history.browser") : program;
     }
@@ -207,7 +208,13 @@ async function saveAll(app, names, programs) {
       break;
     }
   }
-  const head = ["history.when", "history.who", "history.from", "history.what", "history.which"];
+  const head = /** @type {const} */ ([
+    "history.when",
+    "history.who",
+    "history.from",
+    "history.what",
+    "history.which",
+  ]);
   const rows = all.map((event) => [
     new Date(event.time.t_s * 1000).toISOString(),
     who(app, event, programs),
@@ -215,5 +222,5 @@ async function saveAll(app, names, programs) {
     what(event),
     event.device ? (names.get(event.device) ?? event.device) : "",
   ]);
-  save(`history-${app.session.shop}.csv`, toCsv([head.map((key) => t(/** @type {Key} */ (key))), ...rows]));
+  save(`history-${app.session.shop}.csv`, toCsv([head.map((key) => t(key)), ...rows]));
 }

@@ -35,7 +35,11 @@ const MAX_BYTES = 4 * 1024 * 1024;
 /** How many rows are shown; the saved report has all. */
 const SHOWN = 500;
 
-const STEPS = /** @type {const} */ (["import.step.file", "import.step.preview", "import.step.report"]);
+const STEPS = /** @type {const} */ ([
+  "import.step.file",
+  "import.step.preview",
+  "import.step.report",
+]);
 
 /** @type {Record<string, Key>} */
 const REASONS = {
@@ -186,6 +190,7 @@ function preview(app, place, file, digits, report) {
     parts.linkButton("#/devices", t("cancel"), { plain: true }),
   ];
   const { rows } = report;
+  const left = h("p", { class: "quiet small" }, t("import.left", { n: report.rejected }));
   const first = [...rows.filter(isRejected), ...rows.filter((row) => !isRejected(row))];
   showStep(
     place,
@@ -200,7 +205,7 @@ function preview(app, place, file, digits, report) {
     parts.status(sums(report)),
     said,
     parts.form({ submit: add }, parts.actions(...buttons)),
-    report.rejected > 0 && h("p", { class: "quiet small" }, t("import.left", { n: report.rejected })),
+    report.rejected > 0 && left,
     rowTable(t("import.caption"), first, false),
   );
 }

@@ -194,10 +194,10 @@ function ownKey(draft, use) {
     "details",
     { open: draft.algorithm === 2 && !draft.own },
     h("summary", {}, t("key.own")),
-    parts.form({ submit }, parts.field(t("key.own.label"), input, {
-      hint: t("key.own.hint"),
-      button,
-    })),
+    parts.form(
+      { submit },
+      parts.field(t("key.own.label"), input, { hint: t("key.own.hint"), button }),
+    ),
     said,
   );
 }
@@ -211,9 +211,8 @@ function undecided({ base32, hex }, use) {
   const choose = (/** @type {string} */ text, /** @type {ReadKey} */ read) =>
     h("button", { type: "button", click: () => use(read) }, text);
   const buttons = [choose(t("key.own.base32"), base32), choose(t("key.own.hex"), hex)];
-  return parts.message("warn", t("key.own.which"), [t("key.own.which.do"), parts.actions(...buttons)], {
-    level: "h3",
-  });
+  const content = [t("key.own.which.do"), parts.actions(...buttons)];
+  return parts.message("warn", t("key.own.which"), content, { level: "h3" });
 }
 
 /**
@@ -251,10 +250,10 @@ function problem({ problem, place, value }) {
  */
 function card(app, draft, uri) {
   const texts = [app.shopName, draft.id, day(now())];
-  const key = uri === null ? inGroups(groups(draft.key)) : qrPicture(
-    qrPath(uri),
-    t("key.picture", { name: draft.name }),
-  );
+  const key =
+    uri === null
+      ? inGroups(groups(draft.key))
+      : qrPicture(qrPath(uri), t("key.picture", { name: draft.name }));
   const about = texts.flatMap((text, i) => (i === 0 ? [text] : [h("br"), text]));
   return h(
     "div",

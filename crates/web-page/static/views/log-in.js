@@ -7,7 +7,7 @@ import { wrongBy } from "../lib/clock.js";
 import { fill, h, newId } from "../lib/dom.js";
 import { duration, t } from "../lib/i18n.js";
 import { actions, failure, field, form, message, mistake, passwordField } from "../lib/parts.js";
-import { ADMIN, pathOf } from "../lib/session.js";
+import { ADMIN, pathOf, store } from "../lib/session.js";
 
 /**
  * @typedef {import("../lib/session.js").Session} Session
@@ -184,7 +184,7 @@ export function logInAgain(old) {
     };
     const cancel = (/** @type {Event} */ event) => event.preventDefault();
     const forget = () => {
-      sessionStorage.clear();
+      store(null);
       location.reload();
     };
     const user = { value: old.shop, autocomplete: "username", hidden: true, readonly: true };

@@ -1,6 +1,6 @@
 // The field for a price.
 
-import { add, h } from "../lib/dom.js";
+import { h } from "../lib/dom.js";
 import { currencyName, t } from "../lib/i18n.js";
 import { field, mistake } from "../lib/parts.js";
 import { readPrice } from "../lib/price.js";
@@ -45,14 +45,10 @@ export async function priceField(app) {
     return price;
   };
   const element = (/** @type {HTMLElement | undefined} */ button) => {
-    const made = field(label, input, { hint: t("price.hint"), button: button ?? h("span") });
-    const group = made.querySelector(".with-button");
-    if (several && group !== null) {
+    const hint = t("price.hint");
+    const made = field(label, input, button === undefined ? { hint } : { hint, button });
+    if (several) {
       input.after(choice);
-    }
-    if (button === undefined && group !== null) {
-      group.lastElementChild?.remove();
-      add(group);
     }
     return made;
   };
