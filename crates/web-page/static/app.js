@@ -204,15 +204,19 @@ const frame = {
   foot: h("footer", { class: "foot" }),
 };
 
+/** @returns {string} */
+function nameOfShop() {
+  return shopName === ADMIN ? t("shops.admin") : shopName;
+}
+
 /** Shows the head, the menu and the foot. */
 function showFrame() {
   fill(frame.skip, t("frame.skip"));
-  const name = shopName === ADMIN ? t("shops.admin") : shopName;
   const brand = h(
     "a",
     { class: "brand", href: "#/devices" },
     mark(),
-    h("span", {}, session === null ? t("frame.title") : name),
+    h("span", {}, session === null ? t("frame.title") : nameOfShop()),
   );
   fill(frame.top, h("div", {}, brand, ...(session === null ? [] : menu(session))));
   const languages = Object.entries(LANGUAGES).map(([tag, own]) => {
@@ -344,7 +348,7 @@ async function show({ keep = false } = {}) {
     }
     frame.main.className = view.narrow ? "narrow" : "";
     fill(frame.main, ...view.content);
-    document.title = session === null ? view.title : `${view.title} – ${shopName}`;
+    document.title = session === null ? view.title : `${view.title} – ${nameOfShop()}`;
     fields().forEach((input, i) => (input.value = values[i] ?? input.value));
     scrollTo(0, 0);
     if (!keep) {

@@ -8,7 +8,7 @@ import { pathOf } from "./session.js";
 const PATIENCE = 30_000;
 
 /** The codes of the protocol that the page distinguishes. */
-export const CODES = { deviceUnknown: 2021, deviceTaken: 2851, passwordWrong: 2604, tokens: 44 };
+export const CODES = { deviceTaken: 2851, passwordWrong: 2604, shopTaken: 2600, tokens: 44 };
 
 /** The service refused a request. */
 export class Refused extends Error {
@@ -24,6 +24,17 @@ export class Refused extends Error {
     this.hint = [body.hint, body.detail].filter(Boolean).join(" ");
     this.field = body.field;
     this.wait = wait;
+  }
+}
+
+/**
+ * Ignores that something does not exist: another window may have deleted it.
+ *
+ * @param {unknown} error
+ */
+export function ignoreMissing(error) {
+  if (!(error instanceof Refused) || error.status !== 404) {
+    throw error;
   }
 }
 

@@ -1,6 +1,6 @@
 // Parts that several views have: messages, fields, dialogs, steps.
 
-import { Away, Left, Refused } from "./api.js";
+import { Away, CODES, Left, Refused } from "./api.js";
 import { add, fill, h, newId } from "./dom.js";
 import { duration, t } from "./i18n.js";
 import { icon } from "./pictures.js";
@@ -59,10 +59,10 @@ export function failure(error, level = "h2") {
     const title = t("throttled.title", { wait: duration(Math.max(1, error.wait)) });
     return message("warn", title, [t("throttled.do")], { level, sign: "clock" });
   }
-  if (error instanceof Refused && error.status === 403 && error.code !== 44) {
+  if (error instanceof Refused && error.status === 403 && error.code !== CODES.tokens) {
     return message("bad", t("forbidden.title"), [t("forbidden.do")], { level });
   }
-  if (error instanceof Refused && error.code === 44) {
+  if (error instanceof Refused && error.code === CODES.tokens) {
     return message("bad", t("toomany.title"), [t("toomany.do")], { level });
   }
   const hint = error instanceof Refused ? error.hint : "";
@@ -158,7 +158,14 @@ export function mistake(input, text) {
  * @returns {{ input: HTMLInputElement, element: HTMLElement }}
  */
 export function passwordField(label, { autocomplete, hint }) {
-  const input = h("input", { type: "password", autocomplete, required: true, id: newId() });
+  const input = h("input", {
+    type: "password",
+    autocomplete,
+    autocapitalize: "none",
+    spellcheck: "false",
+    required: true,
+    id: newId(),
+  });
   const button = h("button", { type: "button", "aria-pressed": "false" }, t("password.show"));
   button.setAttribute("aria-controls", input.id);
   button.addEventListener("click", () => {

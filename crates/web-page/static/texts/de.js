@@ -117,6 +117,8 @@ const texts = {
   "device.name": "Name",
   "device.save": "Namen speichern",
   "device.saved": "Der Name ist gespeichert.",
+  "device.missing": "Ein Gerät „{short}“ gibt es nicht",
+  "device.missing.do": "Es wurde gelöscht, oder die Adresse stimmt nicht.",
   "device.lost": "Verloren, kaputt oder nicht mehr gebraucht?",
   "device.lost.what": "Löschen Sie das Gerät. Sein Schlüssel ist dann nichts mehr wert.",
   "device.delete": "Dieses Gerät löschen …",

@@ -114,6 +114,8 @@ const texts = {
   "device.name": "Name",
   "device.save": "Save the name",
   "device.saved": "The name is saved.",
+  "device.missing": "There is no device “{short}”",
+  "device.missing.do": "It was deleted, or the address is not right.",
   "device.lost": "Lost, broken or no longer used?",
   "device.lost.what": "Delete the device. Its key is then worth nothing.",
   "device.delete": "Delete this device …",

@@ -118,6 +118,8 @@ const texts = {
   "device.name": "Nom",
   "device.save": "Enregistrer le nom",
   "device.saved": "Le nom est enregistré.",
+  "device.missing": "Il n’y a pas d’appareil « {short} »",
+  "device.missing.do": "Il a été supprimé, ou l’adresse n’est pas correcte.",
   "device.lost": "Perdu, cassé ou plus utilisé ?",
   "device.lost.what": "Supprimez l’appareil. Sa clé ne vaudra alors plus rien.",
   "device.delete": "Supprimer cet appareil …",

@@ -1,6 +1,6 @@
 // Access tokens of tills and programs.
 
-import { issueToken, Left } from "../lib/api.js";
+import { ignoreMissing, issueToken, Left } from "../lib/api.js";
 import { fill, h } from "../lib/dom.js";
 import { duration, moment, t } from "../lib/i18n.js";
 import { now } from "../lib/clock.js";
@@ -8,7 +8,7 @@ import * as parts from "../lib/parts.js";
 import { icon, qrPicture } from "../lib/pictures.js";
 import { qrPath } from "../lib/qr.js";
 import { pathOf } from "../lib/session.js";
-import { DESCRIPTION, logInFailure } from "./log-in.js";
+import { DESCRIPTION, logInFailure, retype } from "./log-in.js";
 
 /**
  * @typedef {import("../app.js").App} App
@@ -161,7 +161,8 @@ function row(app, token) {
       keep: t("access.keep"),
       confirm: t("access.yes", { name }),
       act: async () => {
-        await app.api(`/tokens/${token.serial}`, { method: "DELETE" });
+        const path = `/tokens/${token.serial}`;
+        await app.api(path, { method: "DELETE" }).catch(ignoreMissing);
         app.flash(parts.message("good", null, [t("access.gone", { name })]));
         app.go("#/access");
       },
@@ -232,7 +233,7 @@ export function connect(app) {
     } catch (error) {
       password.input.value = "";
       fill(said, logInFailure(error, shop));
-      parts.mistake(password.input, t("login.retype"));
+      retype(error, password.input);
     }
   };
   fill(

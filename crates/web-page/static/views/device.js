@@ -1,6 +1,6 @@
 // A device: its codes, a check, its name, and its removal.
 
-import { Left } from "../lib/api.js";
+import { ignoreMissing, Left } from "../lib/api.js";
 import { inGroups, readCode, stepOf } from "../lib/check.js";
 import { now } from "../lib/clock.js";
 import { fill, h } from "../lib/dom.js";
@@ -21,8 +21,14 @@ import { priceField } from "./price.js";
 /** How often the time that is left is drawn, in milliseconds. */
 const TICK = 250;
 
+/** How long to wait before another attempt if the service does not answer, in milliseconds. */
+const RETRY = 5000;
+
 /** The number of codes that an answer has. */
 const CODES = 5;
+
+/** The index of the present code in an answer. */
+const NOW = 2;
 
 /** How many answers are searched before and after now: ten minutes. */
 const SEARCHED = 4;
@@ -67,7 +73,7 @@ export async function compare(app, id, code, price) {
   const present = await fetchDevice(app, id, { price });
   const index = present.codes.indexOf(code);
   if (index >= 0) {
-    return { kind: "fits", offset: index - 2 };
+    return { kind: "fits", offset: index - NOW };
   }
   for (let distance = 1; distance <= SEARCHED; distance += 1) {
     for (const sign of [-1, 1]) {
@@ -75,7 +81,7 @@ export async function compare(app, id, code, price) {
       const other = await fetchDevice(app, id, { price, at });
       const found = other.codes.indexOf(code);
       if (found >= 0) {
-        return { kind: "far", offset: sign * distance * CODES + found - 2 };
+        return { kind: "far", offset: sign * distance * CODES + found - NOW };
       }
     }
   }
@@ -90,7 +96,10 @@ export async function compare(app, id, code, price) {
  */
 export async function device(app) {
   const id = app.parameter;
-  const shown = await fetchDevice(app, id);
+  const shown = await fetchDevice(app, id).catch(ignoreMissing);
+  if (shown === undefined) {
+    return missing(id);
+  }
   const flash = app.takeFlash();
   const name = nameOf(id, shown.description);
   const kind = { 1: t("kind.app"), 2: t("kind.price") }[shown.algorithm] ?? t("kind.none");
@@ -107,6 +116,20 @@ export async function device(app) {
     deletionPanel(app, id, () => heading.textContent ?? id),
   ];
   return { title: name, content };
+}
+
+/**
+ * @param {string} id
+ * @returns {View}
+ */
+function missing(id) {
+  const title = t("device.missing", { short: id });
+  const content = [
+    back("#/devices", t("devices.back")),
+    h("h1", {}, t("devices.title")),
+    message("warn", title, [t("device.missing.do")]),
+  ];
+  return { title, content };
 }
 
 /**
@@ -134,6 +157,7 @@ function codesPanel(app, id, first, price) {
   /** @type {string | null} */
   let amount = null;
   let fetching = false;
+  let notBefore = 0;
   const refresh = async () => {
     fetching = true;
     try {
@@ -141,8 +165,8 @@ function codesPanel(app, id, first, price) {
       fill(said);
       draw();
     } catch (error) {
+      notBefore = Date.now() + RETRY;
       if (!(error instanceof Left)) {
-        fill(place);
         fill(said, failure(error, "h3"));
       }
     } finally {
@@ -152,19 +176,22 @@ function codesPanel(app, id, first, price) {
   const { parts, draw: drawParts } = codeParts();
   const about = h("p", { class: "quiet small" });
   const draw = () => {
-    if (shown.codes.length === CODES) {
-      const left = drawParts(shown);
-      if (place.children.length === 0) {
-        fill(place, price !== null && about, ...parts);
-      }
-      return left;
+    if (shown.codes.length !== CODES) {
+      return true;
     }
-    return true;
+    const index = drawParts(shown);
+    if (index < 0 || index >= CODES) {
+      // Codes of another time would be taken for those of now.
+      fill(place);
+    } else if (place.children.length === 0) {
+      fill(place, price !== null && about, ...parts);
+    }
+    return index === NOW;
   };
   const timer = setInterval(() => {
     if (app.signal.aborted) {
       clearInterval(timer);
-    } else if (shown.codes.length === CODES && !draw() && !fetching) {
+    } else if (!draw() && !fetching && Date.now() >= notBefore) {
       void refresh();
     }
   }, TICK);
@@ -184,10 +211,10 @@ function codesPanel(app, id, first, price) {
 }
 
 /**
- * The code, the time that is left, and the codes around it. `draw` returns whether the codes are
- * those of the present step.
+ * The code, the time that is left, and the codes around it. `draw` returns the index of the present
+ * step in the codes, which may be outside of them.
  *
- * @returns {{ parts: Node[], draw: (shown: Shown) => boolean }}
+ * @returns {{ parts: Node[], draw: (shown: Shown) => number }}
  */
 function codeParts() {
   const code = h("p", { class: "code code-now" });
@@ -197,7 +224,7 @@ function codeParts() {
   let drawn = "";
   const draw = (/** @type {Shown} */ shown) => {
     const time = now();
-    const index = 2 + stepOf(time) - shown.step;
+    const index = NOW + stepOf(time) - shown.step;
     const seconds = Math.max(1, Math.ceil(STEP - (time % STEP)));
     const isKnown = index >= 0 && index < CODES;
     const state = `${index} ${shown.codes}`;
@@ -214,7 +241,7 @@ function codeParts() {
     }
     bar.value = seconds;
     left.textContent = t("device.seconds", { n: seconds });
-    return index === 2;
+    return index;
   };
   const title = h("h3", { class: "small quiet" }, t("device.around"));
   return { parts: [code, bar, left, title, around], draw };
@@ -332,7 +359,8 @@ function deletionPanel(app, id, nameNow) {
       keep: t("device.keep"),
       confirm: t("device.delete.yes", { name }),
       act: async () => {
-        await app.api(`/otp-devices/${encodeURIComponent(id)}`, { method: "DELETE" });
+        const path = `/otp-devices/${encodeURIComponent(id)}`;
+        await app.api(path, { method: "DELETE" }).catch(ignoreMissing);
         app.flash(message("good", null, [t("device.deleted", { name })]));
         app.go("#/devices");
       },

@@ -53,6 +53,18 @@ export function logInFailure(error, shop) {
 }
 
 /**
+ * Asks for the password again if it was wrong.
+ *
+ * @param {unknown} error
+ * @param {HTMLInputElement} input
+ */
+export function retype(error, input) {
+  if (error instanceof Refused && error.status === 401) {
+    mistake(input, t("login.retype"));
+  }
+}
+
+/**
  * The messages about this computer: its clock, and its connection.
  *
  * @returns {HTMLElement[]}
@@ -137,8 +149,8 @@ export function logIn(here, signal, enter) {
         countDown(error, said, button, signal);
       } else if (error instanceof Refused && error.status === 404) {
         shop.focus();
-      } else if (error instanceof Refused && error.status === 401) {
-        mistake(password.input, t("login.retype"));
+      } else {
+        retype(error, password.input);
       }
     }
   };
@@ -179,7 +191,7 @@ export function logInAgain(old) {
         }
         password.input.value = "";
         fill(said, logInFailure(error, old.shop));
-        mistake(password.input, t("login.retype"));
+        retype(error, password.input);
       }
     };
     const cancel = (/** @type {Event} */ event) => event.preventDefault();

@@ -1,7 +1,7 @@
 // The shops of the service, for its administrator.
 
 import { toBase32 } from "../lib/bytes.js";
-import { Left, Refused } from "../lib/api.js";
+import { CODES, ignoreMissing, Left, Refused } from "../lib/api.js";
 import { fill, h } from "../lib/dom.js";
 import { current, t } from "../lib/i18n.js";
 import { isShopId, suggest } from "../lib/names.js";
@@ -18,9 +18,6 @@ import { SHORTEST } from "./password.js";
 
 /** How many rows are shown at first, and how many more at a press. */
 const ROWS = 100;
-
-/** The code of the protocol for another shop with the short name. */
-const TAKEN = 2600;
 
 /**
  * @param {App} app
@@ -148,7 +145,8 @@ function remove(app, { id, name }) {
     confirm: t("device.delete.yes", { name }),
     typed: { label: t("shops.sure", { short: id }), expected: id, wrong: t("shops.sure.wrong") },
     act: async () => {
-      await app.manage(`/${encodeURIComponent(id)}?purge=YES`, { method: "DELETE" });
+      const path = `/${encodeURIComponent(id)}?purge=YES`;
+      await app.manage(path, { method: "DELETE" }).catch(ignoreMissing);
       app.flash(parts.message("good", null, [t("device.deleted", { name })]));
       app.go("#/shops");
     },
@@ -248,7 +246,7 @@ function refuse(error, said, id, short) {
   if (error instanceof Left) {
     throw error;
   }
-  if (error instanceof Refused && error.code === TAKEN) {
+  if (error instanceof Refused && error.code === CODES.shopTaken) {
     parts.mistake(id, t("shops.taken", { short }));
   } else {
     fill(said, parts.failure(error, "h3"));
