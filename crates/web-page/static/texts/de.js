@@ -465,7 +465,12 @@ const texts = {
   "import.keys":
     "Eine solche Datei ist so wertvoll wie ein Schlüsselbund. Löschen Sie sie nach dem Einlesen.",
   "import.large": "Die Datei ist größer als 4 MiB. Teilen Sie sie, und lesen Sie die Teile ein.",
-  "import.options": "Wenn die Datei nicht sagt, wie viele Ziffern",
+  "import.options": "Wenn die Datei etwas offenlässt",
+  "import.format": "Wie sind die Schlüssel geschrieben?",
+  "import.format.auto": "Wie es in der Datei steht",
+  "import.place.entry": "Eintrag {n}",
+  "import.place.row": "{sheet}, Zeile {row}",
+  "import.place.cell": "{sheet}, Zelle {cell}",
   "import.digits": "Die Geräte zeigen 8 Ziffern",
   "import.digits.what":
     "Manche Dateien lassen das weg. Ohne diese Angabe gelten solche Geräte als solche mit 6 Ziffern.",
@@ -498,6 +503,12 @@ const texts = {
   "import.was.rejected": "Ausgelassen",
   "import.why.digits":
     "Seine Codes haben 6 Ziffern. Nur 8 Ziffern gehen: Bestellen Sie solche mit 8 beim Lieferanten.",
+  "import.why.left-out":
+    "Die Datei sagt nicht, wie viele Ziffern. Zeigen die Geräte 8, geben Sie das unter „Wenn die Datei etwas offenlässt“ an.",
+  "import.why.no-key": "Der Schlüssel fehlt.",
+  "import.why.hex":
+    "Der Schlüssel lässt sich auf zwei Arten lesen. Geben Sie unter „Wenn die Datei etwas offenlässt“ an, wie die Schlüssel geschrieben sind.",
+  "import.warn.key": "Vielleicht fehlt ein Zeichen des Schlüssels: Prüfen Sie einen Code.",
   "import.why.period": "Seine Codes wechseln zu langsam oder zu schnell. Nur 30 Sekunden gehen.",
   "import.why.algorithm": "Es verwendet ein anderes Verfahren. Nur SHA-1 geht.",
   "import.why.counter": "Es zählt, statt eine Uhr zu verwenden. Nur Geräte mit einer Uhr gehen.",

@@ -447,7 +447,12 @@ const texts = {
   "import.look": "Show what would happen",
   "import.keys": "Such a file is as valuable as a bunch of keys. Delete it when the import is done.",
   "import.large": "The file is larger than 4 MiB. Split it, and import the parts.",
-  "import.options": "If the file does not say how many digits",
+  "import.options": "If the file leaves something out",
+  "import.format": "How are the keys written?",
+  "import.format.auto": "As the file says",
+  "import.place.entry": "entry {n}",
+  "import.place.row": "{sheet}, row {row}",
+  "import.place.cell": "{sheet}, cell {cell}",
   "import.digits": "The devices show 8 digits",
   "import.digits.what": "Some files leave this out. Without it, such devices are taken as ones with 6 digits.",
   "import.unreadable": "This file cannot be read",
@@ -478,6 +483,12 @@ const texts = {
   "import.was.rejected": "Left out",
   "import.why.digits":
     "Its codes have 6 digits. Only 8 digits can be used: order 8-digit ones from the supplier.",
+  "import.why.left-out":
+    "The file does not say how many digits. If the devices show 8, say so under “If the file leaves something out”.",
+  "import.why.no-key": "The key is missing.",
+  "import.why.hex":
+    "The key can be read in two ways. Say how the keys are written, under “If the file leaves something out”.",
+  "import.warn.key": "A character of the key may be missing: check a code.",
   "import.why.period": "Its codes change too slowly or too fast. Only 30 seconds can be used.",
   "import.why.algorithm": "It uses another method. Only SHA-1 can be used.",
   "import.why.counter": "It counts instead of using a clock. Only devices with a clock can be used.",

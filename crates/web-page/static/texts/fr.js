@@ -467,7 +467,12 @@ const texts = {
   "import.keys":
     "Un tel fichier vaut un trousseau de clés. Supprimez-le quand l’importation est faite.",
   "import.large": "Le fichier dépasse 4 Mio. Divisez-le et importez les parties.",
-  "import.options": "Si le fichier ne dit pas combien de chiffres",
+  "import.options": "Si le fichier omet quelque chose",
+  "import.format": "Comment les clés sont-elles écrites ?",
+  "import.format.auto": "Comme le dit le fichier",
+  "import.place.entry": "entrée {n}",
+  "import.place.row": "{sheet}, ligne {row}",
+  "import.place.cell": "{sheet}, cellule {cell}",
   "import.digits": "Les appareils affichent 8 chiffres",
   "import.digits.what":
     "Certains fichiers ne le disent pas. Sans cette indication, de tels appareils comptent pour 6 chiffres.",
@@ -500,6 +505,12 @@ const texts = {
   "import.was.rejected": "Laissé de côté",
   "import.why.digits":
     "Ses codes ont 6 chiffres. Seuls 8 chiffres conviennent : commandez-en au fournisseur.",
+  "import.why.left-out":
+    "Le fichier ne dit pas combien de chiffres. Si les appareils en affichent 8, indiquez-le sous « Si le fichier omet quelque chose ».",
+  "import.why.no-key": "La clé manque.",
+  "import.why.hex":
+    "La clé peut se lire de deux façons. Indiquez comment les clés sont écrites, sous « Si le fichier omet quelque chose ».",
+  "import.warn.key": "Il manque peut-être un caractère à la clé : vérifiez un code.",
   "import.why.period":
     "Ses codes changent trop lentement ou trop vite. Seules 30 secondes conviennent.",
   "import.why.algorithm": "Il utilise une autre méthode. Seul SHA-1 convient.",

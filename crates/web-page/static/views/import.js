@@ -1,7 +1,7 @@
 // Import of a file with devices: what would happen, then the report.
 //
-// `POST [/instances/$INSTANCE]/private/otp-devices-import` with the file as its body and
-// `dry_run=yes` or `no` answers
+// `POST [/instances/$INSTANCE]/private/otp-devices-import` with the file as its body, and with the
+// parameters `dry_run=yes` or `no`, `digits=8` and `key_format=base32` or `hex`, answers
 // `{"added": 4, "present": 1, "rejected": 3, "rows": [Row]}`. A dry run equals the run.
 
 import { Left, Refused } from "../lib/api.js";
@@ -15,17 +15,23 @@ import { icon } from "../lib/pictures.js";
  * @typedef {import("../app.js").App} App
  * @typedef {import("../lib/i18n.js").Key} Key
  *
- * `place` is where the row is, such as `4` or `B4`. `outcome` is `added`, `present` or `rejected`.
- * `reason` names why a row was rejected, and `detail` says it in English.
+ * A row of the file. `outcome` is `added` (or would be), `present` or `rejected`. `reason` is why a
+ * row was rejected, and `detail` says it in English. `warnings` has what a person should check.
  *
+ * @typedef {{ line: number }
+ *   | { entry: number }
+ *   | { sheet: string, row: number }
+ *   | { sheet: string, cell: string }} Place
  * @typedef {{
- *   place: string,
+ *   place: Place,
  *   otp_device_id: string | null,
  *   otp_device_description: string | null,
  *   outcome: "added" | "present" | "rejected",
  *   reason?: string,
  *   detail?: string,
+ *   warnings?: string[],
  * }} Row
+ * @typedef {{ digits?: "8", key_format?: string }} Options
  * @typedef {{ added: number, present: number, rejected: number, rows: Row[] }} Report
  */
 
@@ -44,14 +50,27 @@ const STEPS = /** @type {const} */ ([
 /** @type {Record<string, Key>} */
 const REASONS = {
   digits: "import.why.digits",
+  "digits-default": "import.why.digits",
+  "digits-left-out": "import.why.left-out",
   period: "import.why.period",
   algorithm: "import.why.algorithm",
+  hash: "import.why.algorithm",
+  steam: "import.why.algorithm",
+  "not-totp": "import.why.algorithm",
   counter: "import.why.counter",
+  "counter-based": "import.why.counter",
   key: "import.why.key",
+  "no-key": "import.why.no-key",
+  "looks-like-hex": "import.why.hex",
   id: "import.why.id",
+  "no-id": "import.why.id",
+  "shortened-id": "import.why.id",
   duplicate: "import.why.duplicate",
   conflict: "import.why.conflict",
 };
+
+/** @type {Record<string, Key>} */
+const WARNINGS = { "key-length": "import.warn.key", "key-bits": "import.warn.key" };
 
 /**
  * The view.
@@ -83,15 +102,12 @@ function showStep(place, step, ...content) {
 /**
  * @param {App} app
  * @param {File} file
- * @param {string} digits
+ * @param {Options} options
  * @param {boolean} dry
  * @returns {Promise<Report>}
  */
-function send(app, file, digits, dry) {
-  const query = new URLSearchParams({ dry_run: dry ? "yes" : "no" });
-  if (digits !== "") {
-    query.set("digits", digits);
-  }
+function send(app, file, options, dry) {
+  const query = new URLSearchParams({ ...options, dry_run: dry ? "yes" : "no" });
   return app.api(`/otp-devices-import?${query}`, { method: "POST", body: file });
 }
 
@@ -103,6 +119,16 @@ function choose(app, place) {
   const said = parts.status();
   const input = h("input", { type: "file", required: true });
   const digits = h("input", { type: "checkbox" });
+  const formats = [
+    ["", t("import.format.auto")],
+    ["base32", t("key.own.base32")],
+    ["hex", t("key.own.hex")],
+  ];
+  const format = h(
+    "select",
+    {},
+    ...formats.map(([value, text]) => h("option", { value }, text)),
+  );
   const submit = async () => {
     fill(said);
     const file = input.files?.[0];
@@ -113,9 +139,16 @@ function choose(app, place) {
       parts.mistake(input, t("import.large"));
       return;
     }
-    const wanted = digits.checked ? "8" : "";
+    /** @type {Options} */
+    const options = {};
+    if (digits.checked) {
+      options.digits = "8";
+    }
+    if (format.value !== "") {
+      options.key_format = format.value;
+    }
     try {
-      preview(app, place, file, wanted, await send(app, file, wanted, true));
+      preview(app, place, file, options, await send(app, file, options, true));
     } catch (error) {
       showFailure(error, said);
     }
@@ -127,7 +160,13 @@ function choose(app, place) {
     parts.form(
       { class: "panel", submit },
       parts.field(t("import.file"), input, { hint: t("import.file.hint") }),
-      h("details", {}, h("summary", {}, t("import.options")), option(digits)),
+      h(
+        "details",
+        {},
+        h("summary", {}, t("import.options")),
+        parts.field(t("import.format"), format),
+        option(digits),
+      ),
       parts.actions(
         h("button", { class: "primary", type: "submit" }, t("import.look")),
         parts.linkButton("#/devices", t("cancel"), { plain: true }),
@@ -167,15 +206,15 @@ function showFailure(error, said) {
  * @param {App} app
  * @param {HTMLElement} place
  * @param {File} file
- * @param {string} digits
+ * @param {Options} options
  * @param {Report} report
  */
-function preview(app, place, file, digits, report) {
+function preview(app, place, file, options, report) {
   const said = parts.status();
   const add = async () => {
     fill(said);
     try {
-      finished(app, place, await send(app, file, digits, false));
+      finished(app, place, await send(app, file, options, false));
     } catch (error) {
       showFailure(error, said);
     }
@@ -236,12 +275,35 @@ function sums(report) {
 }
 
 /**
+ * Why a row was rejected, or what to check.
+ *
  * @param {Row} row
  * @returns {string}
  */
 function why(row) {
+  if (!isRejected(row)) {
+    const known = (row.warnings ?? []).flatMap((name) => WARNINGS[name] ?? []);
+    return [...new Set(known)].map((key) => t(key)).join(" ");
+  }
   const key = REASONS[row.reason ?? ""];
   return key === undefined ? (row.detail ?? "") : t(key, { short: row.otp_device_id ?? "" });
+}
+
+/**
+ * @param {Place} place
+ * @returns {string}
+ */
+function placeText(place) {
+  if ("line" in place) {
+    return String(place.line);
+  }
+  if ("entry" in place) {
+    return t("import.place.entry", { n: place.entry });
+  }
+  const { sheet } = place;
+  return "cell" in place
+    ? t("import.place.cell", { sheet, cell: place.cell })
+    : t("import.place.row", { sheet, row: place.row });
 }
 
 /**
@@ -269,12 +331,12 @@ function rowTable(caption, rows, done) {
   const head = [t("import.line"), t("import.device"), last];
   const shown = rows.slice(0, SHOWN).map((row) => {
     const id = row.otp_device_id ?? "";
-    const reason = row.outcome === "rejected" ? why(row) : "";
+    const reason = why(row);
     const name = row.otp_device_description || id || "–";
     return h(
       "tr",
       { role: "row" },
-      parts.cell(row.place, { label: t("import.line") }),
+      parts.cell(placeText(row.place), { label: t("import.line") }),
       parts.cell([name, id !== "" && h("span", { class: "quiet small" }, id)], { head: true }),
       parts.cell([state(row, done), reason !== "" && h("span", { class: "why" }, reason)]),
     );
@@ -294,10 +356,10 @@ function finished(app, place, report) {
   const store = () => {
     const head = [t("import.line"), t("devices.short"), t("devices.name"), t("import.why")];
     const rows = report.rows.map((row) => [
-      row.place,
+      placeText(row.place),
       row.otp_device_id ?? "",
       row.otp_device_description ?? "",
-      state(row, true).textContent + (isRejected(row) ? `: ${why(row)}` : ""),
+      [state(row, true).textContent, why(row)].filter(Boolean).join(": "),
     ]);
     save(`import-${app.session.shop}.csv`, toCsv([head, ...rows]));
   };
