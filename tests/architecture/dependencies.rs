@@ -50,6 +50,7 @@ const DEPENDENCIES: &[(&str, &str, &str)] = &[
          metrics percent-encoding rustls serde serde_json socket2 thiserror tokio tokio-rustls tracing utoipa \
          zeroize",
     ),
+    ("web-page", "", "data-encoding sha2"),
     (
         "server",
         "application device-files domain ports sealing storage-postgres storage-sqlite transport-http \
