@@ -121,12 +121,12 @@ pub async fn an_operation_without_effect_appends_no_event(fixture: &Fixture) {
     stores.instances.insert(shop.clone(), None, nothing).await.unwrap();
     stores.otp_devices.insert(&shop.id, till.clone(), nothing).await.unwrap();
     let (unknown, other) = (instance("unknown"), device("other", ""));
-    let nobody = unknown.id.clone();
-    let insertion = stores.otp_devices.insert(&nobody, till.clone(), nothing).await.unwrap();
+    let unknown_id = unknown.id.clone();
+    let insertion = stores.otp_devices.insert(&unknown_id, till.clone(), nothing).await.unwrap();
     assert_eq!(insertion, OtpDeviceInsertion::NoSuchInstance);
     let insertion = stores
         .access_tokens
-        .insert(&nobody, digest(1), token_info(), TokenBasis::Operator, u32::MAX, nothing)
+        .insert(&unknown_id, digest(1), token_info(), TokenBasis::Operator, u32::MAX, nothing)
         .await;
     assert_eq!(insertion.unwrap(), AccessTokenInsertion::NoSuchInstance);
     assert!(!stores.otp_devices.replace(&shop.id, &other, &other, nothing).await.unwrap());
@@ -134,9 +134,9 @@ pub async fn an_operation_without_effect_appends_no_event(fixture: &Fixture) {
     let serial = AccessTokenSerial::new(7).unwrap();
     assert!(!stores.access_tokens.remove(&shop.id, serial, nothing).await.unwrap());
     assert!(!stores.instances.replace(&unknown, &unknown, nothing).await.unwrap());
-    assert!(!stores.instances.set_password(&nobody, password_hash(1), nothing).await.unwrap());
-    assert!(!stores.instances.mark_deleted(&nobody, nothing).await.unwrap());
-    assert!(!stores.instances.remove(&nobody, nothing).await.unwrap());
+    assert!(!stores.instances.set_password(&unknown_id, password_hash(1), nothing).await.unwrap());
+    assert!(!stores.instances.mark_deleted(&unknown_id, nothing).await.unwrap());
+    assert!(!stores.instances.remove(&unknown_id, nothing).await.unwrap());
     assert_eq!(events(stores, "shop").await, []);
 }
 
@@ -184,7 +184,7 @@ pub async fn events_are_listed_by_time_in_pages(fixture: &Fixture) {
     assert_eq!(page(since(15), 9).await.0, [2, 3, 4]);
     assert_eq!(page(since(16), 9).await.0, [3, 4]);
     assert_eq!(page(since(21), 9).await.0, []);
-    assert_eq!(events(stores, "nobody").await, []);
+    assert_eq!(events(stores, "unknown").await, []);
 }
 
 /// The trail is kept when an instance is purged and when another one with its id is created.

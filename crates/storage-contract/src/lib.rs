@@ -47,6 +47,7 @@ pub mod otp_devices;
 pub mod processes;
 mod samples;
 pub mod sealed_keys;
+pub mod token_insertion;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -142,11 +143,6 @@ macro_rules! storage_contract {
                 a_token_is_found_by_its_digest,
                 concurrent_token_lookups_find_their_own_tokens,
                 a_token_of_another_instance_is_unknown,
-                a_token_is_stored_if_its_basis_holds,
-                valid_tokens_are_limited,
-                all_tokens_of_an_instance_are_removed,
-                exchanges_do_not_survive_the_removal_of_all_tokens,
-                a_password_is_reset_with_the_removal_of_all_tokens,
                 every_detail_of_a_token_is_returned,
                 serials_grow_and_are_never_used_again,
                 tokens_are_listed_in_the_order_of_their_serials,
@@ -155,6 +151,13 @@ macro_rules! storage_contract {
                 tokens_that_expired_are_removed,
                 a_digest_is_stored_once_per_instance,
                 an_unknown_instance_has_no_tokens,
+            }
+            token_insertion {
+                a_token_is_stored_if_its_basis_holds,
+                valid_tokens_are_limited,
+                all_tokens_of_an_instance_are_removed,
+                exchanges_do_not_survive_the_removal_of_all_tokens,
+                a_password_is_reset_with_the_removal_of_all_tokens,
             }
             otp_devices {
                 a_device_is_stored_once,

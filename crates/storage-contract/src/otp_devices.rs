@@ -127,7 +127,7 @@ pub async fn instances_do_not_see_each_others_devices(fixture: &Fixture) {
 pub async fn an_unknown_instance_takes_no_devices(fixture: &Fixture) {
     let stores = &fixture.stores();
     stored_instance(stores, "shop").await;
-    for id in ["nobody", "Shop"] {
+    for id in ["unknown", "Shop"] {
         let insertion = insert(stores, &instance(id).id, &device("till", "")).await;
         assert_eq!(insertion, OtpDeviceInsertion::NoSuchInstance);
     }
@@ -249,7 +249,7 @@ pub async fn an_unknown_device_is_not_found(fixture: &Fixture) {
     let stores = &fixture.stores();
     let shop = stored_instance(stores, "shop").await;
     assert_eq!(insert(stores, &shop, &device("till", "")).await, OtpDeviceInsertion::Stored);
-    for (instance, id) in [(&shop, "Till"), (&shop, "ti_l"), (&instance("nobody").id, "till")] {
+    for (instance, id) in [(&shop, "Till"), (&shop, "ti_l"), (&instance("unknown").id, "till")] {
         assert_eq!(find(stores, instance, id).await, None);
         let unknown = device(id, "");
         assert!(!stores.otp_devices.replace(instance, &unknown, &unknown, &EVENT).await.unwrap());
@@ -289,7 +289,7 @@ pub async fn devices_are_listed_in_the_order_of_their_bytes(fixture: &Fixture) {
     let gone = OtpDeviceId::parse("ab").unwrap();
     let page = stores.otp_devices.list(&shop, Some(&gone), 1, u32::MAX).await.unwrap();
     assert_eq!(page[0].id.as_str(), "b");
-    let unknown = instance("nobody").id;
+    let unknown = instance("unknown").id;
     assert_eq!(stores.otp_devices.list(&unknown, None, 9, u32::MAX).await.unwrap(), []);
 }
 

@@ -82,7 +82,7 @@ pub async fn keys_are_replaced_if_they_are_unchanged(fixture: &Fixture) {
     let replaced = stores.sealed_keys.replace(vec![replacement(a, 7)]).await.unwrap();
     assert_eq!(replaced, 1);
     let stale = DeviceKey { key: sealed_key(1, 99), ..b.clone() };
-    let elsewhere = DeviceKey { instance: instance("nobody").id, ..b.clone() };
+    let elsewhere = DeviceKey { instance: instance("unknown").id, ..b.clone() };
     let batch = [a, &stale, &elsewhere, other].map(|key| replacement(key, 9));
     assert_eq!(stores.sealed_keys.replace(batch.to_vec()).await.unwrap(), 1);
     let expected = [
