@@ -26,6 +26,13 @@ pub(crate) struct Draft {
     pub(crate) cells: [Option<Place>; 2],
 }
 
+impl Draft {
+    /// An entry of which the format found nothing wrong, and which has no cells.
+    pub(crate) fn new(place: Place, fields: Fields, key: Key, token: Token) -> Self {
+        Self { place, fields, key, token, reasons: Vec::new(), cells: [None, None] }
+    }
+}
+
 /// The key of an entry.
 pub(crate) enum Key {
     /// The field `key`, as text.

@@ -3,10 +3,9 @@
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::json::{number, text};
+use super::json::{exported_token, text};
 use crate::draft::{Collector, Draft, Key};
 use crate::key_text::KeyRule;
-use crate::token::{Digits, Hash, Kind, Token};
 use crate::{Fields, FileError, Format, KeyFormat, Place};
 
 pub(super) fn read(document: &Value, collector: &mut Collector<'_>) -> Result<(), FileError> {
@@ -17,13 +16,8 @@ pub(super) fn read(document: &Value, collector: &mut Collector<'_>) -> Result<()
         let (name, issuer) = (text(entry, "name"), text(entry, "issuer"));
         let description =
             if issuer.is_empty() { name.to_string() } else { format!("{}: {}", *issuer, *name) };
-        let hash = text(info, "algo");
-        let token = Token {
-            kind: Kind::parse(&text(entry, "type")),
-            hash: if hash.is_empty() { Hash::Sha1 } else { Hash::parse(&hash) },
-            digits: number(info, "digits").map_or(Digits::AppDefault, Digits::Stated),
-            period: number(info, "period"),
-        };
+        let (kind, hash) = (text(entry, "type"), text(info, "algo"));
+        let token = exported_token(&kind, &hash, info);
         let fields = Fields {
             id: name,
             description: Zeroizing::new(description),
@@ -31,14 +25,7 @@ pub(super) fn read(document: &Value, collector: &mut Collector<'_>) -> Result<()
             ..Fields::default()
         };
         let key = Key::Text(KeyRule::Known(KeyFormat::Base32));
-        collector.add(Draft {
-            place,
-            fields,
-            key,
-            token,
-            reasons: Vec::new(),
-            cells: [None, None],
-        })?;
+        collector.add(Draft::new(place, fields, key, token))?;
     }
     Ok(())
 }

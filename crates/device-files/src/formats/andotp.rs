@@ -2,11 +2,10 @@
 
 use serde_json::Value;
 
-use super::json::{number, text};
+use super::json::{exported_token, text};
 use super::uri::id_and_description;
 use crate::draft::{Collector, Draft, Key};
 use crate::key_text::KeyRule;
-use crate::token::{Digits, Hash, Kind, Token};
 use crate::{Fields, FileError, Format, KeyFormat, Place};
 
 pub(super) fn read(document: &Value, collector: &mut Collector<'_>) -> Result<(), FileError> {
@@ -14,23 +13,11 @@ pub(super) fn read(document: &Value, collector: &mut Collector<'_>) -> Result<()
     for (place, entry) in (1..).map(Place::Entry).zip(entries) {
         let (id, description) =
             id_and_description(&text(entry, "label"), text(entry, "issuer").trim());
-        let hash = text(entry, "algorithm");
-        let token = Token {
-            kind: Kind::parse(&text(entry, "type")),
-            hash: if hash.is_empty() { Hash::Sha1 } else { Hash::parse(&hash) },
-            digits: number(entry, "digits").map_or(Digits::AppDefault, Digits::Stated),
-            period: number(entry, "period"),
-        };
+        let (kind, hash) = (text(entry, "type"), text(entry, "algorithm"));
+        let token = exported_token(&kind, &hash, entry);
         let fields = Fields { id, description, key: text(entry, "secret"), ..Fields::default() };
         let key = Key::Text(KeyRule::Known(KeyFormat::Base32));
-        collector.add(Draft {
-            place,
-            fields,
-            key,
-            token,
-            reasons: Vec::new(),
-            cells: [None, None],
-        })?;
+        collector.add(Draft::new(place, fields, key, token))?;
     }
     Ok(())
 }

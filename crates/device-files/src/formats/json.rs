@@ -3,7 +3,7 @@
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::token::Number;
+use crate::token::{Digits, Hash, Kind, Number, Token};
 use crate::{FileError, Unsupported, limits};
 
 /// Parses a document. Nesting is bounded by the parser, at 128.
@@ -29,6 +29,16 @@ pub(super) fn format(document: &Value) -> Result<crate::Format, FileError> {
             _ => unsupported(Unsupported::OtherJson),
         },
         _ => unsupported(Unsupported::OtherJson),
+    }
+}
+
+/// The token that an authenticator app exported: its kind, and an object with the rest.
+pub(super) fn exported_token(kind: &str, hash: &str, rest: &Value) -> Token {
+    Token {
+        kind: Kind::parse(kind),
+        hash: if hash.is_empty() { Hash::Sha1 } else { Hash::parse(hash) },
+        digits: number(rest, "digits").map_or(Digits::AppDefault, Digits::Stated),
+        period: number(rest, "period"),
     }
 }
 

@@ -73,14 +73,7 @@ pub(super) fn read_uri(
         };
         let key = Key::Bytes(secret);
         let fields = Fields { id, description, ..Fields::default() };
-        collector.add(Draft {
-            place: place.clone(),
-            fields,
-            key,
-            token,
-            reasons: Vec::new(),
-            cells: [None, None],
-        })?;
+        collector.add(Draft::new(place.clone(), fields, key, token))?;
     }
     Ok(())
 }

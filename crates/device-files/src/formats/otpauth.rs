@@ -55,7 +55,7 @@ fn draft(text: &str, place: Place) -> Option<Draft> {
     };
     let fields = Fields { id, description, key: secret.unwrap_or_default(), ..Fields::default() };
     let key = Key::Text(KeyRule::Known(KeyFormat::Base32));
-    Some(Draft { place, fields, key, token, reasons: Vec::new(), cells: [None, None] })
+    Some(Draft::new(place, fields, key, token))
 }
 
 /// The parameters that decide the codes. A parameter that is there twice is ambiguous.

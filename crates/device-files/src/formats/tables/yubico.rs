@@ -37,14 +37,7 @@ pub(super) fn read(rows: &[Row], collector: &mut Collector<'_>) -> Result<(), Fi
             collector.reject(place, reason, fields)?;
             continue;
         }
-        collector.add(Draft {
-            place,
-            fields,
-            key: Key::None,
-            token,
-            reasons: Vec::new(),
-            cells: [None, None],
-        })?;
+        collector.add(Draft::new(place, fields, Key::None, token))?;
     }
     Ok(())
 }
