@@ -8,14 +8,13 @@ use std::time::Duration;
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpResponse};
 use merchant_otp_application::Service;
-use merchant_otp_transport_kit::{Heartbeats, Limits, Listen, Listener};
+use merchant_otp_transport_kit::{Limits, Listen, Listener};
 
 use crate::endpoints::health;
-use crate::listener::per_worker::PerWorker;
 use crate::listener::serve::{ServeSettings, serve};
 use crate::middleware::security_headers::security_headers;
 use crate::server::{BindError, Bound};
-use crate::state::State;
+use crate::state::{State, of_workers};
 
 /// The maximum number of connections.
 const MAX_CONNECTIONS: usize = 64;
@@ -60,14 +59,7 @@ pub fn bind_monitoring(
         shutdown_grace,
     };
     let Listener { socket, address, guard } = Listener::bind(Listen::Tcp(listen), None)?;
-    let heartbeats = Heartbeats::default();
-    let services = {
-        let heartbeats = heartbeats.clone();
-        Arc::new(PerWorker::new(move || {
-            actix_web::rt::spawn(heartbeats.answer());
-            service()
-        }))
-    };
+    let (services, heartbeats) = of_workers(service);
     let draining = Arc::new(AtomicBool::new(false));
     let shared = Arc::clone(&draining);
     let app = move || {

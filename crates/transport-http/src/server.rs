@@ -19,7 +19,6 @@ use thiserror::Error;
 
 use crate::endpoints::config::wire::CurrencySpecification;
 use crate::endpoints::routes::configure;
-use crate::listener::per_worker::PerWorker;
 use crate::listener::serve::{ServeSettings, serve};
 use crate::middleware::compression::ignore_unacceptable;
 use crate::middleware::cors::allow_every_origin;
@@ -28,7 +27,7 @@ use crate::middleware::http_1_0::answer_without_chunks;
 use crate::middleware::request_log::log_request;
 use crate::middleware::security_headers::security_headers;
 use crate::middleware::unread_body::close_after_unread_body;
-use crate::state::State;
+use crate::state::{State, of_workers};
 
 /// The settings of the transport.
 #[derive(Clone, Debug)]
@@ -94,14 +93,7 @@ pub fn bind(
     // A Unix socket needs no certificate.
     let certificate = certificate.filter(|_| matches!(socket, ListeningSocket::Tcp(_)));
     let is_tls = certificate.is_some();
-    let heartbeats = Heartbeats::default();
-    let services = {
-        let heartbeats = heartbeats.clone();
-        Arc::new(PerWorker::new(move || {
-            actix_web::rt::spawn(heartbeats.answer());
-            service()
-        }))
-    };
+    let (services, heartbeats) = of_workers(service);
     let draining = Arc::new(AtomicBool::new(false));
     let shared = Arc::clone(&draining);
     let app = move || {
